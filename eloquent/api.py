@@ -1,0 +1,75 @@
+"""The REST interface for frontends: one NinjaAPI, one shape of error."""
+
+from typing import Any
+
+import orjson
+import structlog
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.openapi.docs import Swagger
+
+from accounts.api import router as accounts_router
+from chat.api import router as chat_router
+from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, problem
+from eloquent.foundation.logs import request_id_of
+from inference.api import router as inference_router
+
+log = structlog.get_logger(__name__)
+
+PROBLEM = "application/problem+json"
+DESCRIPTION = """Conversations with language models whose answers are never lost.
+
+Sign in, open a conversation, start a run, and read its answer as server-sent events: chunks of the AI SDK's UI message
+stream. A reader may leave and come back with `Last-Event-ID`; the run goes on. Errors are `application/problem+json`
+(RFC 9457) with a stable `code`. Lists page by `next_cursor`."""
+
+api = NinjaAPI(
+    title="Eloquent AI",
+    version="1",
+    description=DESCRIPTION,
+    urls_namespace="api",
+    openapi_url="/openapi.json",
+    docs_url="/docs",
+    docs=Swagger(settings={"persistAuthorization": True}),
+)
+api.add_router("/", accounts_router)
+api.add_router("/", inference_router)
+api.add_router("/", chat_router)
+
+
+@api.exception_handler(EloquentError)
+def on_expected_failure(request: HttpRequest, error: EloquentError) -> HttpResponse:
+    """An expected failure as problem+json; what caused it is logged, never shown."""
+    if error.__cause__ is not None or error.status >= 500:  # noqa: PLR2004 - the server's faults
+        log.warning("request failed", code=error.code, status=error.status, exc_info=error)
+    return HttpResponse(
+        orjson.dumps(problem(error, request_id_of())),
+        content_type=PROBLEM,
+        status=error.status,
+        headers=error.headers,
+    )
+
+
+@api.exception_handler(ValidationError)
+def on_invalid_input(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Input that does not fit its schema. What was sent is not repeated: it may be a password."""
+    errors = [{"loc": list(map(str, entry["loc"])), "msg": entry["msg"]} for entry in error.errors]
+    return on_expected_failure(request, InvalidInput(errors=errors))
+
+
+@api.exception_handler(HttpError)
+def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """Ninja's own refusals: above all a body that is not JSON."""
+    return on_expected_failure(request, InvalidInput("The request's body cannot be read as JSON."))
+
+
+@api.exception_handler(Http404)
+def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    """A path that leads nowhere."""
+    return on_expected_failure(request, NotFound())
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the whole interface."""
+    return api.get_openapi_schema()

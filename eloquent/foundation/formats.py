@@ -1,0 +1,64 @@
+"""Checks of a setting's form: addresses and keys. Each returns the value, tidied, or raises ValueError with why not."""
+
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+_SMALLEST_RSA_KEY_BITS = 2048
+
+
+def http_url(value: str) -> str:
+    """An http or https address with a host; a slash at its end is dropped."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must begin with http:// or https:// and name a host")
+    return value.rstrip("/")
+
+
+def http_origin(value: str) -> str:
+    """Scheme, host and port alone, lower case, as browsers send it in `Origin`."""
+    parts = urlsplit(http_url(value))
+    if parts.path or parts.query or parts.fragment or "*" in parts.netloc or "@" in parts.netloc:
+        raise ValueError("an origin is a scheme, a host and maybe a port, no path and no wildcard")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def mongodb_uri(value: str) -> str:
+    """An address that begins as MongoDB's do."""
+    if not value.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("it must begin with mongodb:// or mongodb+srv://")
+    return value
+
+
+def redis_url(value: str) -> str:
+    """An address that begins as Redis's do."""
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("it must begin with redis://, rediss:// or unix://")
+    return value
+
+
+def private_pem_key(value: str) -> str:
+    """An RSA private key of 2048 bits or more. Line breaks written as backslash-n are understood."""
+    pem = value.replace("\\n", "\n")
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise ValueError("it is not a private key in PEM form without a password") from error
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _SMALLEST_RSA_KEY_BITS:
+        raise ValueError(f"it is not an RSA key of {_SMALLEST_RSA_KEY_BITS} bits or more")
+    return pem
+
+
+def pem_key(value: str) -> str:
+    """An RSA key, private or public, of 2048 bits or more."""
+    pem = value.replace("\\n", "\n")
+    if "PRIVATE KEY" in pem:
+        return private_pem_key(pem)
+    try:
+        key = serialization.load_pem_public_key(pem.encode())
+    except ValueError as error:
+        raise ValueError("it is not a key in PEM form") from error
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _SMALLEST_RSA_KEY_BITS:
+        raise ValueError(f"it is not an RSA key of {_SMALLEST_RSA_KEY_BITS} bits or more")
+    return pem

@@ -1,0 +1,38 @@
+"""One pooled HTTP client for every language model."""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+# aiohttp's connector belongs to the loop it was made on: one client for each (a server process has one loop).
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+def http_client() -> httpx.AsyncClient:
+    """The client of the running event loop.
+
+    Its transport is aiohttp's: httpx's own parser is most of what a streamed token costs. Reading has no time limit
+    here, because a model may be silent for minutes before its first token; whoever reads sets one.
+    """
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None or client.is_closed:
+        client = httpx.AsyncClient(
+            transport=AiohttpTransport(limits=httpx.Limits(max_connections=None, max_keepalive_connections=200)),
+            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        _clients[loop] = client
+    return client
+
+
+async def close_http_client() -> None:
+    """Close the running loop's client, if one was made."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()

@@ -1,0 +1,143 @@
+"""Django's settings, made from `eloquent.foundation.config`: a setting that depends on the place is read there."""
+
+from pathlib import Path
+
+from eloquent.foundation.config import Environment, get_config
+from eloquent.foundation.logs import configure_logging
+
+_config = get_config()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEBUG = _config.debug
+SECRET_KEY = _config.secret_key.get_secret_value()
+ALLOWED_HOSTS = list(_config.allowed_hosts)
+ROOT_URLCONF = "eloquent.urls"
+ASGI_APPLICATION = "eloquent.asgi.application"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "eloquent.apps.MongoAdminConfig",
+    "eloquent.apps.MongoAuthConfig",
+    "eloquent.apps.MongoContentTypesConfig",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_mongodb_backend",
+    "channels",
+    "eloquent.apps.EloquentConfig",
+    "accounts",
+    "inference",
+    "chat",
+]
+
+# The request road (/api, /v1, /.well-known, /healthz, /readyz): async functions only, see eloquent.handlers.
+REQUEST_ROAD_MIDDLEWARE = ["eloquent.middleware.request_road"]
+
+# The desk road: the admin and pages.
+MIDDLEWARE = [
+    "eloquent.middleware.DeskRoadMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "eloquent.mongodb",
+        "HOST": _config.mongodb_uri.get_secret_value(),
+        "NAME": _config.mongodb_name,
+    }
+}
+DATABASE_ROUTERS = ["django_mongodb_backend.routers.MongoRouter"]
+DEFAULT_AUTO_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+MIGRATION_MODULES = {
+    "admin": "eloquent.mongo_migrations.admin",
+    "auth": "eloquent.mongo_migrations.auth",
+    "contenttypes": "eloquent.mongo_migrations.contenttypes",
+}
+
+# The desk road's cache is small and its own; the request road uses none.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+CHANNEL_LAYERS = {
+    "default": (
+        {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+        if _config.redis_url is None
+        else {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [_config.redis_url.get_secret_value()], "prefix": "eloquent"},
+        }
+    )
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+LOGIN_URL = "admin:login"
+
+USE_TZ = True
+TIME_ZONE = "UTC"  # MongoDB's date operators know no other
+USE_I18N = False
+LANGUAGE_CODE = "en"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Without collected files (a developer's machine, tests) static files are served from where they lie.
+WHITENOISE_USE_FINDERS = not _config.strict
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            if _config.strict
+            else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        )
+    },
+}
+
+# 256 KiB is far above any JSON body that the API takes.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+
+# TLS ends at the load balancer, which says so in this header.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _config.trusted_proxy_hops else None
+SECURE_SSL_REDIRECT = False  # done in front of us; health checks come over plain HTTP
+SECURE_HSTS_SECONDS = 31_536_000 if _config.strict else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _config.strict
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = list(_config.allowed_origins)
+X_FRAME_OPTIONS = "DENY"
+
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # SECURE_SSL_REDIRECT: TLS ends, and plain HTTP is redirected, in front of us
+    "security.W002",  # X-Frame-Options and the rest are set by eloquent.middleware for both roads
+]
+
+LOGGING = configure_logging(_config)
+LOGGING_CONFIG = "logging.config.dictConfig"
+TESTING = _config.eloquent_env is Environment.TEST
