@@ -1,0 +1,34 @@
+"""App configurations: the project itself, and Django's own apps with ObjectId keys in place of integers."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+from django.contrib.auth.apps import AuthConfig
+from django.contrib.contenttypes.apps import ContentTypesConfig
+
+# MongoDB has no AutoField. DEFAULT_AUTO_FIELD does not reach these apps: their own configurations name another.
+OBJECT_ID_FIELD = "django_mongodb_backend.fields.ObjectIdAutoField"
+
+
+class EloquentConfig(AppConfig):
+    """The project package as an app, for its management commands and templates."""
+
+    name = "eloquent"
+    verbose_name = "Eloquent AI"
+
+
+class MongoAdminConfig(AdminConfig):
+    """The admin, with its log of actions keyed by ObjectId."""
+
+    default_auto_field = OBJECT_ID_FIELD
+
+
+class MongoAuthConfig(AuthConfig):
+    """Groups and permissions keyed by ObjectId."""
+
+    default_auto_field = OBJECT_ID_FIELD
+
+
+class MongoContentTypesConfig(ContentTypesConfig):
+    """Content types keyed by ObjectId."""
+
+    default_auto_field = OBJECT_ID_FIELD
