@@ -1,0 +1,116 @@
+"""The schema of record for conversations, their messages and the runs that made the answers.
+
+The request road reads and writes the same collections through `chat.store`.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django_mongodb_backend.fields import ObjectIdField
+
+from chat.types import MessageStatus, Role, RunStatus
+
+_LONGEST_TITLE = 200
+_LONGEST_MODEL = 200
+
+
+class Conversation(models.Model):
+    """A tree of messages with one owner. `leaf_id` names the end of the branch shown; null while it is empty."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations", db_index=False
+    )
+    title = models.CharField(max_length=_LONGEST_TITLE, blank=True, default="")
+    model = models.CharField(max_length=_LONGEST_MODEL, blank=True, default="")
+    system_prompt = models.TextField(blank=True, default="")
+    pinned = models.BooleanField(default=False)
+    archived = models.BooleanField(default=False)
+    leaf_id = ObjectIdField(null=True, blank=True)
+    message_count = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "conversations"
+        ordering = ["-updated_at", "-id"]
+        indexes = [
+            models.Index(fields=["user", "archived", "-pinned", "-updated_at", "-id"], name="conversation_list"),
+            models.Index(fields=["-updated_at", "-id"], name="conversation_desk"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or "New conversation"
+
+
+class Message(models.Model):
+    """A node of the tree. Never overwritten by an edit: an edit is a sibling. `position` counts the run's chunks."""
+
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
+    # Deleted with its conversation, which is deleted with its user: no index of its own to keep.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
+    parent_id = ObjectIdField(null=True, blank=True)
+    role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
+    parts = models.JSONField(default=list)
+    text = models.TextField(blank=True, default="")
+    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in MessageStatus])
+    run_id = ObjectIdField(null=True, blank=True)
+    model = models.CharField(max_length=_LONGEST_MODEL, blank=True, default="")
+    usage = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    position = models.IntegerField(default=0)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "messages"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["conversation", "id"], name="message_branch"),
+            models.Index(fields=["-created_at", "-id"], name="message_desk"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.text[:60]}"
+
+
+class Run(models.Model):
+    """One answer in the making or made. `branch_id` is the message that the branch grows from (or the conversation)."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
+    user_message_id = ObjectIdField()
+    message_id = ObjectIdField()
+    branch_id = ObjectIdField()
+    model = models.CharField(max_length=_LONGEST_MODEL)
+    provider = models.CharField(max_length=40)
+    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in RunStatus])
+    active = models.BooleanField(default=True)
+    usage = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null is "none given"
+    lease_expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    first_token_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "runs"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["conversation"], name="run_conversation"),
+            models.Index(fields=["lease_expires_at"], condition=Q(active=True), name="run_lease"),
+            models.Index(fields=["-created_at", "-id"], name="run_desk"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation", "branch_id"], condition=Q(active=True), name="run_one_active_per_branch"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "idempotency_key"], condition=Q(idempotency_key__gt=""), name="run_idempotency"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model}, {self.status}"

@@ -1,0 +1,96 @@
+"""The values of the chat domain: what the store takes and returns, and the words for their states."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from eloquent.foundation.ids import ConversationId, MessageId, RunId, UserId
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class MessageStatus(StrEnum):
+    """Whether a message is still being written, and how its writing ended."""
+
+    COMPLETE = "complete"
+    STREAMING = "streaming"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class RunStatus(StrEnum):
+    """Where a run is between its request and its rest."""
+
+    QUEUED = "queued"
+    LOADING = "loading"
+    STREAMING = "streaming"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation. `leaf_id` is the end of the branch shown; None while it is empty."""
+
+    id: ConversationId
+    user_id: UserId
+    title: str
+    model: str
+    system_prompt: str
+    pinned: bool
+    archived: bool
+    leaf_id: MessageId | None
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message. `parts` are UIMessage parts; `text` is their plain text; `position` counts the run's chunks saved."""
+
+    id: MessageId
+    conversation_id: ConversationId
+    user_id: UserId
+    parent_id: MessageId | None
+    role: Role
+    parts: list[dict[str, Any]]
+    text: str
+    status: MessageStatus
+    run_id: RunId | None = None
+    model: str = ""
+    usage: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    position: int = 0
+    created_at: datetime
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run: one answer in the making or made. `usage` and `error` are None until known."""
+
+    id: RunId
+    conversation_id: ConversationId
+    user_id: UserId
+    user_message_id: MessageId
+    message_id: MessageId
+    branch_id: MessageId
+    model: str
+    provider: str
+    status: RunStatus
+    active: bool
+    usage: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+    lease_expires_at: datetime
+    created_at: datetime
+    started_at: datetime | None = None
+    first_token_at: datetime | None = None
+    finished_at: datetime | None = None
