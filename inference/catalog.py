@@ -1,0 +1,233 @@
+"""The language models offered now: what the configured servers list, remembered for some seconds.
+
+A server that is down or slow hides its own models and nobody else's. Whoever asks while the list is being made anew gets
+the last one, so that a slow server costs one reader two seconds, once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from eloquent.foundation.config import get_config
+from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
+from inference.providers.base import Provider, ProviderModel
+from inference.providers.llamacpp import LlamaCppServer
+from inference.providers.ollama import Ollama
+from inference.providers.openai_compatible import OpenAICompatible
+from inference.timeouts import Timeouts
+
+logger = logging.getLogger(__name__)
+
+FRESH_S: Final = 10.0
+STALE_S: Final = 60.0
+"""A list this old is not served while a new one is made: nobody has asked for a while, and much may have changed."""
+LISTING_LIMIT_S: Final = 2.0
+UNKNOWN_WINDOW: Final = 4096
+"""For a server that does not say: small enough to be true of nearly every model, so that nothing is cut silently."""
+
+
+class OfferedModel(msgspec.Struct, frozen=True):
+    """A model that a person may choose.
+
+    `id` is "provider/name" and is what conversations store. `name` is what its server calls it. `context_window` is in
+    tokens, prompt and answer together, and stays the same for as long as the model does.
+    """
+
+    id: str
+    name: str
+    provider: str
+    default: bool
+    context_window: int
+    capabilities: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+
+
+class Catalog:
+    """The models of some providers. Belongs to one event loop.
+
+    The default is the model named `preferred` (with or without its tag) if it is there, else the first model of the first
+    provider that answers.
+    """
+
+    def __init__(self, providers: Sequence[Provider], *, preferred: str | None = None) -> None:
+        self.providers = {provider.name: provider for provider in providers}
+        self.unreachable: dict[str, InferenceError] = {}
+        """Why a provider is missing from the last list, by its name."""
+        self._preferred = preferred
+        self._models: list[OfferedModel] = []
+        self._listed_at: float | None = None
+        self._listing: asyncio.Task[None] | None = None
+
+    async def models(self) -> list[OfferedModel]:
+        """The models offered, providers in order of preference, each provider's in its own order."""
+        if not self.providers:
+            return []
+        age = asyncio.get_running_loop().time() - self._listed_at if self._listed_at is not None else None
+        if age is None or age >= FRESH_S:
+            if self._listing is None or self._listing.done():
+                self._listing = asyncio.create_task(self._list())
+            if age is None or age >= STALE_S:
+                # Shielded: the list is made for everybody, so one reader who leaves does not end it.
+                await asyncio.shield(self._listing)
+        return self._models
+
+    async def aclose(self) -> None:
+        """End a listing that is running, and the providers."""
+        if self._listing is not None:
+            self._listing.cancel()
+            await asyncio.gather(self._listing, return_exceptions=True)
+        for provider in self.providers.values():
+            await provider.aclose()
+
+    async def _list(self) -> None:
+        listings = await asyncio.gather(*(self._models_of(provider) for provider in self.providers.values()))
+        found = [
+            _offered(provider, model)
+            for provider, models in zip(self.providers, listings, strict=True)
+            for model in models
+        ]
+        default = next((m for m in found if self._is_preferred(m)), found[0] if found else None)
+        self._models = [msgspec.structs.replace(m, default=m is default) for m in found]
+        self._listed_at = asyncio.get_running_loop().time()
+
+    async def _models_of(self, provider: Provider) -> list[ProviderModel]:
+        try:
+            async with asyncio.timeout(LISTING_LIMIT_S):
+                models = await provider.models()
+        except (InferenceError, TimeoutError) as error:
+            if provider.name not in self.unreachable:
+                logger.warning("%s does not list its models: %r", provider.name, error.__cause__ or error)
+            self.unreachable[provider.name] = (
+                error if isinstance(error, InferenceError) else ModelUnreachable(provider.name)
+            )
+            return []
+        self.unreachable.pop(provider.name, None)
+        return models
+
+    def _is_preferred(self, model: OfferedModel) -> bool:
+        if self._preferred is None:
+            return False
+        names = {model.id.casefold(), model.name.casefold(), model.name.casefold().removesuffix(":latest")}
+        return self._preferred.casefold().removesuffix(":latest") in names
+
+
+def configured_providers() -> list[Provider]:
+    """The providers that the settings name, the preferred ones first. Empty when none is set."""
+    config = get_config()
+    providers: list[Provider] = []
+    if config.ollama_host:
+        providers.append(Ollama(config.ollama_host))
+    if config.llamacpp_host:
+        providers.append(LlamaCppServer(config.llamacpp_host))
+    if config.openai_compatible_url:
+        key = config.openai_compatible_api_key
+        providers.append(
+            OpenAICompatible(config.openai_compatible_url, api_key=key.get_secret_value() if key else None)
+        )
+    return providers
+
+
+async def models_offered() -> list[OfferedModel]:
+    """The models that may be chosen now; at most one is the default. Empty when nothing is configured or answers."""
+    inserted = [model for model, _ in _inserted]
+    listed = await _catalog().models()
+    if any(model.default for model in inserted):
+        listed = [msgspec.structs.replace(model, default=False) for model in listed]
+    return [*inserted, *listed]
+
+
+async def model_named(model_id: str | None) -> OfferedModel:
+    """The model with this id, or the default one for None. A bare name will do when only one provider has it.
+
+    Raises:
+        ModelNotOffered: there is no such model.
+        ModelUnreachable: its provider is configured but does not answer at the moment.
+        NoModelAvailable: there is no model at all.
+    """
+    offered = await models_offered()
+    if model_id is None:
+        default = next((model for model in offered if model.default), offered[0] if offered else None)
+        if default is None:
+            raise NoModelAvailable
+        return default
+    for model in offered:
+        if model.id == model_id:
+            return model
+    named = [model for model in offered if model_id in (model.name, model.name.removesuffix(":latest"))]
+    if len(named) == 1:
+        return named[0]
+    provider, _, name = model_id.partition("/")
+    down = _catalog().unreachable.get(provider)
+    if name and down is not None:
+        raise ModelUnreachable(name) from down
+    if not offered:
+        raise NoModelAvailable
+    raise ModelNotOffered(model_id)
+
+
+def provider_of(model: OfferedModel) -> Provider:
+    """Who answers for this model.
+
+    Raises:
+        ModelNotOffered: its provider is no longer configured.
+    """
+    for inserted, provider in _inserted:
+        if inserted.id == model.id:
+            return provider
+    try:
+        return _catalog().providers[model.provider]
+    except KeyError:
+        raise ModelNotOffered(model.id) from None
+
+
+def providers_unreachable() -> dict[str, InferenceError]:
+    """Why configured providers are missing from the last list, by provider name. Empty before the first list."""
+    return dict(_catalog().unreachable)
+
+
+@contextmanager
+def offering(model: OfferedModel, provider: Provider) -> Iterator[None]:
+    """Offer one more model in this process, answered by `provider`, for as long as the block runs."""
+    entry = (model, provider)
+    _inserted.append(entry)
+    try:
+        yield
+    finally:
+        _inserted.remove(entry)
+
+
+async def close_catalog() -> None:
+    """Close this event loop's catalog and its providers: the server calls it when it stops."""
+    global _current  # noqa: PLW0603  (one catalog a process: it is a cache)
+    if _current is not None and _current[0] is asyncio.get_running_loop():
+        _, catalog = _current
+        _current = None
+        await catalog.aclose()
+
+
+_inserted: list[tuple[OfferedModel, Provider]] = []
+_current: tuple[asyncio.AbstractEventLoop, Catalog] | None = None
+
+
+def _catalog() -> Catalog:
+    global _current  # noqa: PLW0603  (as above)
+    loop = asyncio.get_running_loop()
+    if _current is None or _current[0] is not loop:
+        # Tasks and connections belong to a loop: a command's second asyncio.run starts with a new catalog.
+        _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model))
+    return _current[1]
+
+
+def _offered(provider: str, model: ProviderModel) -> OfferedModel:
+    return OfferedModel(
+        id=f"{provider}/{model.name}",
+        name=model.name,
+        provider=provider,
+        default=False,
+        context_window=model.context_window or UNKNOWN_WINDOW,
+        capabilities=model.capabilities,
+    )

@@ -1,0 +1,57 @@
+"""What a provider of language models must do. One file beside this one for each wire format.
+
+Who one talks to (address, key, connection) is a `Server`; how one talks (the bytes) is a decoder without any input or
+output of its own. A provider joins the two.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+import msgspec
+
+from inference.types import Event, PromptRequest
+
+
+class ProviderModel(msgspec.Struct, frozen=True):
+    """A language model that a server lists.
+
+    `name` is what its server calls it. `context_window` is in tokens, for one answer (prompt and output together), and
+    None when the server does not say. `capabilities` are words such as "tools", "thinking", "vision".
+    """
+
+    name: str
+    context_window: int | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    """A server of language models."""
+
+    name: str
+    """Stable and short: it is the first part of a model's id, which conversations store."""
+
+    def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
+        """The answer as events, read as fast as they are taken.
+
+        - Zero or more events, then exactly one `Finished`. When it is missing, a cut answer passes for a whole one.
+        - All text of one network read is one `TextDelta`. When it is not, a burst costs as many journal writes,
+          frames and wake-ups as it has tokens.
+        - Closing the generator closes the connection. When it does not, a stopped model keeps working and the next
+          person waits for nothing.
+        - Failures are `InferenceError` alone, with the server's words on `__cause__`, raised after every event that
+          came before them. When they are not, text that has arrived is lost, or a path of the server is shown to a user.
+        - The body names a bounded number of output tokens. When it does not, a small model talks for minutes.
+        - There is no clock in here but that for the connection: the router keeps the others for all providers alike.
+        """
+        ...
+
+    async def models(self) -> list[ProviderModel]:
+        """What the server offers now, in its order, without those that cannot chat.
+
+        Raises `InferenceError` when the server is down. A wrong window here means silent loss of the oldest turns.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what the provider itself opened. The shared HTTP client is not its own."""
+        ...

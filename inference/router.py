@@ -1,0 +1,66 @@
+"""The one way to an answer: finds who answers for a model, and keeps the clocks that every provider needs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+
+from inference.catalog import OfferedModel, provider_of
+from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelTimeout
+from inference.timeouts import Watch
+from inference.types import Event, Finished, PromptRequest, Status
+
+logger = logging.getLogger(__name__)
+
+
+async def answer(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[Event, None]:
+    """Ask `model` and yield its events; the last one is `Finished`. Closing it closes the connection to the model.
+
+    `request.model` and `request.context_window` are replaced by the model's own.
+
+    Raises:
+        InferenceError: nothing else. Events that came before it are good. What the server said is logged here.
+    """
+    request = msgspec.structs.replace(request, model=model.name, context_window=model.context_window)
+    provider = provider_of(model)
+    watch = Watch(model.timeouts)
+    finished = False
+    try:
+        async with aclosing(provider.answer(request)) as events:
+            watch.waiting()
+            async for event in events:
+                kind = type(event)
+                watch.arrived(token=kind is not Status)
+                finished = kind is Finished
+                yield event
+                watch.waiting()
+            watch.arrived(token=True)
+        if not finished:
+            raise AnswerCutOff(model.name)
+    except asyncio.CancelledError as error:
+        if watch.expired is None or _cancelled_by_others_too():
+            raise
+        what, waited_s = watch.expired
+        late = ModelTimeout(model.name, what=what, waited_s=waited_s)
+        _log(model, late)
+        raise late from error
+    except InferenceError as error:
+        _log(model, error)
+        raise
+    except Exception as error:
+        logger.exception("The provider %s failed in an unforeseen way", model.provider)
+        raise ModelFailed(model.name) from error
+    finally:
+        watch.stop()
+
+
+def _cancelled_by_others_too() -> bool:
+    # As asyncio.timeout does it: our own cancellation is taken back; if one remains, somebody wants this task to end.
+    task = asyncio.current_task()
+    return task is None or task.uncancel() > 0
+
+
+def _log(model: OfferedModel, error: InferenceError) -> None:
+    logger.warning("%s did not answer: %s (%r)", model.id, error.code, error.__cause__)
