@@ -1,0 +1,260 @@
+"""Ollama's own chat, POST /api/chat: one JSON object a line (https://docs.ollama.com/api/chat).
+
+This is the hot path. All lines of a network read are decoded by one call and their text is merged.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from inference.errors import AnswerCutOff, InferenceError
+from inference.providers.base import ProviderModel
+from inference.providers.refusals import failure_in_stream, unreadable
+from inference.providers.server import Server, conversation
+from inference.types import (
+    Event,
+    FinishReason,
+    Finished,
+    PromptRequest,
+    ReasoningDelta,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
+
+WINDOW_CAP: Final = 8192
+"""Tokens. Memory grows with the window for each parallel answer, so a model that could read 128k does not by default."""
+DEFAULT_OUTPUT_TOKENS: Final = 2048
+LINE_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+_REASONS: Final = {None: FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str = ""
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Call(msgspec.Struct, gc=False):
+    function: _Function
+    id: str = ""
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    done: bool = False
+    done_reason: str | None = None
+    prompt_eval_count: int | None = None
+    eval_count: int | None = None
+    error: Any = None
+
+
+_LINES: Final = msgspec.json.Decoder(_Line)
+
+
+class OllamaDecoder:
+    """The lines of one answer. A stream may end properly and yet have no `done: true`: that is an answer cut off."""
+
+    def __init__(self, model: str) -> None:
+        self.finished: Finished | None = None
+        self.failure: InferenceError | None = None
+        self._model = model
+        self._rest = b""
+        self._called_tools = False
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """The events of one network read."""
+        if self._rest:
+            data = self._rest + data
+        end = data.rfind(b"\n") + 1
+        self._rest = data[end:]
+        if not end:
+            if len(data) > LINE_LIMIT_BYTES:
+                self.failure = unreadable(self._model, data, ValueError("a line without end"))
+            return ()
+        return self._events_of(data[:end])
+
+    def end(self) -> Sequence[Event]:
+        """What stood in an unfinished line: answers to an empty prompt and single JSON bodies end without a newline."""
+        rest, self._rest = self._rest, b""
+        events = self._events_of(rest, cut=True) if rest.strip() else ()
+        if self.finished is None and self.failure is None:
+            self.failure = AnswerCutOff(self._model)
+        return events
+
+    def _events_of(self, data: bytes, *, cut: bool = False) -> Sequence[Event]:
+        try:
+            lines = _LINES.decode_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            lines = []
+            for line in data.splitlines():
+                try:
+                    lines += _LINES.decode_lines(line)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    # Half a line at the end of a broken connection is no fault of the format.
+                    events = self._folded(lines)
+                    if self.finished is None and self.failure is None and not cut:
+                        self.failure = unreadable(self._model, line, error)
+                    return events
+        return self._folded(lines)
+
+    def _folded(self, lines: list[_Line]) -> Sequence[Event]:
+        events: list[Event] = []
+        texts: list[str] = []
+        for line in lines:
+            message = line.message
+            if message is not None:
+                if message.thinking:
+                    _flush(events, texts)
+                    _think(events, message.thinking)
+                if message.content:
+                    texts.append(message.content)
+                if message.tool_calls:
+                    _flush(events, texts)
+                    events += [self._called(call) for call in message.tool_calls]
+            if line.error is not None:
+                self.failure = failure_in_stream(self._model, line.error)
+                break
+            if line.done:
+                self.finished = self._finish(line)
+                break
+        _flush(events, texts)
+        return events
+
+    def _called(self, call: _Call) -> ToolCall:
+        self._called_tools = True
+        return ToolCall(call.id, call.function.name, bytes(call.function.arguments).decode())
+
+    def _finish(self, line: _Line) -> Finished:
+        reason = _REASONS.get(line.done_reason, FinishReason.OTHER)
+        if self._called_tools and reason is FinishReason.STOP:
+            reason = FinishReason.TOOL_CALLS  # Ollama says "stop" for both
+        reported = line.prompt_eval_count is not None and line.eval_count is not None
+        return Finished(reason, Usage(line.prompt_eval_count, line.eval_count, reported))
+
+
+class Ollama:
+    """An Ollama server."""
+
+    name = "ollama"
+
+    def __init__(self, base_url: str) -> None:
+        self._server = Server(base_url)
+        self._windows: dict[str, int] = {}
+
+    def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
+        """The answer. Headers come only with the first token, so a loading model is told apart by asking /api/ps."""
+        body = chat_body(request)
+        return conversation(
+            lambda: self._server.open("/api/chat", body, about=request.model),
+            OllamaDecoder(request.model),
+            about=request.model,
+            is_loading=lambda: self._is_loading(request.model),
+        )
+
+    async def models(self) -> list[ProviderModel]:
+        """The models that can chat. A window is the model's own, at most `WINDOW_CAP`."""
+        listed = await self._server.get("/api/tags", _Tags, about=self.name)
+        return [
+            ProviderModel(model.name, await self._window_of(model), tuple(model.capabilities or ()))
+            for model in listed.models or []
+            if model.capabilities is None or "completion" in model.capabilities
+        ]
+
+    async def aclose(self) -> None:
+        """Nothing of its own is open."""
+
+    async def _window_of(self, model: "_Tag") -> int | None:
+        known = model.details.context_length if model.details else None
+        if not known and model.digest not in self._windows:
+            # Servers before 0.30 tell it only here. The digest names the weights, so it is asked once.
+            asked = msgspec.json.encode({"model": model.name})
+            shown = await self._server.post("/api/show", asked, _Shown, about=model.name)
+            lengths = [v for k, v in shown.model_info.items() if k.endswith(".context_length") and isinstance(v, int)]
+            self._windows[model.digest] = lengths[0] if lengths else 0
+        window = known or self._windows.get(model.digest, 0)
+        return min(window, WINDOW_CAP) if window > 0 else None
+
+    async def _is_loading(self, model: str) -> bool:
+        """True when the server is up and does not have the model in memory. While it loads, /api/ps has no line for it."""
+        try:
+            running = await self._server.get("/api/ps", _Tags, about=self.name)
+        except InferenceError:
+            return False
+        return _tagged(model) not in {_tagged(resident.name) for resident in running.models or []}
+
+
+def chat_body(request: PromptRequest) -> bytes:
+    """The JSON of POST /api/chat."""
+    window = request.context_window or WINDOW_CAP
+    wanted = request.options.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    options: dict[str, Any] = {
+        # Always sent: any change of num_ctx reloads the model, and it waits for every running answer first.
+        "num_ctx": window,
+        # Always bounded: absent, negative and even zero mean ten windows of text.
+        "num_predict": max(1, min(wanted, window)),
+    }
+    chosen = request.options
+    for name in ("temperature", "top_p", "seed"):
+        value = getattr(chosen, name)
+        if value is not None:
+            options[name] = value
+    if chosen.stop:
+        options["stop"] = chosen.stop
+    return msgspec.json.encode(
+        {
+            "model": request.model,
+            "messages": request.messages,
+            "stream": True,
+            # By default old turns vanish from a prompt that is too long, and nobody is told. These two make it an error.
+            "truncate": False,
+            "shift": False,
+            "options": options,
+        }
+    )
+
+
+class _Details(msgspec.Struct):
+    context_length: int | None = None
+
+
+class _Tag(msgspec.Struct):
+    name: str
+    digest: str = ""
+    details: _Details | None = None
+    capabilities: list[str] | None = None
+
+
+class _Tags(msgspec.Struct):
+    models: list[_Tag] | None = None
+
+
+class _Shown(msgspec.Struct):
+    model_info: dict[str, Any] = {}
+
+
+def _flush(events: list[Event], texts: list[str]) -> None:
+    if texts:
+        events.append(TextDelta("".join(texts)))
+        texts.clear()
+
+
+def _think(events: list[Event], thought: str) -> None:
+    last = events[-1] if events else None
+    if isinstance(last, ReasoningDelta):
+        events[-1] = ReasoningDelta(last.text + thought)
+    else:
+        events.append(ReasoningDelta(thought))
+
+
+def _tagged(name: str) -> str:
+    """As Ollama compares names: any case, and "latest" when there is no tag."""
+    folded = name.casefold()
+    return folded if ":" in folded.rpartition("/")[2] else f"{folded}:latest"

@@ -1,0 +1,217 @@
+"""Who one talks to: a model server's address and key, and a conversation with it over HTTP.
+
+How one talks is a `Decoder`, which gets the bytes of each network read and has no connection of its own.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import aiohttp
+import httpx
+import msgspec
+
+from eloquent.foundation.http import http_client
+from inference.errors import AnswerCutOff, InferenceError, ModelUnreachable
+from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
+from inference.timeouts import CONNECT_S
+from inference.types import Event, Finished, Status
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+QUIET_S: Final = 0.25
+"""A warm model answers within this; only then is it worth a question whether it is loading."""
+STATUS_EVERY_S: Final = 3.0
+DRAIN_S: Final = 0.25
+"""How long the end of the body may lag behind the answer's end before the connection is given up."""
+LISTING_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+# The transport names most of aiohttp's errors in httpx's words and lets some through as they are.
+LOST: Final = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, TimeoutError)
+
+
+class BodyTooLong(httpx.StreamError):
+    """A body that is longer than any good one."""
+
+    def __init__(self) -> None:
+        super().__init__("the body is too long")
+
+
+class Decoder(Protocol):
+    """Turns the bytes of an answer into events; pure."""
+
+    finished: Finished | None
+    """Set when the answer is complete."""
+    failure: InferenceError | None
+    """Set when it cannot be completed. The events returned before are good."""
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """The events of one network read, text merged. `Finished` is not among them: it stands in `finished`."""
+        ...
+
+    def end(self) -> Sequence[Event]:
+        """The body is over: the events of what was held back. Sets `finished` or `failure`."""
+        ...
+
+
+class Server:
+    """A model server's address.
+
+    Args:
+        base_url: what every path is appended to, with or without a slash at its end.
+        headers: sent with each request; where a key goes.
+    """
+
+    def __init__(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        # Compression would hold tokens back in the server's compressor, and we read raw bytes.
+        self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", **(headers or {})}
+        self._timeout = httpx.Timeout(None, connect=CONNECT_S)
+
+    async def get(self, path: str, type_: type[_T], *, about: str) -> _T:
+        """The JSON body of a 200, at most 4 MiB, as `type_`. `about` is what an error's sentence names."""
+        return await self._whole("GET", path, None, type_, about)
+
+    async def post(self, path: str, body: bytes, type_: type[_T], *, about: str) -> _T:
+        """As `get`, for a request with a JSON body and a short answer."""
+        return await self._whole("POST", path, body, type_, about)
+
+    async def open(self, path: str, body: bytes, *, about: str) -> httpx.Response:
+        """A 200 whose body has not been read. The caller closes it.
+
+        Raises:
+            ModelUnreachable: no connection, or none until the status line.
+            InferenceError: the refusal that another status stands for.
+        """
+        return await self._send("POST", path, body, about)
+
+    async def _whole(self, method: str, path: str, body: bytes | None, type_: type[_T], about: str) -> _T:
+        response = await self._send(method, path, body, about)
+        try:
+            told = await _body_of(response, LISTING_LIMIT_BYTES)
+        except LOST as error:
+            raise ModelUnreachable(about) from error
+        finally:
+            await response.aclose()
+        try:
+            return msgspec.json.decode(told, type=type_)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise unreadable(about, told, error) from error
+
+    async def _send(self, method: str, path: str, body: bytes | None, about: str) -> httpx.Response:
+        client = http_client()
+        request = client.build_request(
+            method, self.base_url + path, content=body, headers=self._headers, timeout=self._timeout
+        )
+        try:
+            response = await client.send(request, stream=True)
+        except LOST as error:
+            raise ModelUnreachable(about) from error
+        if response.status_code == httpx.codes.OK:
+            return response
+        try:
+            told = await _body_of(response, BODY_LIMIT_BYTES)
+        except LOST as error:
+            told = repr(error).encode()
+        finally:
+            await response.aclose()
+        raise refusal(about, response.status_code, told, retry_after=response.headers.get("Retry-After"))
+
+
+async def conversation(
+    open_: Callable[[], Coroutine[Any, Any, httpx.Response]],
+    decoder: Decoder,
+    *,
+    about: str,
+    is_loading: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncGenerator[Event, None]:
+    """The events of one answer. Closing the generator closes the connection, also while it is being opened.
+
+    While there are no headers yet and `is_loading` says so, a `Status` comes every few seconds.
+    """
+    opening = asyncio.ensure_future(open_())
+    response: httpx.Response | None = None
+    try:
+        if is_loading is not None:
+            await asyncio.wait({opening}, timeout=QUIET_S)
+            if not opening.done():
+                async for status in _statuses_until(opening, is_loading):
+                    yield status
+        response = await opening
+        lost: BaseException | None = None
+        feed = decoder.feed
+        try:
+            # The stream itself: httpx's aiter_raw is one more generator between the socket and us for every token.
+            async for data in response.stream:  # type: ignore[union-attr]
+                for event in feed(data):
+                    yield event
+                if decoder.finished is not None or decoder.failure is not None:
+                    break
+            else:
+                for event in decoder.end():
+                    yield event
+        except LOST as error:
+            lost = error
+            for event in decoder.end():
+                yield event
+        if decoder.finished is None:
+            if lost is not None:
+                raise AnswerCutOff(about) from lost
+            raise decoder.failure or AnswerCutOff(about)
+        yield decoder.finished
+        await _drain(response)
+    finally:
+        if response is not None:
+            await response.aclose()
+        else:
+            await _abandon(opening)
+
+
+async def _statuses_until(
+    opening: "asyncio.Task[httpx.Response]", is_loading: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[Status, None]:
+    loop = asyncio.get_running_loop()
+    began_at = loop.time() - QUIET_S
+    while not opening.done():
+        asking = asyncio.ensure_future(is_loading())
+        try:
+            # Not awaited alone: an answer that comes meanwhile must not wait for this question.
+            await asyncio.wait({opening, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                return
+            if asking.result():
+                yield Status("loading", round(loop.time() - began_at, 1))
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.wait({opening}, timeout=STATUS_EVERY_S)
+
+
+async def _abandon(opening: "asyncio.Task[httpx.Response]") -> None:
+    """Stop a request whose response nobody took, whichever way the race with its arrival goes."""
+    opening.cancel()
+    (outcome,) = await asyncio.gather(opening, return_exceptions=True)
+    if isinstance(outcome, httpx.Response):
+        await outcome.aclose()
+
+
+async def _drain(response: httpx.Response) -> None:
+    """Read to the end of the body, so that the connection can serve the next answer."""
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in response.stream:  # type: ignore[union-attr]
+                pass
+    except LOST as error:
+        logger.debug("The connection is not kept: %r", error)
+
+
+async def _body_of(response: httpx.Response, limit: int) -> bytes:
+    body = bytearray()
+    async for data in response.aiter_bytes():
+        body += data
+        if len(body) > limit:
+            raise BodyTooLong
+    return bytes(body)
