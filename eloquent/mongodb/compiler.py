@@ -88,7 +88,7 @@ def _has_tuple_in(condition: Condition) -> bool:
 
 
 def _with_plain_in(condition: Condition) -> Any:
-    """The same condition, where `(a,) in [(1,), (2,)]` has become `a in [1, 2]`. The query's own tree stays as it is."""
+    """The same condition, where `(a,) in [(1,), (2,)]` has become `a in [1, 2]`, as a copy of the query's own tree."""
     if isinstance(condition, WhereNode):
         copy = condition.clone()
         copy.children = [_with_plain_in(child) for child in condition.children]

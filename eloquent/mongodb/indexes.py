@@ -75,9 +75,7 @@ class TextIndex(Index):
         del schema_editor
         keys = [(_column(model, name), TEXT if name in self.searched else ASCENDING) for name in self.fields]
         # A document's own "language" field would otherwise change how it is indexed.
-        return IndexModel(
-            keys, name=self.name, default_language=self.language, language_override="text_index_language"
-        )
+        return IndexModel(keys, name=self.name, default_language=self.language, language_override="text_index_language")
 
 
 def _column(model: type[Model], field_name: str) -> str:

@@ -60,7 +60,7 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
             [IndexModel(columns, name=index.name, unique=True, **options)]
         )
 
-    def _alter_field(  # noqa: PLR0913 -- the original's signature
+    def _alter_field(  # noqa: PLR0913, PLR0917 -- the original's signature
         self,
         model: type[Model],
         old_field: Field[Any, Any],

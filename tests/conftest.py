@@ -1,0 +1,96 @@
+"""What every test shares: the test database, emptied after each test that uses it, and the real server.
+
+A test that touches the database, by either road, is marked `django_db` or asks for `db` or `server`.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import redis
+from django.db import connection
+from django.test import TransactionTestCase
+
+from eloquent.foundation import database as database_module
+from eloquent.foundation.config import get_config
+from tests.uvicorn_server import running_server
+
+# Filled by `migrate` and the same for every test; rebuilding them costs more than most tests.
+KEPT_COLLECTIONS = {"auth_permission", "django_content_type", "django_migrations"}
+
+_unmarked: ContextVar[bool] = ContextVar("unmarked", default=False)
+
+
+def empty_the_databases() -> None:
+    """Delete what a test wrote. Looking first makes it cheap: most tests write to a few collections."""
+    database = connection.database
+    assert database.name.startswith("test_"), f"{database.name} is not a test database"
+    for name in database.list_collection_names():
+        if name not in KEPT_COLLECTIONS and not name.startswith("system.") and database[name].find_one({}, {"_id": 1}):
+            database[name].delete_many({})
+    _redis().flushdb()
+
+
+@cache
+def _redis() -> redis.Redis:
+    url = get_config().redis_url
+    assert url is not None
+    return redis.Redis.from_url(url.get_secret_value())
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Empty after each test by our own means: MongoDB has no rollback here, and Django's flush takes ten times longer."""
+    assert connection.settings_dict["NAME"].startswith("test_")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_the_databases())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _database_only_when_marked() -> Iterator[None]:
+    """pytest-django keeps unmarked tests from the ORM; this does the same for the async handle.
+
+    An unmarked test may run before the test database exists, and nobody would clean up behind it. A context variable
+    tells the test apart from the server, whose tasks go on in the same loop.
+    """
+    connect = database_module._client
+
+    def client_when_marked() -> Any:
+        if _unmarked.get():
+            raise RuntimeError(
+                'Database access not allowed: use the "django_db" mark, or the "db" or "server" fixture.'
+            )
+        return connect()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "_client", client_when_marked)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _tell_unmarked(request: pytest.FixtureRequest) -> Iterator[None]:
+    marked = request.node.get_closest_marker("django_db") is not None or "db" in request.fixturenames
+    token = _unmarked.set(not marked)
+    yield
+    _unmarked.reset(token)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _running_server(django_db_setup: None) -> AsyncIterator[str]:
+    from eloquent.asgi import application
+
+    async with running_server(application) as url:
+        yield url
+
+
+@pytest.fixture
+def server(db: None, _running_server: str) -> str:
+    """The base URL (`http://127.0.0.1:PORT`) of the application under uvicorn, in the event loop of the tests.
+
+    For async tests only: the server answers while the loop runs.
+    """
+    return _running_server
