@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 MAX_EMAIL_CHARS = 254  # RFC 5321 path limit, less its angle brackets
 
 
-class InvalidEmail(ValueError):
+class EmailError(ValueError):
     """The text is not an email address. Its message is a sentence for the user."""
 
 
@@ -18,17 +18,17 @@ def normalise_email(text: str) -> str:
     The part before the @ is lower-cased too: the standard lets a server tell case apart, none in use does.
 
     Raises:
-        InvalidEmail: not an address, longer than 254 characters, or text that UTF-8 cannot carry.
+        EmailError: not an address, longer than 254 characters, or text that UTF-8 cannot carry.
     """
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidEmail("The email has characters that are not text.") from error
+        raise EmailError("The email has characters that are not text.") from error
     email = unicodedata.normalize("NFC", text).strip().lower()
     if len(email) > MAX_EMAIL_CHARS:
-        raise InvalidEmail(f"An email address has at most {MAX_EMAIL_CHARS} characters.")
+        raise EmailError(f"An email address has at most {MAX_EMAIL_CHARS} characters.")
     try:
         validate_email(email)
     except ValidationError as error:
-        raise InvalidEmail("This is not an email address.") from error
+        raise EmailError("This is not an email address.") from error
     return email

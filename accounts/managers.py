@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class UserManager(BaseUserManager["User"]):
     """Makes users with a hashed password and a lower-case email.
 
-    Both `create_*` methods raise InvalidEmail when the email is not one, and IntegrityError when it is taken.
+    Both `create_*` methods raise EmailError when the email is not one, and IntegrityError when it is taken.
     """
 
     use_in_migrations = True

@@ -1,0 +1,73 @@
+"""Where a request comes from: the client's address behind proxies, and the page that sent it. Pure."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+UNKNOWN_ADDRESS: Final = ""
+_IPV6_HOME_PREFIX = 64
+
+
+def client_address(peer: str | None, forwarded_for: str | None, *, trusted_hops: int) -> str:
+    """The client's IP address in its shortest spelling; empty when it cannot be told (a unix socket).
+
+    Each proxy appends the address that spoke to it to X-Forwarded-For, so with N proxies of our own the client is the
+    Nth from the right; what stands further left was sent by the client and may say anything. With fewer than N entries
+    the request came round the proxies: then the peer is believed, never the header.
+
+    Args:
+        peer: the address of the connection (REMOTE_ADDR).
+        forwarded_for: the X-Forwarded-For header as it came, several joined by commas.
+        trusted_hops: how many proxies stand in front of us; with 0 the header is not read.
+    """
+    if trusted_hops > 0 and forwarded_for:
+        entries = forwarded_for.split(",")
+        if len(entries) >= trusted_hops:
+            address = _canonical(entries[-trusted_hops])
+            if address:
+                return address
+    return _canonical(peer or "")
+
+
+def throttle_key(address: str) -> str:
+    """What limits count an address by: itself, or for IPv6 its /64, since one home has all of those."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 4:  # noqa: PLR2004 - the protocol's version
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, _IPV6_HOME_PREFIX), strict=False))
+
+
+def is_own_origin(origin: str | None, *, host: str, allowed: Iterable[str]) -> bool:
+    """Whether a browser's Origin header names this host or one of the allowed frontends.
+
+    A missing Origin and `null` are no one's. Our own origin is told by host and port alone: behind a proxy that ends
+    TLS we cannot see the scheme that the browser used.
+    """
+    if not origin:
+        return False
+    if origin in allowed:
+        return True
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
+
+
+def _canonical(text: str) -> str:
+    text = text.strip()
+    if text.startswith("["):  # [2001:db8::1]:443, as some proxies write
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # 192.0.2.1:443
+        text = text.partition(":")[0]
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return UNKNOWN_ADDRESS
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)

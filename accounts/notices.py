@@ -1,0 +1,51 @@
+"""Tells open sockets, in every process, that their access has ended.
+
+A notice is a courtesy that comes at once. What shuts the door is the session in the database, which every request asks
+at most a second late: a lost notice lets nobody in.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from channels.layers import get_channel_layer
+
+from eloquent.foundation.ids import SessionId, UserId
+
+log = structlog.get_logger(__name__)
+
+SESSION_REVOKED: Final = "session.revoked"
+_SEND_TIMEOUT_S: Final = 2.0
+
+
+def session_group(session_id: SessionId) -> str:
+    """The channel group that the sockets of one session join."""
+    return f"session.{session_id}"
+
+
+def user_group(user_id: UserId) -> str:
+    """The channel group that all sockets of one user join."""
+    return f"user.{user_id}"
+
+
+async def tell_sessions_ended(session_ids: Iterable[SessionId]) -> None:
+    """Send `{"type": "session.revoked"}` to the sockets of these sessions. Never raises; failures are logged."""
+    await _send([session_group(session_id) for session_id in session_ids])
+
+
+async def tell_user_ended(user_id: UserId) -> None:
+    """Send `{"type": "session.revoked"}` to all sockets of the user. Never raises; failures are logged."""
+    await _send([user_group(user_id)])
+
+
+async def _send(groups: list[str]) -> None:
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            for group in groups:
+                await layer.group_send(group, {"type": SESSION_REVOKED})
+    except Exception as error:  # noqa: BLE001 - whatever the layer is made of, the session has ended already
+        log.warning("sockets were not told that their session ended", groups=len(groups), error=repr(error))

@@ -1,0 +1,161 @@
+"""Passwords: which are accepted, how they are hashed, and hashing off the event loop.
+
+The rules are NIST SP 800-63B's, listed in AUTH_PASSWORD_VALIDATORS for both roads: length, not among the common ones,
+not the email itself; no rules about digits and signs, which make passwords worse. Hashing takes tens of milliseconds of
+one core on purpose. It runs in a few threads of its own (argon2 lets go of the interpreter lock), so that signing in
+never holds up an answer that streams.
+"""
+
+import asyncio
+import os
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from django.contrib.auth import hashers
+from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from eloquent.foundation.errors import InvalidInput, Unavailable
+
+MIN_PASSWORD_CHARS: Final = 10
+MAX_PASSWORD_CHARS: Final = 256
+
+# One core is left to the event loop where there is more than one. A thread holds `memory_cost` while it hashes.
+HASHING_THREADS: Final = max(1, min(4, (os.cpu_count() or 1) - 1))
+# About three seconds of work. Whoever comes later is told to come back rather than left to wait.
+MAX_WAITING: Final = 64
+
+
+class Argon2Hasher(Argon2PasswordHasher):
+    """argon2id with 19 MiB, two passes and one lane, as OWASP's password storage sheet has it: about 30 ms of one core.
+
+    Django's own parameters (100 MiB, eight lanes) start eight threads for each sign-in. Passwords are normalised to
+    NFKC first, since keyboards differ in how they spell the same character.
+    """
+
+    time_cost = 2
+    memory_cost = 19 * 1024
+    parallelism = 1
+
+    def encode(self, password: str, salt: str) -> str:
+        """The encoded hash."""
+        encoded: str = super().encode(unicodedata.normalize("NFKC", password), salt)
+        return encoded
+
+    def verify(self, password: str, encoded: str) -> bool:
+        """Whether the password made this hash."""
+        return super().verify(unicodedata.normalize("NFKC", password), encoded)
+
+
+class NotTheEmailValidator:
+    """Refuses the user's own email address, or the part before its @, as password."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """Raise ValidationError when the password is the email of `user` (anything with an `email`)."""
+        email = (getattr(user, "email", None) or "").lower()
+        local = email.partition("@")[0]
+        if email and password.strip().lower() in {email, local}:
+            raise ValidationError(self.get_help_text(), code="password_is_email")
+
+    def get_help_text(self) -> str:
+        """The rule as a sentence."""
+        return "The password must not be the email address."
+
+
+class LengthValidator:
+    """Accepts 10 to 256 characters. The upper end bounds the work that a request can ask for."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """Raise ValidationError when the password is too short or too long."""
+        del user
+        if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
+            raise ValidationError(self.get_help_text(), code="password_length")
+
+    def get_help_text(self) -> str:
+        """The rule as a sentence."""
+        return f"The password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters."
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a password was right, and its hash with today's parameters when the stored one has older ones."""
+
+    right: bool
+    newer_hash: str | None = None
+
+
+class _OwnerOfEmail(msgspec.Struct, frozen=True):
+    email: str
+
+
+def check_new_password(password: str, *, email: str, field: str) -> None:
+    """Return when the password may be used.
+
+    Raises:
+        InvalidInput: with a sentence for every rule that it breaks, at `field` of the body.
+    """
+    try:
+        validate_password(password, _OwnerOfEmail(email))  # type: ignore[arg-type]  # our validators read the email
+    except ValidationError as error:
+        raise InvalidInput(
+            " ".join(error.messages), errors=[{"loc": ["body", field], "msg": message} for message in error.messages]
+        ) from None
+
+
+async def hash_password(password: str) -> str:
+    """The encoded hash, made in a hashing thread.
+
+    Raises:
+        Unavailable: too many wait already.
+    """
+    return await _in_hashing_thread(make_password, password)
+
+
+async def verify_password(password: str, encoded: str | None) -> Verdict:
+    """Whether the password made this hash; `None`, when there is nobody to compare with, is always wrong.
+
+    A wrong password and no one to compare with each cost one hash with today's parameters. The one exception is a
+    user who has not signed in since the parameters were raised: their hash is compared with its own.
+
+    Raises:
+        Unavailable: too many wait already.
+    """
+    return await _in_hashing_thread(_verdict, password, encoded)
+
+
+def _verdict(password: str, encoded: str | None) -> Verdict:
+    if encoded is None:
+        make_password(password)
+        return Verdict(right=False)
+    right, outdated = hashers.verify_password(password, encoded)
+    return Verdict(right=right, newer_hash=make_password(password) if right and outdated else None)
+
+
+class _HashingThreads:
+    """The threads of this process, made at the first password."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="argon2")
+        self._inside = 0
+
+    async def run(self, work: Any, *arguments: Any) -> Any:
+        if self._inside >= MAX_WAITING + HASHING_THREADS:
+            raise Unavailable("Too many people are signing in right now. Try again in a moment.", retry_after_s=3.0)
+        self._inside += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        finally:
+            self._inside -= 1
+
+
+@lru_cache(maxsize=1)
+def _hashing_threads() -> _HashingThreads:
+    return _HashingThreads()
+
+
+async def _in_hashing_thread(work: Any, *arguments: Any) -> Any:
+    return await _hashing_threads().run(work, *arguments)
+
