@@ -4,6 +4,7 @@ Start, wait until it answers, stop (SIGTERM, then SIGKILL), restart on the same 
 ends, even by SIGKILL. One process at a time serves a directory; a second start says what runs already.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -33,6 +34,7 @@ from eloquent.embedded.spawner import spawn
 
 ATTEMPTS_AT_A_PORT = 5
 SAME_PORT_PATIENCE_S = 10.0
+HURRIED_GRACE_S = 3.0
 LINES_SHOWN = 8
 MEBIBYTE = 2**20
 
@@ -55,9 +57,18 @@ class EmbeddedServer(ABC):
     """Free disk space for a start without data."""
     needs_bytes: ClassVar[int] = 0
     """Free disk space for a start with data."""
+    essential: ClassVar[bool] = False
+    """Whether nothing works without it."""
+    restarts: ClassVar[bool] = True
+    """Whether it is worth a new try when it has ended by itself."""
+    setting: ClassVar[str] = ""
+    """The setting that tells our processes its address."""
     start_timeout_s: ClassVar[float] = 60.0
     stop_grace_s: ClassVar[float] = 30.0
+    hurried_grace_s: ClassVar[float] = HURRIED_GRACE_S
+    hurry_signal: ClassVar[signal.Signals] = signal.SIGTERM
     death_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    """What it gets from the kernel when this process is gone."""
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         self._room = Room(Path(data_dir), self.log_name)
@@ -67,6 +78,7 @@ class EmbeddedServer(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self._turn = threading.RLock()
+        self._wanted = threading.Event()
         self.notice: str | None = None
 
     # What a kind has to say about itself.
@@ -87,14 +99,18 @@ class EmbeddedServer(ABC):
         """The child's environment; None is our own."""
         return None
 
-    def directory(self) -> Path | None:
-        """The child's working directory; None is our own."""
-        return None
-
     def explain(self, code: int, said: str) -> EmbeddedServerError | None:
         """Why it ended with this code after printing this, when the kind knows better than everybody does."""
         del code, said
         return None
+
+    def last_words(self) -> list[str]:
+        """What else helps to see why it is not ready."""
+        return []
+
+    def leave(self) -> None:
+        """Called when it was stopped or killed: the directory is free for the next."""
+        self._room.release()
 
     # What its user does with it.
 
@@ -127,6 +143,11 @@ class EmbeddedServer(ABC):
         """None while it runs; a negative number names the signal that ended it."""
         return None if self._process is None else self._process.poll()
 
+    def running_elsewhere(self) -> ServerState | None:
+        """The server that some other process runs in this directory now; None when there is none."""
+        state = self._room.state()
+        return state if state is not None and state.is_alive() else None
+
     def is_running(self) -> bool:
         """Whether its process exists. It may still be starting or stopping."""
         return self._process is not None and self._process.poll() is None
@@ -140,35 +161,47 @@ class EmbeddedServer(ABC):
         with self._turn:
             if self.is_running():
                 return
+            self._wanted.set()
             self._claim()
             try:
                 self._end_leftover()
                 self._check_space()
                 self._start_on_some_port()
             except BaseException:
-                self._end_process(signal.SIGKILL, grace_s=5)
+                self._end_process(signal.SIGTERM, grace_s=HURRIED_GRACE_S)
                 self._room.release()
                 raise
 
-    def stop(self, *, grace_s: float | None = None) -> None:
-        """Asks it to end, and ends it after `grace_s`. Returns when it is gone. Harmless when it does not run."""
+    def stop(self, *, hurry: threading.Event | None = None) -> None:
+        """Asks it to end, and ends it after `stop_grace_s`, or soon after somebody sets `hurry`.
+
+        Returns when it is gone. Harmless when it does not run. A start that is under way in another thread gives up.
+        """
+        self.give_up_starting()
         with self._turn:
-            self._end_process(signal.SIGTERM, grace_s=self.stop_grace_s if grace_s is None else grace_s)
-            self._room.release()
+            self._end_process(signal.SIGTERM, grace_s=self.stop_grace_s, hurry=hurry)
+            self.leave()
+
+    def give_up_starting(self) -> None:
+        """A start that is under way in another thread raises soon. Returns at once."""
+        self._wanted.clear()
 
     def kill(self) -> None:
         """Ends it at once, as a crash would. What survives is the test of its data directory."""
+        self.give_up_starting()
         with self._turn:
-            self._end_process(signal.SIGKILL, grace_s=5)
-            self._room.release()
+            self._end_process(signal.SIGKILL, grace_s=HURRIED_GRACE_S)
+            self.leave()
 
     def __enter__(self) -> Self:
+        """Started."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stopped."""
         self.stop()
 
     # How.
@@ -245,7 +278,6 @@ class EmbeddedServer(ABC):
                     command,
                     log=log,
                     environment=self.environment(),
-                    directory=self.directory(),
                     death_signal=self.death_signal,
                 )
             self._port = port
@@ -266,12 +298,14 @@ class EmbeddedServer(ABC):
                 raise self._why_it_ended(code, port)
             if ports.accepts(port, self.host) and self.answers(port) and process.poll() is None:
                 return
+            if not self._wanted.is_set():
+                raise EmbeddedServerError(f"{self.name} was stopped while it started.")
             if time.monotonic() > give_up:
                 raise DidNotStart(
                     self.name,
                     f"did not answer within {self.start_timeout_s:.0f} s",
                     self.log_path,
-                    self.last_lines(),
+                    self.last_lines() + self.last_words(),
                 )
             time.sleep(LOOK_EVERY_S)
 
@@ -295,19 +329,23 @@ class EmbeddedServer(ABC):
         return known or DidNotStart(self.name, f"{how} before it answered", self.log_path, self.last_lines())
 
     def _space_error(self, error: OSError) -> EmbeddedServerError:
-        import errno
-
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return DiskFull(self.name, self._room.directory, self.needs_fresh_bytes)
         return EmbeddedServerError(f"{self.name} cannot use {self._room.directory}: {error.strerror or error}.")
 
-    def _end_process(self, how: signal.Signals, *, grace_s: float) -> None:
+    def _end_process(self, how: signal.Signals, *, grace_s: float, hurry: threading.Event | None = None) -> None:
         process = self._process
         if process is None or process.poll() is not None:
             return
         process.send_signal(how)
-        try:
-            process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        give_up = time.monotonic() + grace_s
+        hurried = False
+        while process.poll() is None:
+            if hurry is not None and hurry.is_set() and not hurried:
+                hurried = True
+                process.send_signal(self.hurry_signal)
+                give_up = min(give_up, time.monotonic() + self.hurried_grace_s)
+            if time.monotonic() > give_up:
+                process.kill()
+                process.wait()
+            time.sleep(LOOK_EVERY_S)

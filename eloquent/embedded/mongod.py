@@ -25,6 +25,8 @@ class Mongod(EmbeddedServer):
     Ready means: primary, takes writes. Its address names the replica set.
     """
 
+    essential: ClassVar[bool] = True
+    setting: ClassVar[str] = "MONGODB_URI"
     name: ClassVar[str] = "MongoDB"
     log_name: ClassVar[str] = "mongod"
     # Measured: a fresh directory takes 301 MB (the journal is allocated ahead), and the oplog grows to 128 MB.
@@ -67,6 +69,9 @@ class Mongod(EmbeddedServer):
             ports.LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000
         )
         try:
+            # Another program's mongod may have been quicker at this port: it must not be made ours.
+            if client.admin.command("serverStatus", repl=0, metrics=0)["pid"] != self.pid:
+                return False
             _form_replica_set(client, port)
             return bool(client.admin.command("hello").get("isWritablePrimary"))
         except PyMongoError:
@@ -85,8 +90,11 @@ class Mongod(EmbeddedServer):
 
 
 def _form_replica_set(client: MongoClient[dict[str, object]], port: int) -> None:
-    """Harmless to repeat. The configuration lies in the data and names a port: after a change of port the server
-    would not find itself among the members and never become primary."""
+    """Harmless to repeat.
+
+    The configuration lies in the data and names a port: after a change of port the server would not find itself among
+    the members and never become primary.
+    """
     host = f"{ports.LOOPBACK}:{port}"
     try:
         config = client.admin.command("replSetGetConfig")["config"]

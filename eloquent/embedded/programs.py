@@ -8,9 +8,12 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from eloquent.embedded.errors import ProgramMissing
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def program_of_package(package: str, inside: str, *, copies_dir: Path) -> Path | None:
@@ -47,6 +50,12 @@ def program_on_path(*names: str) -> Path | None:
         if found:
             return Path(found).resolve()
     return None
+
+
+def project_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Our environment for a child Python that imports the project from wherever it is started, and what is `added`."""
+    paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(added or {})}
 
 
 def missing(server: str, *, package: str, names: str, setting: str) -> ProgramMissing:

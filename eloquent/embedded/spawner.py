@@ -60,13 +60,14 @@ def spawn(
     command: Sequence[str],
     *,
     log: IO[bytes],
+    output: IO[bytes] | int | None = None,
     environment: Mapping[str, str] | None = None,
-    directory: Path | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """A child in a session of its own (Ctrl-C in our terminal does not reach it), output and errors appended to `log`.
+    """A child in a session of its own: Ctrl-C in our terminal does not reach it. What it prints goes to `log`.
 
-    `death_signal` is what the child gets when this process ends without having stopped it. `command[0]` is a path.
+    `output` takes its standard output instead (a file or `subprocess.PIPE`). `death_signal` is what the child gets when
+    this process ends without having stopped it. `command[0]` is a path.
     """
     global _spawner  # noqa: PLW0603
     with _making:
@@ -75,10 +76,9 @@ def spawn(
     launch = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(death_signal)), *command]
     options: dict[str, object] = {
         "stdin": subprocess.DEVNULL,
-        "stdout": log,
-        "stderr": subprocess.STDOUT,
+        "stdout": log if output is None else output,
+        "stderr": log,
         "start_new_session": True,
         "env": None if environment is None else dict(environment),
-        "cwd": directory,
     }
     return _spawner.start(launch, options)
