@@ -1,7 +1,7 @@
 """The language models offered now: what the configured servers list, remembered for some seconds.
 
-A server that is down or slow hides its own models and nobody else's. Whoever asks while the list is being made anew gets
-the last one, so that a slow server costs one reader two seconds, once.
+A server that is down or slow hides its own models and nobody else's. Whoever asks while the list is being made anew
+gets the last one, so that a slow server costs one reader two seconds, once.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ class OfferedModel(msgspec.Struct, frozen=True):
 class Catalog:
     """The models of some providers. Belongs to one event loop.
 
-    The default is the model named `preferred` (with or without its tag) if it is there, else the first model of the first
-    provider that answers.
+    The default is the model named `preferred` (with or without its tag) if it is there, else the first model of the
+    first provider that answers.
     """
 
     def __init__(self, providers: Sequence[Provider], *, preferred: str | None = None) -> None:

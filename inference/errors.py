@@ -22,7 +22,7 @@ from eloquent.foundation.errors import EloquentError
 
 
 class VendorError(Exception):
-    """What a model server said, kept for the log. `text` is cut to 2,000 characters; `status` is None inside a stream."""
+    """What a model server said, kept for the log. `text` is cut to 2,000 characters; `status` is HTTP's."""
 
     def __init__(self, text: str, *, status: int | None = None) -> None:
         self.text = text[:2000]
@@ -114,7 +114,9 @@ class PromptRejected(InferenceError):
     status = 422
 
     def __init__(self, model: str, sentence: str | None = None) -> None:
-        super().__init__(sentence or f"{model} cannot answer this request as it is. Change it, or choose another model.")
+        super().__init__(
+            sentence or f"{model} cannot answer this request as it is. Change it, or choose another model."
+        )
 
 
 class PromptTooLong(PromptRejected):

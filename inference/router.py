@@ -37,10 +37,8 @@ async def answer(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[
                 yield event
                 watch.waiting()
             watch.arrived(token=True)
-        if not finished:
-            raise AnswerCutOff(model.name)
     except asyncio.CancelledError as error:
-        if watch.expired is None or _cancelled_by_others_too():
+        if watch.expired is None or not watch.take_back():
             raise
         what, waited_s = watch.expired
         late = ModelTimeout(model.name, what=what, waited_s=waited_s)
@@ -52,14 +50,12 @@ async def answer(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[
     except Exception as error:
         logger.exception("The provider %s failed in an unforeseen way", model.provider)
         raise ModelFailed(model.name) from error
+    else:
+        if not finished:
+            logger.error("The provider %s ended an answer without Finished", model.provider)
+            raise AnswerCutOff(model.name)
     finally:
         watch.stop()
-
-
-def _cancelled_by_others_too() -> bool:
-    # As asyncio.timeout does it: our own cancellation is taken back; if one remains, somebody wants this task to end.
-    task = asyncio.current_task()
-    return task is None or task.uncancel() > 0
 
 
 def _log(model: OfferedModel, error: InferenceError) -> None:

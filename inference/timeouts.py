@@ -53,6 +53,11 @@ class Watch:
         if token:
             self._seen_first = True
 
+    def take_back(self) -> bool:
+        """Undo our cancellation, as asyncio.timeout does. False if somebody else wants the task to end as well."""
+        task = asyncio.current_task()
+        return task is not None and task.uncancel() == 0
+
     def stop(self) -> None:
         """Forget the timer. Harmless when called twice."""
         self._timer.cancel()

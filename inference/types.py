@@ -46,7 +46,7 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCall(msgspec.Struct, frozen=True, gc=False):
-    """One whole call of a tool. `arguments` is JSON text as the model wrote it: an answer cut short may leave it invalid."""
+    """One whole call of a tool. `arguments` is JSON text as the model wrote it, invalid if it was cut short."""
 
     id: str
     name: str

@@ -39,7 +39,7 @@ class Provider(Protocol):
         - Closing the generator closes the connection. When it does not, a stopped model keeps working and the next
           person waits for nothing.
         - Failures are `InferenceError` alone, with the server's words on `__cause__`, raised after every event that
-          came before them. When they are not, text that has arrived is lost, or a path of the server is shown to a user.
+          came before them. When they are not, text that arrived is lost, or a path of the server is shown to a user.
         - The body names a bounded number of output tokens. When it does not, a small model talks for minutes.
         - There is no clock in here but that for the connection: the router keeps the others for all providers alike.
         """

@@ -1,5 +1,6 @@
-"""A llama.cpp server: OpenAI's wire format under /v1, and its own /health and /props
-(https://github.com/ggml-org/llama.cpp/tree/master/tools/server).
+"""A llama.cpp server: OpenAI's wire format under /v1, and its own /health and /props.
+
+Described at https://github.com/ggml-org/llama.cpp/tree/master/tools/server.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ class LlamaCppServer:
         self._server = Server(base_url)
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
-        """The answer. Unlike Ollama it refuses work while it loads; here that is a wait with a `Status`, as everywhere."""
+        """The answer. The server refuses work while it loads; here that is a wait with a `Status`, as with others."""
         body = chat_body(request)
         loading = asyncio.Event()
 
@@ -40,7 +41,6 @@ class LlamaCppServer:
         return conversation(
             lambda: self._open_when_loaded(body, request.model, loading),
             OpenAIDecoder(request.model),
-            about=request.model,
             is_loading=is_loading,
         )
 
@@ -66,7 +66,7 @@ class LlamaCppServer:
                     raise
             loading.set()
             while not await self._is_ready(model):
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(LOOK_EVERY_S)  # noqa: ASYNC110  (another program: there is nothing to await)
             loading.clear()
 
     async def _is_ready(self, model: str) -> bool:

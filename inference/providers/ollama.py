@@ -8,25 +8,23 @@ from typing import Any, Final
 
 import msgspec
 
-from inference.errors import AnswerCutOff, InferenceError
+from inference.errors import InferenceError
 from inference.providers.base import ProviderModel
+from inference.providers.lines import LineDecoder, flush, think
 from inference.providers.refusals import failure_in_stream, unreadable
 from inference.providers.server import Server, conversation
 from inference.types import (
     Event,
-    FinishReason,
     Finished,
+    FinishReason,
     PromptRequest,
-    ReasoningDelta,
-    TextDelta,
     ToolCall,
     Usage,
 )
 
 WINDOW_CAP: Final = 8192
-"""Tokens. Memory grows with the window for each parallel answer, so a model that could read 128k does not by default."""
+"""Tokens. Memory grows with it for each parallel answer, so a model that could read 128k does not by default."""
 DEFAULT_OUTPUT_TOKENS: Final = 2048
-LINE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 _REASONS: Final = {None: FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
@@ -59,50 +57,27 @@ class _Line(msgspec.Struct, gc=False):
 _LINES: Final = msgspec.json.Decoder(_Line)
 
 
-class OllamaDecoder:
+class OllamaDecoder(LineDecoder):
     """The lines of one answer. A stream may end properly and yet have no `done: true`: that is an answer cut off."""
 
     def __init__(self, model: str) -> None:
-        self.finished: Finished | None = None
-        self.failure: InferenceError | None = None
-        self._model = model
-        self._rest = b""
+        super().__init__(model)
         self._called_tools = False
 
-    def feed(self, data: bytes) -> Sequence[Event]:
-        """The events of one network read."""
-        if self._rest:
-            data = self._rest + data
-        end = data.rfind(b"\n") + 1
-        self._rest = data[end:]
-        if not end:
-            if len(data) > LINE_LIMIT_BYTES:
-                self.failure = unreadable(self._model, data, ValueError("a line without end"))
-            return ()
-        return self._events_of(data[:end])
-
-    def end(self) -> Sequence[Event]:
-        """What stood in an unfinished line: answers to an empty prompt and single JSON bodies end without a newline."""
-        rest, self._rest = self._rest, b""
-        events = self._events_of(rest, cut=True) if rest.strip() else ()
-        if self.finished is None and self.failure is None:
-            self.failure = AnswerCutOff(self._model)
-        return events
-
-    def _events_of(self, data: bytes, *, cut: bool = False) -> Sequence[Event]:
+    def _events_of(self, data: bytes, *, whole: bool) -> Sequence[Event]:
         try:
-            lines = _LINES.decode_lines(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            lines = []
-            for line in data.splitlines():
-                try:
-                    lines += _LINES.decode_lines(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    # Half a line at the end of a broken connection is no fault of the format.
-                    events = self._folded(lines)
-                    if self.finished is None and self.failure is None and not cut:
-                        self.failure = unreadable(self._model, line, error)
-                    return events
+            return self._folded(_LINES.decode_lines(data))
+        except ValueError:
+            pass
+        lines: list[_Line] = []
+        for text in data.splitlines():
+            try:
+                lines += _LINES.decode_lines(text)
+            except ValueError as error:
+                events = self._folded(lines)
+                if whole and not self.is_over:
+                    self.failure = unreadable(self.model, text, error)
+                return events
         return self._folded(lines)
 
     def _folded(self, lines: list[_Line]) -> Sequence[Event]:
@@ -112,20 +87,20 @@ class OllamaDecoder:
             message = line.message
             if message is not None:
                 if message.thinking:
-                    _flush(events, texts)
-                    _think(events, message.thinking)
+                    flush(events, texts)
+                    think(events, message.thinking)
                 if message.content:
                     texts.append(message.content)
                 if message.tool_calls:
-                    _flush(events, texts)
+                    flush(events, texts)
                     events += [self._called(call) for call in message.tool_calls]
             if line.error is not None:
-                self.failure = failure_in_stream(self._model, line.error)
+                self.failure = failure_in_stream(self.model, line.error)
                 break
             if line.done:
                 self.finished = self._finish(line)
                 break
-        _flush(events, texts)
+        flush(events, texts)
         return events
 
     def _called(self, call: _Call) -> ToolCall:
@@ -155,7 +130,6 @@ class Ollama:
         return conversation(
             lambda: self._server.open("/api/chat", body, about=request.model),
             OllamaDecoder(request.model),
-            about=request.model,
             is_loading=lambda: self._is_loading(request.model),
         )
 
@@ -183,7 +157,7 @@ class Ollama:
         return min(window, WINDOW_CAP) if window > 0 else None
 
     async def _is_loading(self, model: str) -> bool:
-        """True when the server is up and does not have the model in memory. While it loads, /api/ps has no line for it."""
+        """True when the server is up without the model in memory: /api/ps lists it only once it is loaded."""
         try:
             running = await self._server.get("/api/ps", _Tags, about=self.name)
         except InferenceError:
@@ -213,7 +187,7 @@ def chat_body(request: PromptRequest) -> bytes:
             "model": request.model,
             "messages": request.messages,
             "stream": True,
-            # By default old turns vanish from a prompt that is too long, and nobody is told. These two make it an error.
+            # By default old turns vanish from too long a prompt, and nobody is told. These two make it an error.
             "truncate": False,
             "shift": False,
             "options": options,
@@ -238,20 +212,6 @@ class _Tags(msgspec.Struct):
 
 class _Shown(msgspec.Struct):
     model_info: dict[str, Any] = {}
-
-
-def _flush(events: list[Event], texts: list[str]) -> None:
-    if texts:
-        events.append(TextDelta("".join(texts)))
-        texts.clear()
-
-
-def _think(events: list[Event], thought: str) -> None:
-    last = events[-1] if events else None
-    if isinstance(last, ReasoningDelta):
-        events[-1] = ReasoningDelta(last.text + thought)
-    else:
-        events.append(ReasoningDelta(thought))
 
 
 def _tagged(name: str) -> str:

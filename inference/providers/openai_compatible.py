@@ -24,7 +24,6 @@ class OpenAICompatible:
         return conversation(
             lambda: self._server.open("/chat/completions", body, about=request.model),
             OpenAIDecoder(request.model),
-            about=request.model,
         )
 
     async def models(self) -> list[ProviderModel]:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
-from inference.errors import AnswerCutOff, InferenceError
+from inference.errors import AnswerCutOff
+from inference.providers.lines import LineDecoder, flush, think
 from inference.providers.refusals import failure_in_stream, unreadable
-from inference.types import Event, FinishReason, Finished, PromptRequest, ReasoningDelta, TextDelta, ToolCall, Usage
+from inference.types import Event, Finished, FinishReason, PromptRequest, ToolCall, Usage
 
 DEFAULT_OUTPUT_TOKENS: Final = 2048
-LINE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 _REASONS: Final = {
     "stop": FinishReason.STOP,
@@ -69,7 +69,7 @@ class _Chunk(msgspec.Struct, gc=False):
 _CHUNKS: Final = msgspec.json.Decoder(_Chunk)
 
 
-class OpenAIDecoder:
+class OpenAIDecoder(LineDecoder):
     """The events of one stream.
 
     Complete means `[DONE]`, or the end of the body after a finish reason (some servers leave `[DONE]` out).
@@ -77,39 +77,21 @@ class OpenAIDecoder:
     """
 
     def __init__(self, model: str) -> None:
-        self.finished: Finished | None = None
-        self.failure: InferenceError | None = None
-        self._model = model
-        self._rest = b""
+        super().__init__(model)
         self._reason: FinishReason | None = None
         self._usage = Usage()
         self._calls: dict[int, ToolCall] = {}
         self._spoke = False
 
-    def feed(self, data: bytes) -> Sequence[Event]:
-        """The events of one network read."""
-        if self._rest:
-            data = self._rest + data
-        end = data.rfind(b"\n") + 1
-        self._rest = data[end:]
-        if not end:
-            if len(data) > LINE_LIMIT_BYTES:
-                self.failure = unreadable(self._model, data, ValueError("a line without end"))
-            return ()
-        return self._events_of(data[:end])
-
     def end(self) -> Sequence[Event]:
-        """The events of a last line without a newline, and the verdict on the whole."""
-        rest, self._rest = self._rest, b""
-        events = list(self._events_of(rest, cut=True)) if rest.strip() else []
-        if self.finished is None and self.failure is None:
-            if self._reason is None:
-                self.failure = AnswerCutOff(self._model)
-            else:
-                events += self._completed()
+        """As for every format; a finish reason is as good as `[DONE]` once the body is over."""
+        events = super().end()
+        if self._reason is not None and isinstance(self.failure, AnswerCutOff):
+            self.failure = None
+            return [*events, *self._completed()]
         return events
 
-    def _events_of(self, data: bytes, *, cut: bool = False) -> Sequence[Event]:
+    def _events_of(self, data: bytes, *, whole: bool) -> Sequence[Event]:
         payloads: list[bytes] = []
         done = False
         for line in data.split(b"\n"):
@@ -124,62 +106,59 @@ class OpenAIDecoder:
             elif line[:1] == b"{" and not self._spoke:
                 payloads.append(line)  # a whole JSON body in place of a stream: an error, as far as we asked for one
         self._spoke = self._spoke or bool(payloads)
-        events = self._folded(payloads, cut=cut)
+        events = self._folded(payloads, whole=whole)
         if done and self.failure is None:
             events += self._completed()
         return events
 
-    def _folded(self, payloads: list[bytes], *, cut: bool) -> list[Event]:
+    def _folded(self, payloads: list[bytes], *, whole: bool) -> list[Event]:
         try:
-            chunks = _CHUNKS.decode_lines(b"\n".join(payloads))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            chunks = []
-            for payload in payloads:
-                try:
-                    chunks.append(_CHUNKS.decode(payload))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    events = self._told_by(chunks)
-                    # Half a line at the end of a broken connection is no fault of the format.
-                    if self.failure is None and not cut:
-                        self.failure = unreadable(self._model, payload, error)
-                    return events
+            return self._told_by(_CHUNKS.decode_lines(b"\n".join(payloads)))
+        except ValueError:
+            pass
+        chunks: list[_Chunk] = []
+        for payload in payloads:
+            try:
+                chunks.append(_CHUNKS.decode(payload))
+            except ValueError as error:
+                events = self._told_by(chunks)
+                if whole and not self.is_over:
+                    self.failure = unreadable(self.model, payload, error)
+                return events
         return self._told_by(chunks)
 
     def _told_by(self, chunks: list[_Chunk]) -> list[Event]:
         events: list[Event] = []
         texts: list[str] = []
         for chunk in chunks:
-            if not chunk.choices:
-                told = _error_in(chunk)
-                if told is not None:
-                    self.failure = failure_in_stream(self._model, told)
-                    break
-            else:
+            if chunk.choices:
                 # One choice is asked for; further ones would be other answers, not more of this one.
                 choice = chunk.choices[0]
-                delta = choice.delta
-                if delta is not None:
-                    thought = delta.reasoning_content or delta.reasoning
-                    if thought:
-                        _flush(events, texts)
-                        _think(events, thought)
-                    if delta.content:
-                        texts.append(delta.content)
-                    if delta.refusal:
-                        texts.append(delta.refusal)
-                    if delta.tool_calls:
-                        self._collect(delta.tool_calls)
+                if choice.delta is not None:
+                    self._add(choice.delta, events, texts)
                 if choice.finish_reason:
-                    if choice.finish_reason == "error":
-                        self.failure = failure_in_stream(self._model, chunk.error or "finish_reason: error")
-                        break
                     self._reason = _REASONS.get(choice.finish_reason, FinishReason.OTHER)
+            told = _error_in(chunk)
+            if told is not None:
+                self.failure = failure_in_stream(self.model, told)
+                break
             if chunk.usage is not None:
                 usage = chunk.usage
                 reported = usage.prompt_tokens is not None and usage.completion_tokens is not None
                 self._usage = Usage(usage.prompt_tokens, usage.completion_tokens, reported)
-        _flush(events, texts)
+        flush(events, texts)
         return events
+
+    def _add(self, delta: _Delta, events: list[Event], texts: list[str]) -> None:
+        thought = delta.reasoning_content or delta.reasoning
+        if thought:
+            flush(events, texts)
+            think(events, thought)
+        text = delta.content or delta.refusal
+        if text:
+            texts.append(text)
+        if delta.tool_calls:
+            self._collect(delta.tool_calls)
 
     def _collect(self, calls: list[_Call]) -> None:
         """Tool calls come in pieces: the name first, then their arguments' text a few characters at a time."""
@@ -221,22 +200,11 @@ def chat_body(request: PromptRequest, *, output_limit: int | None = None) -> byt
 
 
 def _error_in(chunk: _Chunk) -> Any:
+    """What the chunk says went wrong, or None. A chunk with nothing of a stream's in it is taken for an error."""
     if chunk.error is not None:
         return chunk.error
+    if chunk.choices:
+        return "finish_reason: error" if chunk.choices[0].finish_reason == "error" else None
     if chunk.object == "error" or (chunk.choices is None and chunk.usage is None):
         return {"message": chunk.message or chunk.detail, "code": chunk.code}
     return None
-
-
-def _flush(events: list[Event], texts: list[str]) -> None:
-    if texts:
-        events.append(TextDelta("".join(texts)))
-        texts.clear()
-
-
-def _think(events: list[Event], thought: str) -> None:
-    last = events[-1] if events else None
-    if isinstance(last, ReasoningDelta):
-        events[-1] = ReasoningDelta(last.text + thought)
-    else:
-        events.append(ReasoningDelta(thought))

@@ -1,5 +1,6 @@
 """Which of our errors a model server's refusal is. Servers agree on statuses, roughly, and on no words at all."""
 
+from http import HTTPStatus as Code
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,15 @@ from inference.errors import (
 BODY_LIMIT_BYTES: Final = 64 * 1024
 """How much of an error's body is read: a proxy's error page may be long."""
 
+_BUSY: Final = (Code.TOO_MANY_REQUESTS, Code.SERVICE_UNAVAILABLE, 529)
+"""529 is "overloaded" with several vendors."""
+_REJECTED: Final = (
+    Code.BAD_REQUEST,
+    Code.REQUEST_ENTITY_TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
+    Code.UNPROCESSABLE_ENTITY,
+    Code.NOT_IMPLEMENTED,
+)
 _TOO_LONG: Final = (
     "exceed_context_size",
     "context_length_exceeded",
@@ -39,16 +49,16 @@ def refusal(model: str, status: int, body: bytes | str, *, retry_after: str | No
     words, kind, parsed = _words_of(body)
     lowered = f"{words} {kind}".lower()
     error: InferenceError
-    if status in (401, 402, 403):
+    if status in (Code.UNAUTHORIZED, Code.PAYMENT_REQUIRED, Code.FORBIDDEN):
         error = ModelAccessDenied(model)
-    elif (status == 404 and parsed) or (status in (400, 422) and "model_not_found" in lowered):
+    elif parsed and (status == Code.NOT_FOUND or "model_not_found" in lowered):
         # A 404 that is not JSON is a wrong address, not a missing model.
         error = ModelMissing(model)
-    elif status in (429, 503, 529):
+    elif status in _BUSY:
         error = ModelBusy(model, retry_after_s=_seconds(retry_after))
-    elif (400 <= status < 500 or parsed) and any(mark in lowered for mark in _TOO_LONG):
+    elif any(mark in lowered for mark in _TOO_LONG):
         error = PromptTooLong(model)
-    elif status in (400, 413, 415, 422, 501) or any(words.startswith(mark) for mark in _OUR_FAULT):
+    elif status in _REJECTED or any(words.startswith(mark) for mark in _OUR_FAULT):
         error = PromptRejected(model)
     else:
         error = ModelFailed(model)
@@ -59,8 +69,9 @@ def refusal(model: str, status: int, body: bytes | str, *, retry_after: str | No
 def failure_in_stream(model: str, told: Any) -> InferenceError:
     """The error for one that came inside a stream, after a 200. `told` is the decoded value of its "error" member."""
     status = told.get("code") if isinstance(told, dict) else None
-    known = isinstance(status, int) and 400 <= status < 600
-    return refusal(model, status if known else 500, msgspec.json.encode({"error": told}))
+    if not isinstance(status, int) or status < Code.BAD_REQUEST:
+        status = Code.INTERNAL_SERVER_ERROR
+    return refusal(model, status, msgspec.json.encode({"error": told}))
 
 
 def unreadable(model: str, data: bytes, error: Exception) -> InferenceError:

@@ -8,14 +8,14 @@ import msgspec
 
 from inference.errors import AnswerCutOff
 from inference.providers.base import ProviderModel
-from inference.types import Event, FinishReason, Finished, PromptRequest, TextDelta, Usage
+from inference.types import Event, Finished, FinishReason, PromptRequest, TextDelta, Usage
 
 Step: TypeAlias = Event | str | asyncio.Event | Callable[[], Awaitable[object]] | BaseException
 """An event to yield, text (a TextDelta), a gate to wait for, a function whose result is awaited, an error to raise."""
 
 
 def saying(*texts: str, usage: Usage | None = None) -> list[Step]:
-    """The script of a whole answer: these deltas, then `Finished(stop)` with as many output tokens as there are texts."""
+    """The script of a whole answer: these deltas, then `Finished(stop)`, by default with one output token a text."""
     reported = usage or Usage(input_tokens=1, output_tokens=len(texts), reported=True)
     return [*texts, Finished(FinishReason.STOP, reported)]
 

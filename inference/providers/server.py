@@ -1,22 +1,23 @@
 """Who one talks to: a model server's address and key, and a conversation with it over HTTP.
 
-How one talks is a `Decoder`, which gets the bytes of each network read and has no connection of its own.
+How one talks is a `LineDecoder`, which gets the bytes of each network read and has no connection of its own.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar, cast
 
 import aiohttp
 import httpx
 import msgspec
 
 from eloquent.foundation.http import http_client
-from inference.errors import AnswerCutOff, InferenceError, ModelUnreachable
+from inference.errors import AnswerCutOff, ModelUnreachable
+from inference.providers.lines import LineDecoder
 from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
 from inference.timeouts import CONNECT_S
-from inference.types import Event, Finished, Status
+from inference.types import Event, Status
 
 logger = logging.getLogger(__name__)
 
@@ -38,23 +39,6 @@ class BodyTooLong(httpx.StreamError):
 
     def __init__(self) -> None:
         super().__init__("the body is too long")
-
-
-class Decoder(Protocol):
-    """Turns the bytes of an answer into events; pure."""
-
-    finished: Finished | None
-    """Set when the answer is complete."""
-    failure: InferenceError | None
-    """Set when it cannot be completed. The events returned before are good."""
-
-    def feed(self, data: bytes) -> Sequence[Event]:
-        """The events of one network read, text merged. `Finished` is not among them: it stands in `finished`."""
-        ...
-
-    def end(self) -> Sequence[Event]:
-        """The body is over: the events of what was held back. Sets `finished` or `failure`."""
-        ...
 
 
 class Server:
@@ -123,51 +107,41 @@ class Server:
 
 async def conversation(
     open_: Callable[[], Coroutine[Any, Any, httpx.Response]],
-    decoder: Decoder,
+    decoder: LineDecoder,
     *,
-    about: str,
     is_loading: Callable[[], Awaitable[bool]] | None = None,
 ) -> AsyncGenerator[Event, None]:
     """The events of one answer. Closing the generator closes the connection, also while it is being opened.
 
     While there are no headers yet and `is_loading` says so, a `Status` comes every few seconds.
     """
+    # A task of its own, because a status must be told while it is still under way.
     opening = asyncio.ensure_future(open_())
-    response: httpx.Response | None = None
     try:
         if is_loading is not None:
             await asyncio.wait({opening}, timeout=QUIET_S)
             if not opening.done():
                 async for status in _statuses_until(opening, is_loading):
                     yield status
-        response = await opening
-        lost: BaseException | None = None
-        feed = decoder.feed
+        # The stream itself: httpx's aiter_raw is one more generator between the socket and us for every token.
+        reads = aiter(cast(httpx.AsyncByteStream, (await opening).stream))
+        lost: Exception | None = None
         try:
-            # The stream itself: httpx's aiter_raw is one more generator between the socket and us for every token.
-            async for data in response.stream:  # type: ignore[union-attr]
-                for event in feed(data):
+            async for data in reads:
+                for event in decoder.feed(data):
                     yield event
-                if decoder.finished is not None or decoder.failure is not None:
+                if decoder.is_over:
                     break
-            else:
-                for event in decoder.end():
-                    yield event
         except LOST as error:
             lost = error
-            for event in decoder.end():
-                yield event
+        for event in decoder.end():
+            yield event
         if decoder.finished is None:
-            if lost is not None:
-                raise AnswerCutOff(about) from lost
-            raise decoder.failure or AnswerCutOff(about)
+            raise decoder.failure or AnswerCutOff(decoder.model) from lost
         yield decoder.finished
-        await _drain(response)
+        await _drain(reads)
     finally:
-        if response is not None:
-            await response.aclose()
-        else:
-            await _abandon(opening)
+        await _hang_up(opening)
 
 
 async def _statuses_until(
@@ -186,23 +160,24 @@ async def _statuses_until(
                 yield Status("loading", round(loop.time() - began_at, 1))
         finally:
             asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            await asyncio.wait({asking})
         await asyncio.wait({opening}, timeout=STATUS_EVERY_S)
 
 
-async def _abandon(opening: "asyncio.Task[httpx.Response]") -> None:
-    """Stop a request whose response nobody took, whichever way the race with its arrival goes."""
-    opening.cancel()
-    (outcome,) = await asyncio.gather(opening, return_exceptions=True)
-    if isinstance(outcome, httpx.Response):
-        await outcome.aclose()
+async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
+    """Close the connection, whether its answer has begun, is awaited or has just come in."""
+    if not opening.done():
+        opening.cancel()
+        await asyncio.wait({opening})
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().aclose()
 
 
-async def _drain(response: httpx.Response) -> None:
+async def _drain(reads: AsyncIterator[bytes]) -> None:
     """Read to the end of the body, so that the connection can serve the next answer."""
     try:
         async with asyncio.timeout(DRAIN_S):
-            async for _ in response.stream:  # type: ignore[union-attr]
+            async for _ in reads:
                 pass
     except LOST as error:
         logger.debug("The connection is not kept: %r", error)
