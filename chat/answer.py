@@ -1,0 +1,107 @@
+"""One answer as it grows: a language model's events in, chunks for readers and parts for the message out. Pure."""
+
+from typing import Any
+
+import orjson
+
+from chat import chunks
+from chat.chunks import Chunk
+from inference.types import Event, ReasoningDelta, Status, TextDelta, ToolCall
+
+
+class Answer:
+    """Collects an answer.
+
+    Text that arrives between two `take`s becomes one chunk, however many pieces it came in: what is ready together
+    travels together. Call `feed` for each event, `take` when the chunks are wanted, `close` once at the end.
+    """
+
+    def __init__(self) -> None:
+        self._ready: list[Chunk] = []
+        self._kind: str | None = None  # of the open part: text, reasoning or none
+        self._part_id = ""
+        self._unsent: list[str] = []
+        self._whole: list[str] = []
+        self._closed_parts: list[dict[str, Any]] = []
+        self.held_chars = 0
+
+    def feed(self, event: Event) -> None:
+        """Take in one event of the language model. `Finished` adds nothing here."""
+        if isinstance(event, TextDelta):
+            self._grow("text", event.text)
+        elif isinstance(event, ReasoningDelta):
+            self._grow("reasoning", event.text)
+        elif isinstance(event, ToolCall):
+            self._close_part()
+            arguments = _parsed(event.arguments)
+            self._closed_parts.append(
+                {
+                    "type": "dynamic-tool",
+                    "toolName": event.name,
+                    "toolCallId": event.id,
+                    "state": "input-available",
+                    "input": arguments,
+                }
+            )
+            self.add(chunks.tool_input(event.id, event.name, arguments))
+        elif isinstance(event, Status):
+            self.add(chunks.data("status", {"state": event.state, "elapsed_s": event.elapsed_s}, transient=True))
+
+    def add(self, chunk: Chunk) -> None:
+        """Put a chunk of another kind behind what was fed so far."""
+        self._send_text()
+        self._ready.append(chunk)
+
+    def take(self) -> list[Chunk]:
+        """The chunks made since the last call, in order."""
+        self._send_text()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def close(self) -> None:
+        """Close the part that is open, if one is."""
+        self._close_part()
+
+    def parts(self) -> list[dict[str, Any]]:
+        """The message's parts so far, in the AI SDK's UIMessage form."""
+        parts = list(self._closed_parts)
+        if self._kind is not None:
+            parts.append({"type": self._kind, "text": "".join(self._whole)})
+        return parts
+
+    def text(self) -> str:
+        """The plain text so far, without reasoning."""
+        return "".join(part["text"] for part in self.parts() if part["type"] == "text")
+
+    def _grow(self, kind: str, text: str) -> None:
+        if self._kind != kind:
+            self._close_part()
+            self._kind = kind
+            self._part_id = f"{kind}-{len(self._closed_parts)}"
+            self._ready.append(chunks.part_start(kind, self._part_id))
+        self._unsent.append(text)
+        self._whole.append(text)
+        self.held_chars += len(text)
+
+    def _send_text(self) -> None:
+        if self._unsent and self._kind is not None:
+            self._ready.append(chunks.part_delta(self._kind, self._part_id, "".join(self._unsent)))
+            self._unsent.clear()
+        self.held_chars = 0
+
+    def _close_part(self) -> None:
+        if self._kind is None:
+            return
+        self._send_text()
+        self._ready.append(chunks.part_end(self._kind, self._part_id))
+        self._closed_parts.append({"type": self._kind, "text": "".join(self._whole)})
+        self._whole.clear()
+        self._kind = None
+
+
+def _parsed(arguments: str) -> Any:
+    """The arguments as JSON; an answer cut short may leave them broken, and then the text says what there is."""
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return arguments

@@ -1,0 +1,244 @@
+"""One run at work: asks the language model, hands its answer to the journal, and keeps what was written.
+
+The run owns itself: readers come and go, and only `stop`, `interrupt` or its end finish it. Whatever the end, the text
+so far is saved before the readers hear of it. When MongoDB is away the answer goes on, and is saved when it is back.
+"""
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from msgspec.structs import replace
+from pymongo.errors import PyMongoError
+
+from chat import chunks, store
+from chat.answer import Answer
+from chat.chunks import Chunk
+from chat.context import Prompt
+from chat.errors import AnswerInterrupted
+from chat.journal import Journal
+from chat.types import Message, MessageStatus, Run, RunStatus
+from eloquent.foundation.clock import now
+from eloquent.foundation.errors import EloquentError
+from inference.catalog import OfferedModel
+from inference.errors import AnswerCutOff
+from inference.router import answer as ask
+from inference.types import Finished, FinishReason, GenerationOptions, PromptRequest, Status, Usage
+
+log = structlog.get_logger(__name__)
+
+HELD_BACK_S: Final = 0.025
+HELD_BACK_CHARS: Final = 4096
+KEEP_EVERY_S: Final = 2.0
+LEASE_S: Final = 15.0
+LONGEST_ANSWER_CHARS: Final = 1_000_000
+# How long readers wait for the last save before they are told the end. The saving itself goes on until it is done.
+TOLD_AFTER_S: Final = 2.0
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_MOST_S: Final = 5.0
+
+_MESSAGE_STATUS: Final = {
+    RunStatus.COMPLETE: MessageStatus.COMPLETE,
+    RunStatus.STOPPED: MessageStatus.STOPPED,
+    RunStatus.FAILED: MessageStatus.FAILED,
+    RunStatus.INTERRUPTED: MessageStatus.INTERRUPTED,
+}
+
+
+class Answering:
+    """A run at work. Make it, then `begin` it once; `finished` completes when everything is saved."""
+
+    def __init__(
+        self,
+        run: Run,
+        message: Message,
+        *,
+        model: OfferedModel,
+        prompt: Prompt,
+        options: GenerationOptions,
+        journal: Journal,
+        title: str | None,
+    ) -> None:
+        self.run = run
+        self._message = message
+        self._model = model
+        self._prompt = prompt
+        self._request = PromptRequest(model=model.id, messages=prompt.messages, options=options)
+        self._journal = journal
+        self._title = title
+        self._answer = Answer()
+        self._chars = 0
+        self._position = 0
+        self._flush_later: asyncio.TimerHandle | None = None
+        self._ending = RunStatus.INTERRUPTED
+        self._relay: asyncio.Task[Finished] | None = None
+        self.finished: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Open the log and start to work."""
+        self.run = replace(self.run, started_at=now())
+        self._journal.open(self.run.id)
+        self._open_message()
+        self._relay = asyncio.create_task(self._relay_answer(), name=f"relay {self.run.id}")
+        self.finished = asyncio.create_task(self._work(self._relay), name=f"run {self.run.id}")
+
+    async def stop(self) -> None:
+        """End the answer here, as the user wishes: the connection to the model is closed. Returns when it is saved."""
+        await self._end(RunStatus.STOPPED)
+
+    async def interrupt(self) -> None:
+        """End the answer because the process must go. Returns when it is saved."""
+        await self._end(RunStatus.INTERRUPTED)
+
+    async def _end(self, ending: RunStatus) -> None:
+        if self._relay is not None and self.finished is not None:
+            if not self._relay.done():
+                self._ending = ending
+                self._relay.cancel()
+            # Shielded: whoever asked for the end may leave before it is saved.
+            await asyncio.shield(self.finished)
+
+    async def _work(self, relay: "asyncio.Task[Finished]") -> None:
+        while not relay.done():
+            await asyncio.wait({relay}, timeout=KEEP_EVERY_S)
+            if not relay.done():
+                await self._keep_progress()
+        try:
+            await self._settle(relay)
+        finally:
+            self._journal.close(self.run.id)  # whatever happens, no reader waits for ever
+
+    def _open_message(self) -> None:
+        metadata = {
+            "runId": str(self.run.id),
+            "conversationId": str(self.run.conversation_id),
+            "userMessageId": str(self.run.user_message_id),
+            "model": self._model.id,
+        }
+        self._answer.add(chunks.start(self.run.message_id, metadata))
+        if self._title:
+            self._answer.add(chunks.data("title", {"title": self._title}, transient=True))
+        if self._prompt.dropped:
+            context = {
+                "used": self._prompt.used,
+                "limit": self._prompt.limit,
+                "dropped": [str(message_id) for message_id in self._prompt.dropped],
+            }
+            self._answer.add(chunks.data("context", context, transient=True))
+        self._answer.add(chunks.START_STEP)
+        self._flush()
+
+    async def _relay_answer(self) -> Finished:
+        loop = asyncio.get_running_loop()
+        finished: Finished | None = None
+        async with aclosing(ask(self._model, self._request)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    finished = event
+                    continue
+                self._answer.feed(event)
+                if isinstance(event, Status):
+                    self._set_status(RunStatus.LOADING if event.state == "loading" else RunStatus.QUEUED)
+                    self._flush()
+                elif self.run.first_token_at is None:
+                    # The first words are never held back.
+                    self.run = replace(self.run, status=RunStatus.STREAMING, first_token_at=now())
+                    self._flush()
+                elif self._answer.held_chars >= HELD_BACK_CHARS:
+                    self._flush()
+                elif self._flush_later is None:
+                    self._flush_later = loop.call_later(HELD_BACK_S, self._flush)
+                if self._chars + self._answer.held_chars > LONGEST_ANSWER_CHARS:
+                    return Finished(FinishReason.LENGTH, Usage())
+        if finished is None:
+            raise AnswerCutOff(self._model.name)
+        return finished
+
+    def _set_status(self, status: RunStatus) -> None:
+        if self.run.status is not status and self.run.first_token_at is None:
+            self.run = replace(self.run, status=status)
+
+    def _flush(self) -> None:
+        if self._flush_later is not None:
+            self._flush_later.cancel()
+            self._flush_later = None
+        self._chars += self._answer.held_chars
+        ready = self._answer.take()
+        if ready:
+            self._position = self._journal.append(self.run.id, ready)
+
+    def _written(self, status: MessageStatus, **changes: Any) -> Message:
+        return replace(
+            self._message,
+            parts=self._answer.parts(),
+            text=self._answer.text(),
+            status=status,
+            position=self._position,
+            **changes,
+        )
+
+    async def _keep_progress(self) -> None:
+        self._flush()  # the position saved must cover just the text saved
+        self.run = replace(self.run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
+        try:
+            await store.keep_progress(self.run, self._written(MessageStatus.STREAMING))
+        except PyMongoError as error:
+            log.warning("progress not saved", run_id=str(self.run.id), error=type(error).__name__)
+
+    async def _settle(self, relay: "asyncio.Task[Finished]") -> None:
+        self._flush()
+        self._answer.close()
+        status, last, usage, problem = self._outcome(relay)
+        ending = [*self._answer.take(), *last]
+        self._position += len(ending)
+        self.run = replace(
+            self.run, status=status, active=False, usage=usage, error=problem, finished_at=now()
+        )
+        message = self._written(_MESSAGE_STATUS[status], usage=usage, error=problem)
+        saving = asyncio.create_task(self._save(message))
+        await asyncio.wait({saving}, timeout=TOLD_AFTER_S)
+        self._journal.append(self.run.id, ending)
+        self._journal.close(self.run.id)
+        await saving
+
+    def _outcome(
+        self, relay: "asyncio.Task[Finished]"
+    ) -> tuple[RunStatus, list[Chunk], dict[str, Any] | None, dict[str, Any] | None]:
+        """How it ended: the status, the last chunks, the usage and the problem, both None when there are none."""
+        if relay.cancelled():
+            if self._ending is RunStatus.STOPPED:
+                return RunStatus.STOPPED, [chunks.FINISH_STEP, chunks.ABORT], None, None
+            return RunStatus.INTERRUPTED, *self._failure(AnswerInterrupted())
+        failure = relay.exception()
+        if failure is not None:
+            expected = failure if isinstance(failure, EloquentError) else EloquentError()
+            log.warning("run failed", run_id=str(self.run.id), code=expected.code, exc_info=failure)
+            return RunStatus.FAILED, *self._failure(expected)
+        finished = relay.result()
+        usage = {
+            "inputTokens": finished.usage.input_tokens,
+            "outputTokens": finished.usage.output_tokens,
+            "reported": finished.usage.reported,
+            "finishReason": finished.reason.value,
+        }
+        metadata = {"runId": str(self.run.id), "model": self._model.id, "usage": usage}
+        return RunStatus.COMPLETE, [chunks.FINISH_STEP, chunks.finish(finished.reason.value, metadata)], usage, None
+
+    @staticmethod
+    def _failure(error: EloquentError) -> tuple[list[Chunk], None, dict[str, Any]]:
+        problem = {"code": error.code, "detail": error.detail}
+        return [chunks.FINISH_STEP, chunks.error(error.detail)], None, problem
+
+    async def _save(self, message: Message) -> None:
+        wait_s = _RETRY_FIRST_S
+        while True:
+            try:
+                await store.keep_rest(self.run, message)
+            except PyMongoError as error:
+                log.warning("answer not saved yet", run_id=str(self.run.id), error=type(error).__name__)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, _RETRY_MOST_S)
+            else:
+                return

@@ -1,0 +1,204 @@
+"""Conversations, messages and runs over HTTP."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from ninja import Header, Query, Router
+
+from accounts.authentication import Identity, SessionAuth
+from chat import conversations, removal, runs, sse
+from chat.frames import text_parts
+from chat.schemas import (
+    ConversationChanges,
+    ConversationOut,
+    ConversationPage,
+    MessagePage,
+    NewConversation,
+    NewRun,
+    RunOut,
+    conversation_out,
+    generation_options,
+    message_out,
+    page_out,
+    run_out,
+)
+from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.problems import problems
+from eloquent.foundation.replies import empty_reply, json_reply
+
+router = Router(tags=["chat"], auth=SessionAuth())
+
+PageSize = Annotated[int, Query(ge=1, le=conversations.LARGEST_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=500)]
+_LONGEST_KEY: Final = 200
+
+# How the two streaming operations describe themselves: the stream beside the JSON.
+_STREAM_DOC: Final[dict[str, Any]] = {
+    "description": "The run's chunks as server-sent events (AI SDK UI message stream), then `[DONE]`.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+
+
+def _user(request: HttpRequest) -> Identity:
+    identity: Identity = request.auth  # type: ignore[attr-defined]  # set by ninja after SessionAuth
+    return identity
+
+
+@router.get(
+    "/conversations",
+    response={200: ConversationPage, **problems(401, 422)},
+    operation_id="list_conversations",
+    summary="List conversations",
+)
+async def list_conversations(
+    request: HttpRequest, archived: bool = False, cursor: Cursor = None, limit: PageSize = 30
+) -> HttpResponse:
+    """Pinned ones first, then the latest changed first."""
+    page = await conversations.conversations_of(
+        _user(request).user_id, archived=archived, cursor=cursor, limit=limit
+    )
+    return json_reply(page_out([conversation_out(item) for item in page.items], page.next_cursor))
+
+
+@router.post(
+    "/conversations",
+    response={201: ConversationOut, **problems(401, 422)},
+    operation_id="create_conversation",
+    summary="Create a conversation",
+)
+async def create_conversation(request: HttpRequest, body: NewConversation) -> HttpResponse:
+    """A new, empty conversation. Its title comes with its first message unless one is given."""
+    created = await conversations.create_conversation(
+        _user(request).user_id, title=body.title, model=body.model, system_prompt=body.system_prompt
+    )
+    return json_reply(conversation_out(created), status=201)
+
+
+@router.get(
+    "/conversations/{conversation_id}",
+    response={200: ConversationOut, **problems(401, 404, 422)},
+    operation_id="read_conversation",
+    summary="Read a conversation",
+)
+async def read_conversation(request: HttpRequest, conversation_id: ObjectIdField) -> HttpResponse:
+    """The conversation without its messages."""
+    conversation = await conversations.conversation_of(_user(request).user_id, conversation_id)
+    return json_reply(conversation_out(conversation))
+
+
+@router.patch(
+    "/conversations/{conversation_id}",
+    response={200: ConversationOut, **problems(401, 404, 422)},
+    operation_id="change_conversation",
+    summary="Rename, pin, archive or set up a conversation",
+)
+async def change_conversation(
+    request: HttpRequest, conversation_id: ObjectIdField, body: ConversationChanges
+) -> HttpResponse:
+    """Only the fields that are sent change. The conversation keeps its place in the list unless it is pinned."""
+    changed = await conversations.change_conversation(
+        _user(request).user_id, conversation_id, body.model_dump(exclude_unset=True)
+    )
+    return json_reply(conversation_out(changed))
+
+
+@router.delete(
+    "/conversations/{conversation_id}",
+    response={204: None, **problems(401, 404, 422)},
+    operation_id="delete_conversation",
+    summary="Delete a conversation",
+)
+async def delete_conversation(request: HttpRequest, conversation_id: ObjectIdField) -> HttpResponse:
+    """With all its messages, for good. Answers in the making are stopped first."""
+    await removal.delete_conversation(_user(request).user_id, conversation_id)
+    return empty_reply()
+
+
+@router.get(
+    "/conversations/{conversation_id}/messages",
+    response={200: MessagePage, **problems(401, 404, 422)},
+    operation_id="list_messages",
+    summary="Read the branch shown",
+)
+async def list_messages(
+    request: HttpRequest, conversation_id: ObjectIdField, cursor: Cursor = None, limit: PageSize = 30
+) -> HttpResponse:
+    """The newest messages of the branch, oldest first; `next_cursor` leads to the older ones."""
+    window = await conversations.branch_window(
+        _user(request).user_id, conversation_id, cursor=cursor, limit=limit
+    )
+    return json_reply(page_out([message_out(item) for item in window.items], window.next_cursor))
+
+
+@router.post(
+    "/conversations/{conversation_id}/runs",
+    response={202: RunOut, **problems(401, 404, 409, 422, 429, 503)},
+    operation_id="start_run",
+    summary="Send a message and start its answer",
+    openapi_extra={"responses": {200: _STREAM_DOC}},
+)
+async def start_run(
+    request: HttpRequest,
+    conversation_id: ObjectIdField,
+    body: NewRun,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=_LONGEST_KEY)] = None,
+) -> HttpResponseBase:
+    """With `Accept: text/event-stream` the answer's stream; else 202 and the run, whose stream can be read at leisure.
+
+    The answer goes on when the reader leaves. A repeated `Idempotency-Key` returns the first run.
+    """
+    user_id = _user(request).user_id
+    ask = runs.Ask(
+        parts=text_parts([part.model_dump() for part in body.parts]),
+        parent_id=body.parent_id if "parent_id" in body.model_fields_set else msgspec.UNSET,
+        model=body.model,
+        options=generation_options(body.options),
+        idempotency_key=idempotency_key or None,
+    )
+    run = await runs.start_run(user_id, conversation_id, ask)
+    if "text/event-stream" in request.headers.get("Accept", ""):
+        return sse.stream_response(await runs.entries_of(user_id, run.id), run.id)
+    return json_reply(run_out(run), status=202)
+
+
+@router.get(
+    "/runs/{run_id}",
+    response={200: RunOut, **problems(401, 404, 422)},
+    operation_id="read_run",
+    summary="Read a run's state",
+)
+async def read_run(request: HttpRequest, run_id: ObjectIdField) -> HttpResponse:
+    """Where the run is between its request and its rest."""
+    return json_reply(run_out(await runs.run_of(_user(request).user_id, run_id)))
+
+
+@router.get(
+    "/runs/{run_id}/stream",
+    response=problems(401, 404, 422),
+    operation_id="stream_run",
+    summary="Read a run's answer as it is written",
+    openapi_extra={"responses": {200: _STREAM_DOC}},
+)
+async def stream_run(
+    request: HttpRequest,
+    run_id: ObjectIdField,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=32)] = None,
+) -> HttpResponseBase:
+    """From the beginning, or behind the event that `Last-Event-ID` names, with nothing lost or twice.
+
+    Minutes after the run's end its events are no longer kept: then the whole saved answer comes, from its `start`.
+    """
+    entries = await runs.entries_of(_user(request).user_id, run_id, after=sse.position_after(last_event_id))
+    return sse.stream_response(entries, run_id)
+
+
+@router.post(
+    "/runs/{run_id}/stop",
+    response={200: RunOut, **problems(401, 404, 422)},
+    operation_id="stop_run",
+    summary="Stop a run",
+)
+async def stop_run(request: HttpRequest, run_id: ObjectIdField) -> HttpResponse:
+    """The model stops, what was written is kept. A run at rest stays as it is."""
+    return json_reply(run_out(await runs.stop_run(_user(request).user_id, run_id)))

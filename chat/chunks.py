@@ -1,0 +1,90 @@
+"""The chunks of the AI SDK's UI message stream, as JSON bytes. Pure.
+
+Only types and fields that every version from 5.0.100 on accepts are made here (profile 6): an unknown type fails a
+client's whole stream, and so does a null where a field should be absent. What is our own travels as `data-*` parts or
+message metadata. The format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+"""
+
+from typing import Any
+
+import orjson
+
+from chat.types import Message, MessageStatus
+from eloquent.foundation.ids import MessageId
+
+Chunk = bytes
+
+START_STEP: Chunk = b'{"type":"start-step"}'
+FINISH_STEP: Chunk = b'{"type":"finish-step"}'
+ABORT: Chunk = b'{"type":"abort"}'
+
+
+def start(message_id: MessageId, metadata: dict[str, Any]) -> Chunk:
+    """The first chunk. The same `message_id` in a replay lets a client replace its half-built message."""
+    return orjson.dumps({"type": "start", "messageId": str(message_id), "messageMetadata": metadata})
+
+
+def part_start(kind: str, part_id: str) -> Chunk:
+    """A text or reasoning part opens. `kind` is `text` or `reasoning`."""
+    return b'{"type":"%b-start","id":"%b"}' % (kind.encode(), part_id.encode())
+
+
+def part_delta(kind: str, part_id: str, text: str) -> Chunk:
+    """More of an open part."""
+    return b'{"type":"%b-delta","id":"%b","delta":%b}' % (kind.encode(), part_id.encode(), orjson.dumps(text))
+
+
+def part_end(kind: str, part_id: str) -> Chunk:
+    """A part closes."""
+    return b'{"type":"%b-end","id":"%b"}' % (kind.encode(), part_id.encode())
+
+
+def tool_input(call_id: str, tool_name: str, arguments: Any) -> Chunk:
+    """A whole tool call of the language model."""
+    return orjson.dumps(
+        {
+            "type": "tool-input-available",
+            "toolCallId": call_id,
+            "toolName": tool_name,
+            "input": arguments,
+            "dynamic": True,
+        }
+    )
+
+
+def data(name: str, value: dict[str, Any], *, transient: bool) -> Chunk:
+    """A `data-*` part of our own. A transient one reaches the reader and is not kept in the message."""
+    chunk: dict[str, Any] = {"type": f"data-{name}", "data": value}
+    if transient:
+        chunk["transient"] = True
+    return orjson.dumps(chunk)
+
+
+def error(sentence: str) -> Chunk:
+    """The answer failed. The sentence is for the user."""
+    return orjson.dumps({"type": "error", "errorText": sentence})
+
+
+def finish(reason: str, metadata: dict[str, Any]) -> Chunk:
+    """The end of a whole answer, with usage as metadata."""
+    return orjson.dumps({"type": "finish", "finishReason": reason, "messageMetadata": metadata})
+
+
+def replay_of(message: Message) -> list[Chunk]:
+    """A saved answer as the chunks of a whole stream, for a reader who comes when the run's log is gone."""
+    replay = [start(message.id, {"runId": str(message.run_id), "model": message.model}), START_STEP]
+    for number, part in enumerate(message.parts):
+        kind = part["type"]
+        if kind in ("text", "reasoning"):
+            part_id = f"{kind}-{number}"
+            replay += [part_start(kind, part_id), part_delta(kind, part_id, part["text"]), part_end(kind, part_id)]
+        elif kind == "dynamic-tool":
+            replay.append(tool_input(part["toolCallId"], part["toolName"], part["input"]))
+    replay.append(FINISH_STEP)
+    if message.status is MessageStatus.STOPPED:
+        replay.append(ABORT)
+    elif message.status in (MessageStatus.FAILED, MessageStatus.INTERRUPTED):
+        replay.append(error((message.error or {}).get("detail", "The answer was not finished.")))
+    else:
+        replay.append(finish((message.usage or {}).get("finishReason", "stop"), {"usage": message.usage or {}}))
+    return replay

@@ -1,0 +1,183 @@
+"""The chat socket: the AI SDK 7 websocket transport over Channels.
+
+One socket carries many requests, each read by a task of its own: Channels hands over the next frame only after the
+handler returns, so a handler that streamed would be deaf to `abort`. When the socket goes, only the reading ends.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
+
+import structlog
+from channels.generic.websocket import AsyncWebsocketConsumer
+from pymongo.errors import PyMongoError
+
+from accounts.addresses import is_own_origin
+from accounts.authentication import Identity, identity_of_ticket
+from chat import frames, runs
+from chat.journal import Entries
+from eloquent.foundation.config import get_config
+from eloquent.foundation.errors import EloquentError, Throttled, Unavailable, problem
+from eloquent.foundation.ids import RunId, parse_id
+from eloquent.foundation.rates import TokenBucket
+
+log = structlog.get_logger(__name__)
+
+SUBPROTOCOL: Final = "eloquent.chat.v1"
+TICKET_PREFIX: Final = "ticket."
+MALFORMED: Final = 1008
+NOT_SIGNED_IN: Final = 4401
+WRONG_ORIGIN: Final = 4403
+LARGEST_FRAME_CHARS: Final = 64 * 1024
+MOST_REQUESTS: Final = 32
+FRAMES_PER_S: Final = 10.0
+FRAMES_AT_ONCE: Final = 40
+# A reader who takes nothing for this long is cut off; the answer goes on and can be resumed.
+SEND_TIMEOUT_S: Final = 30.0
+
+
+class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
+    """One signed-in socket."""
+
+    identity: Identity
+
+    async def connect(self) -> None:
+        """Let a page of an allowed origin in that offers a ticket. Refusals close with a code that says why."""
+        self._requests: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, RunId] = {}
+        self._aborted: set[str] = set()
+        self._stopping: set[asyncio.Task[Any]] = set()
+        self._bucket = TokenBucket(per_s=FRAMES_PER_S, at_once=FRAMES_AT_ONCE)
+        self._groups_joined: list[str] = []
+        offered = self.scope.get("subprotocols", [])
+        ticket = next((name.removeprefix(TICKET_PREFIX) for name in offered if name.startswith(TICKET_PREFIX)), "")
+        # Accepted first: a browser is told the close code of an open socket only.
+        await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        if not is_own_origin(
+            _header(self.scope, b"origin"),
+            host=_header(self.scope, b"host") or "",
+            allowed=get_config().allowed_origins,
+        ):
+            await self.close(WRONG_ORIGIN)
+            return
+        try:
+            self.identity = await identity_of_ticket(ticket)
+        except EloquentError:
+            await self.close(NOT_SIGNED_IN)
+            return
+        self._groups_joined = [f"session.{self.identity.session_id}", f"user.{self.identity.user_id}"]
+        for group in self._groups_joined:
+            await self.channel_layer.group_add(group, self.channel_name)
+
+    async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
+        """End the readers of this socket; the runs go on."""
+        for group in self._groups_joined:
+            await self.channel_layer.group_discard(group, self.channel_name)
+        readers = list(self._requests.values())
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+    async def session_revoked(self, event: dict[str, Any]) -> None:  # noqa: ARG002 - as above
+        """The session or its user was signed out: so is the socket."""
+        await self.close(NOT_SIGNED_IN)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
+        """Take one frame. A frame that is none closes the socket, as the protocol says."""
+        if not hasattr(self, "identity"):
+            return  # it came between our close and the client's
+        try:
+            if text_data is None or len(text_data) > LARGEST_FRAME_CHARS:
+                raise frames.MalformedFrame
+            frame = frames.parse(text_data)
+            ask = frames.ask_of(frame) if isinstance(frame, frames.Send) else None
+        except frames.MalformedFrame:
+            await self.close(MALFORMED)
+            return
+        except EloquentError as error:
+            await self._refuse(frame.request_id, error)
+            return
+        if isinstance(frame, frames.Abort):
+            self._abort(frame.request_id)
+        elif wait_s := self._bucket.wait_s():
+            await self._refuse(frame.request_id, Throttled(retry_after_s=wait_s))
+        elif frame.request_id in self._requests or len(self._requests) >= MOST_REQUESTS:
+            await self.close(MALFORMED)
+        elif isinstance(frame, frames.Send) and ask is not None:
+            self._begin(frame.request_id, self._send_answer(frame, ask))
+        elif isinstance(frame, frames.Resume):
+            self._begin(frame.request_id, self._resume_answer(frame))
+
+    def _begin(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(request_id, work), name=f"socket request {request_id}")
+        self._requests[request_id] = task
+        task.add_done_callback(lambda _: self._forget(request_id))
+
+    def _forget(self, request_id: str) -> None:
+        self._requests.pop(request_id, None)
+        self._runs.pop(request_id, None)
+        self._aborted.discard(request_id)
+
+    async def _guarded(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except EloquentError as error:
+            await self._refuse(request_id, error)
+        except PyMongoError as error:
+            log.warning("socket request failed", exc_info=error)
+            await self._refuse(request_id, Unavailable(retry_after_s=2))
+        except TimeoutError:
+            await self.close(MALFORMED)  # a reader that does not read
+        except Exception as error:
+            log.exception("socket request broke", exc_info=error)
+            await self._refuse(request_id, EloquentError())
+
+    async def _send_answer(self, frame: frames.Send, ask: runs.Ask) -> None:
+        owner = self.identity.user_id
+        run = await runs.start_run(owner, parse_id(frame.id), ask)
+        self._runs[frame.request_id] = run.id
+        entries = await runs.entries_of(owner, run.id)
+        if frame.request_id in self._aborted:
+            await runs.stop_run(owner, run.id)
+        await self._relay(frame.request_id, entries)
+
+    async def _resume_answer(self, frame: frames.Resume) -> None:
+        owner = self.identity.user_id
+        run = await runs.active_run_of(owner, parse_id(frame.id))
+        if run is None:
+            await self.send(frames.none_active(frame.request_id))
+            return
+        self._runs[frame.request_id] = run.id
+        await self.send(frames.started(frame.request_id))
+        after = -1 if frame.last_sequence is None else frame.last_sequence
+        await self._relay(frame.request_id, await runs.entries_of(owner, run.id, after=after))
+
+    async def _relay(self, request_id: str, entries: AsyncIterator[Entries]) -> None:
+        made = frames.ChunkFrames(request_id)
+        async for first, chunks in entries:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                for sequence, chunk in enumerate(chunks, first):
+                    await self.send(made.frame(sequence, chunk))
+        await self.send(frames.ended(request_id))
+
+    def _abort(self, request_id: str) -> None:
+        """Stop the answer that the request reads; one that is only being started is stopped once it has a run."""
+        run_id = self._runs.get(request_id)
+        if run_id is not None:
+            stopping = asyncio.create_task(runs.stop_run(self.identity.user_id, run_id))
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopped)
+        elif request_id in self._requests:
+            self._aborted.add(request_id)
+
+    def _stopped(self, stopping: "asyncio.Task[Any]") -> None:
+        self._stopping.discard(stopping)
+        if not stopping.cancelled() and stopping.exception() is not None:
+            log.warning("stop failed", exc_info=stopping.exception())
+
+    async def _refuse(self, request_id: str, error: EloquentError) -> None:
+        await self.send(frames.failed(request_id, problem(error, None)))
+
+
+def _header(scope: dict[str, Any], name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)

@@ -1,0 +1,127 @@
+"""Conversations: create, read, list, change, delete. And the one way to a conversation by its id."""
+
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from bson import ObjectId
+
+from chat import store
+from chat.types import Conversation, Message
+from eloquent.foundation import cursors
+from eloquent.foundation.clock import now
+from eloquent.foundation.errors import InvalidInput, NotFound
+from eloquent.foundation.ids import ConversationId, UserId, parse_id
+
+LARGEST_PAGE: Final = 100
+
+
+class Page(NamedTuple):
+    """A page of conversations and the cursor of the next, None on the last."""
+
+    items: list[Conversation]
+    next_cursor: str | None
+
+
+class BranchWindow(NamedTuple):
+    """Messages of a branch, oldest first, and the cursor of the older ones, None at the beginning."""
+
+    items: list[Message]
+    next_cursor: str | None
+
+
+async def conversation_of(owner: UserId, conversation_id: ConversationId) -> Conversation:
+    """The owner's conversation.
+
+    Raises:
+        NotFound: none with this id, or another user's: the caller cannot tell which.
+    """
+    conversation = await store.find_conversation(owner, conversation_id)
+    if conversation is None:
+        raise NotFound("There is no such conversation.")
+    return conversation
+
+
+async def create_conversation(owner: UserId, *, title: str, model: str, system_prompt: str) -> Conversation:
+    """A new, empty conversation."""
+    created_at = now()
+    conversation = Conversation(
+        id=ObjectId(),
+        user_id=owner,
+        title=title,
+        model=model,
+        system_prompt=system_prompt,
+        pinned=False,
+        archived=False,
+        leaf_id=None,
+        message_count=0,
+        created_at=created_at,
+        updated_at=created_at,
+    )
+    await store.add_conversation(conversation)
+    return conversation
+
+
+async def conversations_of(owner: UserId, *, archived: bool, cursor: str | None, limit: int) -> Page:
+    """The owner's conversations: pinned first, then the latest changed first.
+
+    Raises:
+        InvalidInput: the cursor is not one of ours.
+    """
+    items = await store.list_conversations(
+        owner, archived=archived, after=_position(cursor) if cursor else None, limit=limit + 1
+    )
+    if len(items) <= limit:
+        return Page(items, None)
+    del items[limit:]
+    last = items[-1]
+    return Page(items, cursors.encode([last.pinned, int(last.updated_at.timestamp() * 1000), str(last.id)]))
+
+
+def _position(cursor: str) -> store.ListPosition:
+    match cursors.decode(cursor):
+        case [bool(pinned), int(updated_ms), str(last_id)] if 0 <= updated_ms < cursors.LATEST_MS:
+            return pinned, datetime.fromtimestamp(updated_ms / 1000, UTC), parse_id(last_id)
+        case _:
+            raise InvalidInput("This cursor does not belong to this list.")
+
+
+async def change_conversation(
+    owner: UserId, conversation_id: ConversationId, changes: dict[str, Any]
+) -> Conversation:
+    """Set title, model, system_prompt, pinned or archived. The order of the list does not change with it.
+
+    Raises:
+        NotFound: none with this id, or another user's.
+    """
+    if not changes:
+        return await conversation_of(owner, conversation_id)
+    conversation = await store.change_conversation(owner, conversation_id, changes)
+    if conversation is None:
+        raise NotFound("There is no such conversation.")
+    return conversation
+
+
+async def branch_window(
+    owner: UserId, conversation_id: ConversationId, *, cursor: str | None, limit: int
+) -> BranchWindow:
+    """The newest messages of the branch shown, or the ones before those already seen.
+
+    Raises:
+        NotFound: no such conversation of this owner.
+        InvalidInput: the cursor is not one of ours.
+    """
+    conversation = await conversation_of(owner, conversation_id)
+    leaf_id = _leaf(cursor) if cursor else conversation.leaf_id
+    if leaf_id is None:
+        return BranchWindow([], None)
+    messages = await store.branch_ending_at(owner, conversation.id, leaf_id, limit=limit)
+    older = messages[0].parent_id if messages else None
+    return BranchWindow(messages, None if older is None else cursors.encode([str(older)]))
+
+
+def _leaf(cursor: str) -> ObjectId:
+    match cursors.decode(cursor):
+        case [str(leaf_id)]:
+            return parse_id(leaf_id)
+        case _:
+            raise InvalidInput("This cursor does not belong to this list.")

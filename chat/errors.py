@@ -1,0 +1,41 @@
+"""Expected failures of the chat domain, below `eloquent.foundation.errors`."""
+
+from typing import ClassVar
+
+from eloquent.foundation.errors import Conflict, EloquentError, InvalidInput, Throttled, Unavailable
+
+
+class BranchIsBusy(Conflict):
+    """An answer on this branch is still being written."""
+
+    code = "branch_busy"
+    sentence = "An answer is still being written here. Wait for it or stop it."
+
+
+class ParentUnknown(InvalidInput):
+    """`parent_id` names no message of this conversation that can be answered."""
+
+    code = "parent_unknown"
+    sentence = "The message to go on from is not in this conversation."
+
+
+class TooManyRuns(Throttled):
+    """The user has as many answers in the making as are allowed at once."""
+
+    code = "too_many_runs"
+    sentence = "You have many answers in the making. Wait for one to finish."
+
+
+class Draining(Unavailable):
+    """The process is shutting down and takes no new runs."""
+
+    code = "draining"
+    sentence = "The service is being updated. Try again in a moment."
+
+
+class AnswerInterrupted(EloquentError):
+    """The worker of a run was lost or shut down before the answer was whole. What was written is kept."""
+
+    code: ClassVar[str] = "interrupted"
+    status: ClassVar[int] = 503
+    sentence: ClassVar[str] = "The answer was interrupted. What was written is kept."

@@ -1,0 +1,20 @@
+"""Deleting a conversation: its answers are stopped first, so that none is written into nothing."""
+
+import asyncio
+
+from chat import store
+from chat.runs import stop_run
+from eloquent.foundation.errors import NotFound
+from eloquent.foundation.ids import ConversationId, UserId
+
+
+async def delete_conversation(owner: UserId, conversation_id: ConversationId) -> None:
+    """Delete the owner's conversation with all its messages and runs.
+
+    Raises:
+        NotFound: none with this id, or another user's.
+    """
+    active = await store.active_runs_of(owner, conversation_id)
+    await asyncio.gather(*(stop_run(owner, run.id) for run in active))
+    if not await store.delete_conversation(owner, conversation_id):
+        raise NotFound("There is no such conversation.")

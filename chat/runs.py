@@ -1,0 +1,281 @@
+"""Runs: start one, read it, stop it, and let them all come to rest when the process goes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+import structlog
+from bson import ObjectId
+
+from chat import reaper, store
+from chat.answering import LEASE_S, Answering
+from chat.chunks import replay_of
+from chat.context import fit
+from chat.conversations import conversation_of
+from chat.errors import BranchIsBusy, Draining, ParentUnknown, TooManyRuns
+from chat.journal import Entries, Journal, MemoryJournal, NotInJournal
+from chat.titles import first_title
+from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from eloquent.foundation import lifecycle
+from eloquent.foundation.clock import now
+from eloquent.foundation.errors import NotFound
+from eloquent.foundation.ids import ConversationId, MessageId, RunId, UserId, id_after
+from inference.catalog import model_named
+from inference.types import GenerationOptions
+
+log = structlog.get_logger(__name__)
+
+HISTORY_MESSAGES: Final = 200
+MOST_RUNS_OF_A_USER: Final = 16
+DRAIN_S: Final = 110.0
+_LOST_RUN_POLL_S: Final = 1.0
+
+_journal: Journal = MemoryJournal()
+_at_work: dict[RunId, Answering] = {}
+_reaping: asyncio.Task[None] | None = None
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user asks for.
+
+    One of three: a new message (`parts`) behind `parent_id`, or behind the branch shown when that is UNSET; a new
+    wording (`parts`) of the user's message `edits`, which becomes its sibling; or another answer beside the answer
+    `regenerates`, with no parts. `model` empty means the conversation's own.
+    """
+
+    parts: list[dict[str, Any]] = []
+    parent_id: MessageId | None | msgspec.UnsetType = msgspec.UNSET
+    edits: MessageId | None = None
+    regenerates: MessageId | None = None
+    model: str = ""
+    options: GenerationOptions = GenerationOptions()
+    idempotency_key: str | None = None
+
+
+async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run:
+    """Begin an answer. It goes on whether or not anybody reads it.
+
+    A repeated idempotency key returns the first run.
+
+    Raises:
+        Draining, TooManyRuns: not now.
+        NotFound: no such conversation of this owner.
+        ParentUnknown: the message to go on from is not there.
+        BranchIsBusy: an answer on this branch is still being written.
+        InferenceError: the language model is not offered, or none is.
+    """
+    if lifecycle.is_draining():
+        raise Draining(retry_after_s=5)
+    if ask.idempotency_key and (first := await store.find_run_by_key(owner, ask.idempotency_key)):
+        return first
+    if sum(answering.run.user_id == owner for answering in _at_work.values()) >= MOST_RUNS_OF_A_USER:
+        raise TooManyRuns(retry_after_s=5)
+    conversation = await conversation_of(owner, conversation_id)
+    model = await model_named(ask.model or conversation.model or None)
+    branch = await _branch_to_go_on_from(owner, conversation, ask)
+    regenerated = branch[-1] if ask.regenerates else None
+    run = _new_run(conversation, branch, regenerated, model_id=model.id, provider=model.provider, ask=ask)
+    question = regenerated or _question(run, branch, ask)
+    answer = _empty_answer(run)
+    title = None if conversation.title else first_title(question.text)
+    try:
+        await store.add_run(run, [answer] if regenerated else [question, answer], title)
+    except store.BranchBusy as error:
+        raise BranchIsBusy from error
+    except store.RunRepeated:
+        first = await store.find_run_by_key(owner, ask.idempotency_key or "")
+        if first is None:
+            raise BranchIsBusy from None  # it was swept between the two looks
+        return first
+    prompt = fit(
+        conversation.system_prompt, branch if regenerated else [*branch, question], model.context_window
+    )
+    answering = Answering(
+        run, answer, model=model, prompt=prompt, options=ask.options, journal=_journal, title=title
+    )
+    answering.begin()
+    _keep(answering)
+    return answering.run
+
+
+async def run_of(owner: UserId, run_id: RunId) -> Run:
+    """The owner's run, as it is at this moment when it is at work here.
+
+    Raises:
+        NotFound: none with this id, or another user's.
+    """
+    answering = _at_work.get(run_id)
+    if answering is not None and answering.run.user_id == owner:
+        return answering.run
+    run = await store.find_run(owner, run_id)
+    if run is None:
+        raise NotFound("There is no such run.")
+    return run
+
+
+async def active_run_of(owner: UserId, conversation_id: ConversationId) -> Run | None:
+    """The conversation's latest run that is not at rest."""
+    runs = await store.active_runs_of(owner, conversation_id)
+    return runs[0] if runs else None
+
+
+async def stop_run(owner: UserId, run_id: RunId) -> Run:
+    """End the answer here and keep what was written; a run at rest stays as it is. Returns when it is saved.
+
+    Raises:
+        NotFound: none with this id, or another user's.
+    """
+    run = await run_of(owner, run_id)
+    answering = _at_work.get(run.id)
+    if answering is None:
+        return run
+    await answering.stop()
+    return answering.run
+
+
+async def entries_of(owner: UserId, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:
+    """The run's chunks behind position `after`, as they come.
+
+    When the run's log is gone, the saved answer comes whole, from position 0: its `start` chunk tells a client to
+    begin the message anew.
+
+    Raises:
+        NotFound: none with this id, or another user's.
+    """
+    run = await run_of(owner, run_id)
+    try:
+        return _journal.follow(run.id, after=after)
+    except NotInJournal:
+        return _entries_at_rest(run)
+
+
+async def _entries_at_rest(run: Run) -> AsyncIterator[Entries]:
+    while run.active:  # its worker was lost; the reaper brings it to rest when the lease is over
+        yield Entries(0, ())
+        await reaper.reap(_at_work)
+        run = await run_of(run.user_id, run.id)
+        if run.active:
+            await asyncio.sleep(_LOST_RUN_POLL_S)
+    message = await store.find_message(run.user_id, run.message_id)
+    if message is not None:
+        yield Entries(0, replay_of(message))
+
+
+async def _branch_to_go_on_from(owner: UserId, conversation: Conversation, ask: Ask) -> list[Message]:
+    """The messages before the new one, oldest first; for another answer, up to the question it answers."""
+    if ask.regenerates or ask.edits:
+        redone_id = ask.regenerates or ask.edits
+        redone = await store.find_message(owner, redone_id) if redone_id else None
+        wanted = Role.ASSISTANT if ask.regenerates else Role.USER
+        if redone is None or redone.conversation_id != conversation.id or redone.role is not wanted:
+            raise ParentUnknown
+        if redone.status is MessageStatus.STREAMING:
+            raise BranchIsBusy
+        parent_id = redone.parent_id
+    else:
+        parent_id = conversation.leaf_id if ask.parent_id is msgspec.UNSET else ask.parent_id
+    if parent_id is None:
+        return []
+    branch = await store.branch_ending_at(owner, conversation.id, parent_id, limit=HISTORY_MESSAGES)
+    if not branch or branch[-1].role is not (Role.USER if ask.regenerates else Role.ASSISTANT):
+        raise ParentUnknown
+    if branch[-1].status is MessageStatus.STREAMING:
+        raise BranchIsBusy
+    return branch
+
+
+def _new_run(
+    conversation: Conversation,
+    branch: Sequence[Message],
+    regenerated: Message | None,
+    *,
+    model_id: str,
+    provider: str,
+    ask: Ask,
+) -> Run:
+    last_id = branch[-1].id if branch else None
+    question_id = regenerated.id if regenerated else id_after(last_id)
+    grows_from = regenerated.parent_id if regenerated else last_id
+    created_at = now()
+    return Run(
+        id=ObjectId(),
+        conversation_id=conversation.id,
+        user_id=conversation.user_id,
+        user_message_id=question_id,
+        message_id=id_after(question_id),
+        branch_id=grows_from or conversation.id,
+        model=model_id,
+        provider=provider,
+        status=RunStatus.QUEUED,
+        active=True,
+        idempotency_key=ask.idempotency_key,
+        lease_expires_at=created_at + timedelta(seconds=LEASE_S),
+        created_at=created_at,
+    )
+
+
+def _question(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
+    return Message(
+        id=run.user_message_id,
+        conversation_id=run.conversation_id,
+        user_id=run.user_id,
+        parent_id=branch[-1].id if branch else None,
+        role=Role.USER,
+        parts=ask.parts,
+        text="\n\n".join(part["text"] for part in ask.parts if part["type"] == "text"),
+        status=MessageStatus.COMPLETE,
+        run_id=run.id,
+        created_at=run.created_at,
+    )
+
+
+def _empty_answer(run: Run) -> Message:
+    return Message(
+        id=run.message_id,
+        conversation_id=run.conversation_id,
+        user_id=run.user_id,
+        parent_id=run.user_message_id,
+        role=Role.ASSISTANT,
+        parts=[],
+        text="",
+        status=MessageStatus.STREAMING,
+        run_id=run.id,
+        model=run.model,
+        created_at=run.created_at,
+    )
+
+
+def _keep(answering: Answering) -> None:
+    run_id = answering.run.id
+    _at_work[run_id] = answering
+
+    def forget(finished: asyncio.Task[None]) -> None:
+        _at_work.pop(run_id, None)
+        if not finished.cancelled() and (error := finished.exception()) is not None:
+            log.error("run broke", run_id=str(run_id), exc_info=error)
+
+    if answering.finished is not None:
+        answering.finished.add_done_callback(forget)
+
+
+async def startup() -> None:
+    """Begin to look after runs whose worker was lost."""
+    global _reaping  # noqa: PLW0603 - the process has one reaper
+    _reaping = asyncio.create_task(reaper.reap_for_ever(_at_work), name="reaper")
+
+
+async def drain(within_s: float = DRAIN_S) -> None:
+    """Let the answers at work finish, interrupt those that do not in time, and return when all are saved."""
+    global _reaping  # noqa: PLW0603 - as above
+    if _reaping is not None:
+        _reaping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await _reaping
+        _reaping = None
+    running = [answering.finished for answering in _at_work.values() if answering.finished is not None]
+    if running:
+        await asyncio.wait(running, timeout=within_s)
+    await asyncio.gather(*(answering.interrupt() for answering in list(_at_work.values())))

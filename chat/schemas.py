@@ -1,0 +1,220 @@
+"""What travels over HTTP: the shapes of requests (checked) and of answers (documented, and made by hand: it is cheaper).
+
+Answers are dicts that orjson writes; a test reads every documented answer back through its schema here.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from ninja import Field, Schema
+from pydantic import ConfigDict, StringConstraints, ValidationError
+
+from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from eloquent.foundation.errors import InvalidInput
+from eloquent.foundation.ids import ObjectIdField
+from inference.types import GenerationOptions
+
+LONGEST_TEXT: Final = 32_000
+MOST_PARTS: Final = 32
+LONGEST_TITLE: Final = 200
+LONGEST_SYSTEM_PROMPT: Final = 8_000
+LONGEST_MODEL_ID: Final = 200
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE)]
+SystemPrompt = Annotated[str, StringConstraints(max_length=LONGEST_SYSTEM_PROMPT)]
+ModelId = Annotated[str, StringConstraints(max_length=LONGEST_MODEL_ID)]
+
+
+class _Input(Schema):
+    """An unknown field is refused: a misspelt one would be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewConversation(_Input):
+    """A new conversation. Without a title it gets one from its first message; without a model, the default one."""
+
+    title: Title | Literal[""] = ""
+    model: ModelId = ""
+    system_prompt: SystemPrompt = ""
+
+
+class ConversationChanges(_Input):
+    """What to change; fields that are left out stay."""
+
+    title: Title = Field(None)
+    model: ModelId = Field(None)
+    system_prompt: SystemPrompt = Field(None)
+    pinned: bool = Field(None)
+    archived: bool = Field(None)
+
+
+class TextPartIn(_Input):
+    """A piece of text."""
+
+    type: Literal["text"]
+    text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+
+
+class OptionsIn(_Input):
+    """How to generate. What is left out is the server's default."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_output_tokens: int | None = Field(None, ge=1, le=100_000)
+    seed: int | None = Field(None, ge=0, lt=2**31)
+    stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field([], max_length=8)
+
+
+class NewRun(_Input):
+    """One new message. `parent_id` is the answer it goes on from: the branch shown without it, a new root with null."""
+
+    parts: list[TextPartIn] = Field(min_length=1, max_length=MOST_PARTS)
+    parent_id: ObjectIdField | None = None
+    model: ModelId = ""
+    options: OptionsIn = OptionsIn()
+
+
+def options_from(options: Any) -> GenerationOptions:
+    """The options in a JSON object.
+
+    Raises:
+        InvalidInput: a name or value that is not allowed.
+    """
+    try:
+        return generation_options(OptionsIn.model_validate(options))
+    except ValidationError as error:
+        errors = [{"loc": ["options", *map(str, entry["loc"])], "msg": entry["msg"]} for entry in error.errors()]
+        raise InvalidInput(errors=errors) from error
+
+
+def generation_options(options: OptionsIn) -> GenerationOptions:
+    """The checked options as inference takes them."""
+    return GenerationOptions(
+        temperature=options.temperature,
+        top_p=options.top_p,
+        max_output_tokens=options.max_output_tokens,
+        seed=options.seed,
+        stop=tuple(options.stop),
+    )
+
+
+class ConversationOut(Schema):
+    """A conversation. `leaf_id` is the last message of the branch shown, null while it is empty."""
+
+    id: ObjectIdField
+    title: str
+    model: str
+    system_prompt: str
+    pinned: bool
+    archived: bool
+    leaf_id: ObjectIdField | None
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationPage(Schema):
+    """Conversations: pinned first, then the latest changed first."""
+
+    items: list[ConversationOut]
+    next_cursor: str | None
+
+
+class MessageOut(Schema):
+    """A message. One whose status is `streaming` belongs to a run at work: leave it out and resume the run."""
+
+    id: ObjectIdField
+    conversation_id: ObjectIdField
+    parent_id: ObjectIdField | None
+    role: Role
+    parts: list[dict[str, Any]]
+    status: MessageStatus
+    run_id: ObjectIdField | None
+    model: str
+    usage: dict[str, Any] | None
+    error: dict[str, Any] | None
+    created_at: datetime
+
+
+class MessagePage(Schema):
+    """A window of a branch, oldest first; `next_cursor` leads to the older ones."""
+
+    items: list[MessageOut]
+    next_cursor: str | None
+
+
+class RunOut(Schema):
+    """A run. `message_id` is its answer, `user_message_id` what it answers."""
+
+    id: ObjectIdField
+    conversation_id: ObjectIdField
+    user_message_id: ObjectIdField
+    message_id: ObjectIdField
+    model: str
+    provider: str
+    status: RunStatus
+    usage: dict[str, Any] | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    first_token_at: datetime | None
+    finished_at: datetime | None
+
+
+def conversation_out(conversation: Conversation) -> dict[str, Any]:
+    """A `ConversationOut`."""
+    return {
+        "id": str(conversation.id),
+        "title": conversation.title,
+        "model": conversation.model,
+        "system_prompt": conversation.system_prompt,
+        "pinned": conversation.pinned,
+        "archived": conversation.archived,
+        "leaf_id": conversation.leaf_id and str(conversation.leaf_id),
+        "message_count": conversation.message_count,
+        "created_at": conversation.created_at,
+        "updated_at": conversation.updated_at,
+    }
+
+
+def message_out(message: Message) -> dict[str, Any]:
+    """A `MessageOut`."""
+    return {
+        "id": str(message.id),
+        "conversation_id": str(message.conversation_id),
+        "parent_id": message.parent_id and str(message.parent_id),
+        "role": message.role,
+        "parts": message.parts,
+        "status": message.status,
+        "run_id": message.run_id and str(message.run_id),
+        "model": message.model,
+        "usage": message.usage,
+        "error": message.error,
+        "created_at": message.created_at,
+    }
+
+
+def run_out(run: Run) -> dict[str, Any]:
+    """A `RunOut`."""
+    return {
+        "id": str(run.id),
+        "conversation_id": str(run.conversation_id),
+        "user_message_id": str(run.user_message_id),
+        "message_id": str(run.message_id),
+        "model": run.model,
+        "provider": run.provider,
+        "status": run.status,
+        "usage": run.usage,
+        "error": run.error,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "first_token_at": run.first_token_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def page_out(items: Sequence[dict[str, Any]], next_cursor: str | None) -> dict[str, Any]:
+    """A page of a list."""
+    return {"items": items, "next_cursor": next_cursor}

@@ -1,0 +1,56 @@
+"""A run as server-sent events: each chunk one event, its position the event's id.
+
+The framing is the AI SDK's (https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol): its client reads only `data` and passes
+over ids and comments, so a plain `EventSource` may resume by `Last-Event-ID` on the same stream.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from django.http import StreamingHttpResponse
+
+from chat.journal import Entries
+from eloquent.foundation.errors import InvalidInput
+from eloquent.foundation.ids import RunId
+
+HEADERS: Final = {
+    "Cache-Control": "no-cache",
+    "Connection": "keep-alive",
+    "X-Accel-Buffering": "no",
+    "X-Vercel-AI-UI-Message-Stream": "v1",
+}
+DONE: Final = b"data: [DONE]\n\n"
+STILL_ALIVE: Final = b": keep-alive\n\n"
+_MOST_DIGITS: Final = 12
+
+
+def stream_response(entries: AsyncIterator[Entries], run_id: RunId) -> StreamingHttpResponse:
+    """The entries as they come, then `[DONE]`. When the client leaves, only its reading ends."""
+    return StreamingHttpResponse(
+        events(entries),
+        content_type="text/event-stream",
+        headers={**HEADERS, "X-Run-Id": str(run_id)},
+    )
+
+
+async def events(entries: AsyncIterator[Entries]) -> AsyncIterator[bytes]:
+    """The bytes of the events; entries that are ready together become one piece."""
+    async for first, chunks in entries:
+        if chunks:
+            yield b"".join(b"id: %d\ndata: %b\n\n" % numbered for numbered in enumerate(chunks, first))
+        else:
+            yield STILL_ALIVE
+    yield DONE
+
+
+def position_after(last_event_id: str | None) -> int:
+    """The position that a `Last-Event-ID` names; -1 without one.
+
+    Raises:
+        InvalidInput: it is not a number that we sent.
+    """
+    if not last_event_id:
+        return -1
+    if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= _MOST_DIGITS):
+        raise InvalidInput("Last-Event-ID is the number of an event of this stream.")
+    return int(last_event_id)

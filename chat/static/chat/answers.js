@@ -1,0 +1,157 @@
+// The answers that are being written now, one at most in each conversation. They go on while another conversation
+// is shown, and over a lost connection.
+
+import { emptyAnswer, withChunk, textOf } from "./stream.js";
+
+// One answer on its way. Event "change" after each chunk and each change of these:
+//   outcome: null while it runs; then "ended" (the stream came to its end), "refused" (`refusal` says why),
+//            or "gone" (nothing runs any more: the history has the rest)
+//   connected: false while the connection is lost; stopping: the user asked to stop
+export class LiveAnswer extends EventTarget {
+  answer = emptyAnswer();
+  outcome = null;
+  refusal = "";
+  connected = true;
+  stopping = false;
+  requestId = null;
+  #before = null;
+
+  // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message it is to replace.
+  constructor(conversationId, { question = null, replacing = null } = {}) {
+    super();
+    this.conversationId = conversationId;
+    this.question = question;
+    this.replacing = replacing;
+  }
+
+  // What to show. While a replay catches up, that is the text from before the connection broke: nothing jumps back.
+  get visible() {
+    if (this.#before && textOf(this.#before.parts).startsWith(textOf(this.answer.parts)) && !this.outcome) return this.#before;
+    this.#before = null;
+    return this.answer;
+  }
+
+  take(chunk) {
+    if (chunk.type === "start" && this.answer.parts.length) this.#before = this.visible;
+    this.answer = withChunk(this.answer, chunk);
+    this.changed();
+  }
+
+  finish(outcome, refusal = "") {
+    if (this.outcome) return;
+    this.outcome = outcome;
+    this.refusal = refusal;
+    this.changed();
+  }
+
+  changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+// Events: "started" and "finished" (detail: the LiveAnswer), "title" (detail: {id, title}).
+export class Answers extends EventTarget {
+  #running = new Map();
+
+  constructor(socket, api) {
+    super();
+    this.socket = socket;
+    this.api = api;
+    socket.addEventListener("open", () => {
+      for (const live of this.#running.values()) if (!live.connected) this.#follow(live);
+    });
+  }
+
+  of(conversationId) {
+    return this.#running.get(conversationId) ?? null;
+  }
+
+  // Sends a question. The server puts it at the end of the conversation as it knows it.
+  ask(conversationId, question) {
+    const live = new LiveAnswer(conversationId, { question });
+    const message = { id: crypto.randomUUID?.() ?? String(Date.now()), role: "user", parts: [{ type: "text", text: question }] };
+    this.#start(live);
+    live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messages: [message] }, this.#handler(live));
+    return live;
+  }
+
+  // Asks for another answer in the place of the given one.
+  regenerate(conversationId, messageId) {
+    const live = new LiveAnswer(conversationId, { replacing: messageId });
+    this.#start(live);
+    live.requestId = this.socket.send(conversationId, { trigger: "regenerate-message", messageId, messages: [] }, this.#handler(live));
+    return live;
+  }
+
+  // Follows what runs already: after a reload, or started by another tab. `draft`: the parts the history has so far.
+  resume(conversationId) {
+    const live = new LiveAnswer(conversationId);
+    this.#start(live);
+    this.#follow(live);
+    return live;
+  }
+
+  // Stops the answer, over the socket or, when that is down, by the run's id.
+  async stop(live) {
+    if (live.stopping || live.outcome) return;
+    live.stopping = true;
+    live.changed();
+    if (this.socket.abort(live.requestId)) return;
+    try {
+      const { items } = await this.api.messages(live.conversationId);
+      const run = items.findLast((message) => message.status === "streaming")?.run_id;
+      if (run) await this.api.stopRun(run);
+      live.finish("gone");
+      this.#end(live);
+    } catch {
+      live.stopping = false;
+      live.changed();
+    }
+  }
+
+  // Forgets everything, when another user comes.
+  clear() {
+    this.#running.clear();
+  }
+
+  #start(live) {
+    this.#running.set(live.conversationId, live);
+    this.dispatchEvent(new CustomEvent("started", { detail: live }));
+  }
+
+  #follow(live) {
+    live.connected = true;
+    live.requestId = this.socket.resume(live.conversationId, this.#handler(live));
+    live.changed();
+  }
+
+  #end(live) {
+    if (this.#running.get(live.conversationId) === live) this.#running.delete(live.conversationId);
+    this.dispatchEvent(new CustomEvent("finished", { detail: live }));
+  }
+
+  #handler(live) {
+    const finish = (outcome, refusal) => {
+      live.finish(outcome, refusal);
+      this.#end(live);
+    };
+    return {
+      chunk: (chunk) => {
+        live.take(chunk);
+        if (chunk.type === "data-title") {
+          this.dispatchEvent(new CustomEvent("title", { detail: { id: live.conversationId, title: chunk.data.title } }));
+        }
+      },
+      end: () => finish("ended"),
+      error: (sentence) => finish("refused", sentence),
+      gone: () => finish("gone"),
+      lost: () => {
+        if (live.outcome) return;
+        live.connected = false;
+        live.changed();
+        // The connection was down when this was asked: it may be back already.
+        if (this.socket.isOpen) this.#follow(live);
+      },
+    };
+  }
+}

@@ -1,0 +1,50 @@
+// The REST API's resources, as functions.
+
+export class Api {
+  constructor(session) {
+    this.session = session;
+  }
+
+  // A page of the list: {items, next_cursor}. The same shape for every list.
+  conversations(cursor) {
+    return this.session.request("GET", `/conversations${query({ limit: 30, cursor })}`);
+  }
+
+  conversation(id) {
+    return this.session.request("GET", `/conversations/${id}`);
+  }
+
+  createConversation(fields) {
+    return this.session.request("POST", "/conversations", fields);
+  }
+
+  changeConversation(id, fields) {
+    return this.session.request("PATCH", `/conversations/${id}`, fields);
+  }
+
+  deleteConversation(id) {
+    return this.session.request("DELETE", `/conversations/${id}`);
+  }
+
+  // The newest messages of the branch shown, oldest first; the cursor leads to older ones.
+  messages(conversationId, cursor) {
+    return this.session.request("GET", `/conversations/${conversationId}/messages${query({ limit: 30, cursor })}`);
+  }
+
+  async models() {
+    return (await this.session.request("GET", "/models")).items;
+  }
+
+  stopRun(id) {
+    return this.session.request("POST", `/runs/${id}/stop`);
+  }
+
+  async socketTicket() {
+    return (await this.session.request("POST", "/auth/socket-ticket")).ticket;
+  }
+}
+
+function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}

@@ -1,0 +1,108 @@
+// The form to sign in and to create an account.
+
+import { byId, el } from "./dom.js";
+
+export class AuthForm {
+  #creating = false;
+
+  constructor(session) {
+    this.session = session;
+    this.form = byId("auth-form");
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.form.addEventListener("input", (event) => this.#clearFault(event.target));
+    byId("auth-switch").addEventListener("click", () => this.#switch(!this.#creating));
+    byId("show-password").addEventListener("click", () => this.#togglePassword());
+    this.#switch(false);
+  }
+
+  // Shows the form's start, with a note above it (why the user is here again), and the cursor in its first field.
+  show(note = "") {
+    this.form.reset();
+    this.#switch(false);
+    byId("auth-note").textContent = note;
+    byId("auth-note").hidden = !note;
+    this.#first().focus();
+  }
+
+  #first() {
+    return this.form.elements[this.#creating ? "name" : "email"];
+  }
+
+  #switch(creating) {
+    this.#creating = creating;
+    byId("auth-title").textContent = creating ? "Create your account" : "Welcome back";
+    byId("auth-submit").textContent = creating ? "Create account" : "Sign in";
+    byId("auth-question").textContent = creating ? "Already have an account?" : "New here?";
+    byId("auth-switch").textContent = creating ? "Sign in" : "Create an account";
+    byId("name-field").hidden = !creating;
+    byId("password-hint").hidden = !creating;
+    this.form.elements.password.setAttribute("autocomplete", creating ? "new-password" : "current-password");
+    this.#showFaults(null);
+    if (!byId("auth-view").hidden) this.#first().focus();
+  }
+
+  #togglePassword() {
+    const field = this.form.elements.password;
+    const shown = field.type === "text";
+    field.type = shown ? "password" : "text";
+    byId("show-password").setAttribute("aria-pressed", String(!shown));
+    byId("show-password").textContent = shown ? "Show" : "Hide";
+    field.focus();
+  }
+
+  async #submit() {
+    const { name, email, password } = this.form.elements;
+    this.#showFaults(null);
+    const missing = !email.value.trim() ? [email, "Enter your email address."] : !password.value ? [password, "Enter your password."] : null;
+    if (missing) {
+      this.#fault(...missing);
+      missing[0].focus();
+      return;
+    }
+    const submit = byId("auth-submit");
+    submit.disabled = true;
+    submit.classList.add("busy");
+    try {
+      if (this.#creating) await this.session.signUp(name.value.trim(), email.value.trim(), password.value);
+      else await this.session.signIn(email.value.trim(), password.value);
+      this.form.reset();
+    } catch (error) {
+      this.#showFaults(error);
+    } finally {
+      submit.disabled = false;
+      submit.classList.remove("busy");
+    }
+  }
+
+  #showFaults(error) {
+    const summary = byId("auth-error");
+    for (const field of ["name", "email", "password"]) this.#fault(this.form.elements[field], "");
+    summary.hidden = !error;
+    summary.textContent = error?.message ?? "";
+    if (!error) return;
+    let first = null;
+    for (const [name, fault] of error.fields) {
+      const field = this.form.elements[name];
+      if (!(field instanceof HTMLInputElement)) continue;
+      this.#fault(field, fault);
+      first ??= field;
+    }
+    // What stands at the fields need not be said above them too.
+    if (first) summary.hidden = true;
+    (first ?? this.form.elements.password).focus();
+  }
+
+  #fault(field, sentence) {
+    const place = byId(`${field.name}-fault`);
+    place.replaceChildren(sentence ? el("span", {}, sentence) : "");
+    if (sentence) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+
+  #clearFault(field) {
+    if (field.hasAttribute("aria-invalid")) this.#fault(field, "");
+  }
+}

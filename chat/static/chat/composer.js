@@ -1,0 +1,72 @@
+// The box to write in, with its send and stop button.
+
+import { byId } from "./dom.js";
+
+export const LONGEST_MESSAGE = 32_000;
+
+// Events: "send" (detail: the text), "stop".
+export class Composer extends EventTarget {
+  #running = false;
+
+  constructor() {
+    super();
+    this.box = byId("composer-box");
+    this.button = byId("composer-button");
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#running) this.dispatchEvent(new Event("stop"));
+      else this.#send();
+    });
+    this.box.addEventListener("keydown", (event) => {
+      // While an input method composes a character, Enter belongs to it.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      if (!this.#running) this.#send();
+    });
+    this.box.addEventListener("input", () => this.#changed());
+    this.#changed();
+  }
+
+  get text() {
+    return this.box.value;
+  }
+
+  set text(value) {
+    this.box.value = value;
+    this.#changed();
+  }
+
+  // running: an answer is on its way, so the button stops it. stopping: that was asked.
+  setState({ running, stopping }) {
+    this.#running = running;
+    this.button.classList.toggle("stop", running);
+    this.button.setAttribute("aria-label", running ? "Stop the answer" : "Send message");
+    this.button.title = running ? "Stop (Esc)" : "Send (Enter)";
+    this.button.disabled = running ? stopping : !this.#sendable();
+  }
+
+  focus() {
+    // On a phone the keyboard would cover what was just opened.
+    if (matchMedia("(pointer: coarse)").matches) return;
+    this.box.focus();
+  }
+
+  #sendable() {
+    return this.box.value.trim() !== "" && this.box.value.length <= LONGEST_MESSAGE;
+  }
+
+  #send() {
+    if (!this.#sendable()) return;
+    this.dispatchEvent(new CustomEvent("send", { detail: this.box.value.trim() }));
+  }
+
+  #changed() {
+    const over = this.box.value.length - LONGEST_MESSAGE;
+    const note = byId("composer-note");
+    note.hidden = over <= 0;
+    if (over > 0) note.textContent = `This message is ${over.toLocaleString()} characters too long.`;
+    this.box.style.height = "auto";
+    this.box.style.height = `${this.box.scrollHeight}px`;
+    if (!this.#running) this.button.disabled = !this.#sendable();
+  }
+}

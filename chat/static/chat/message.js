@@ -1,0 +1,138 @@
+// One message of the thread as DOM nodes.
+
+import { copyText, el, icon } from "./dom.js";
+import { MarkdownView } from "./markdown.js";
+import { reasoningOf, textOf } from "./stream.js";
+
+const ENDINGS = {
+  stopped: "You stopped this answer.",
+  interrupted: "The server was interrupted before this answer was complete.",
+  failed: "The answer failed.",
+};
+
+// What the user wrote, as it was written: no Markdown is read into it.
+// `unsent`: why it did not reach the server, or null; `onretry` and `ondiscard` belong to that.
+export class QuestionView {
+  constructor() {
+    this.text = el("div", { class: "bubble", dir: "auto" });
+    this.foot = el("div", { class: "question-foot" });
+    this.element = el("article", { class: "message question", "aria-label": "You" }, this.text, this.foot);
+  }
+
+  update({ text, unsent = null, onretry, ondiscard }) {
+    if (this.text.textContent !== text) this.text.textContent = text;
+    this.element.classList.toggle("unsent", Boolean(unsent));
+    if (this.unsent === unsent) return;
+    this.unsent = unsent;
+    this.foot.replaceChildren();
+    if (!unsent) return;
+    const actions = el("div", { class: "fault-actions" }, button("Try again", "retry", onretry), button("Discard", "trash", ondiscard));
+    this.foot.append(el("div", { class: "fault", role: "alert" }, icon("alert"), el("div", {}, el("strong", {}, "Not sent. "), unsent), actions));
+  }
+}
+
+// An answer: live or from the history. `update` takes
+//   parts, status ("waiting", "streaming", "complete", "stopped", "failed", "interrupted"), error (a sentence or null),
+//   finishReason, model, progress ({state, ...} or null), connected, stopping, onretry (null: cannot be repeated now).
+export class AnswerView {
+  #shown = {};
+
+  constructor() {
+    this.body = el("div", { class: "markdown" });
+    this.markdown = new MarkdownView(this.body);
+    this.thoughts = el("div", { class: "thoughts-text", dir: "auto" });
+    this.thoughtsTitle = el("summary", {}, "Thoughts");
+    this.details = el("details", { class: "thoughts", hidden: true }, this.thoughtsTitle, this.thoughts);
+    this.sources = el("ul", { class: "sources", hidden: true });
+    this.line = el("div", { class: "status-line", hidden: true });
+    this.ending = el("div", { class: "ending" });
+    this.actions = el("div", { class: "actions" });
+    const column = el("div", { class: "answer-column" }, this.details, this.line, this.body, this.sources, this.ending, this.actions);
+    const mark = el("div", { class: "answer-mark", "aria-hidden": "true" }, icon("quote"));
+    this.element = el("article", { class: "message answer", "aria-label": "Eloquent" }, mark, column);
+  }
+
+  update(next) {
+    const running = next.status === "waiting" || next.status === "streaming";
+    this.text = textOf(next.parts);
+    this.element.setAttribute("aria-busy", String(running));
+    this.element.dataset.status = next.status;
+    this.element.classList.toggle("running", running);
+    this.markdown.update(this.text, { open: running });
+    this.#showThoughts(reasoningOf(next.parts), running);
+    this.#showSources(next.parts);
+    this.#once("line", running ? statusOf(next, this.text) : "", (sentence) => {
+      this.line.hidden = !sentence;
+      this.line.replaceChildren(el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), el("span", {}, sentence));
+    });
+    this.#once("ending", JSON.stringify([next.status, next.error, next.finishReason, Boolean(next.onretry)]), () => this.#showEnding(next));
+    this.#once("actions", JSON.stringify([running, Boolean(this.text), Boolean(next.onretry), next.model]), () => this.#showActions(next, running));
+  }
+
+  #once(name, value, show) {
+    if (this.#shown[name] === value) return;
+    this.#shown[name] = value;
+    show(value);
+  }
+
+  #showThoughts(text, running) {
+    this.details.hidden = !text;
+    if (!text) return;
+    this.thoughtsTitle.textContent = running && !this.text ? "Thinking…" : "Thoughts";
+    if (this.thoughts.textContent !== text) this.thoughts.textContent = text;
+  }
+
+  #showSources(parts) {
+    const found = parts.filter((part) => part.type === "source-url" || part.type === "source-document");
+    this.#once("sources", JSON.stringify(found), () => {
+      this.sources.hidden = !found.length;
+      this.sources.replaceChildren(...found.map((source) => el("li", { dir: "auto" }, source.title)));
+    });
+  }
+
+  #showEnding({ status, error, finishReason, onretry }) {
+    this.ending.replaceChildren();
+    if (status === "complete" && finishReason === "length") this.ending.append(el("p", { class: "note" }, "The answer reached its longest allowed length."));
+    if (status === "complete" && finishReason === "content-filter") this.ending.append(el("p", { class: "note" }, "The model's provider cut this answer off."));
+    if (!ENDINGS[status]) return;
+    const retry = onretry && button("Try again", "retry", onretry);
+    if (status === "stopped") this.ending.append(el("div", { class: "note" }, icon("stop"), ENDINGS.stopped, retry));
+    else this.ending.append(el("div", { class: "fault", role: "alert" }, icon("alert"), el("div", {}, error || ENDINGS[status]), retry));
+  }
+
+  #showActions({ onretry, model, status }, running) {
+    this.actions.replaceChildren();
+    if (running) return;
+    if (this.text) {
+      const copy = el(
+        "button",
+        { type: "button", class: "icon-button", "aria-label": "Copy answer", title: "Copy", onclick: () => copyText(this.text, copy) },
+        icon("copy"),
+        icon("check"),
+      );
+      this.actions.append(copy);
+    }
+    if (onretry && status === "complete") {
+      this.actions.append(el("button", { type: "button", class: "icon-button", "aria-label": "Answer again", title: "Answer again", onclick: onretry }, icon("retry")));
+    }
+    if (model && this.text) this.actions.append(el("span", { class: "model-name" }, model));
+  }
+}
+
+function statusOf({ status, progress, connected, stopping }, text) {
+  if (stopping) return "Stopping…";
+  if (connected === false) return "Connection lost. The answer goes on at the server…";
+  if (status === "streaming" || text) return "";
+  if (progress?.state === "loading") {
+    const seconds = Math.round(progress.elapsed_s ?? 0);
+    return `The language model is being loaded${seconds >= 2 ? ` (${seconds} s)` : ""}…`;
+  }
+  if (progress?.state === "queued") {
+    return progress.position ? `Waiting for a free place: number ${progress.position} in the queue…` : "Waiting for a free place…";
+  }
+  return "Thinking…";
+}
+
+function button(label, name, onclick) {
+  return el("button", { type: "button", class: "small-button", onclick }, icon(name), label);
+}

@@ -1,0 +1,161 @@
+// Who is signed in, and requests in their name. The access token lives in this module's memory only; the refresh
+// token is an HttpOnly cookie that no script can read.
+
+const REQUEST_TIMEOUT_MS = 20_000;
+const REFRESH_EARLY_MS = 60_000;
+
+// A refused or failed request. `detail` is a sentence for the user; `fields` maps a field's name to what is wrong with it.
+export class ApiError extends Error {
+  constructor(status, { code = "error", detail = "", errors = [] } = {}) {
+    super(detail || "Something went wrong. Please try again.");
+    this.status = status;
+    this.code = code;
+    this.fields = new Map();
+    for (const fault of Array.isArray(errors) ? errors : []) {
+      const place = Array.isArray(fault.loc) ? fault.loc.at(-1) : String(fault.loc ?? "").split(".").at(-1);
+      if (place !== undefined && fault.msg) this.fields.set(String(place), sentence(fault.msg));
+    }
+  }
+
+  // True when no server answered, or one that cannot serve now: worth another try later.
+  get unreachable() {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+function sentence(text) {
+  const clean = String(text).replace(/^Value error, /, "");
+  const upper = clean.charAt(0).toUpperCase() + clean.slice(1);
+  return /[.!?]$/.test(upper) ? upper : `${upper}.`;
+}
+
+// Events: "signed-in", "signed-out" (detail.reason: "asked" or "expired").
+export class Session extends EventTarget {
+  user = null;
+  #token = null;
+  #refreshing = null;
+  #timer = null;
+
+  constructor(base = "/api/v1") {
+    super();
+    this.base = base;
+  }
+
+  // Signs in from the cookie of an earlier visit. Resolves to false when there is none or it is no longer good;
+  // throws ApiError when the server cannot be asked.
+  async restore() {
+    try {
+      await this.#refresh();
+      return true;
+    } catch (error) {
+      if (error.unreachable || error.status === 429) throw error;
+      return false;
+    }
+  }
+
+  async signIn(email, password) {
+    this.#accept(await this.#fetch("POST", "/auth/login", { email, password, cookie: true }));
+  }
+
+  async signUp(name, email, password) {
+    this.#accept(await this.#fetch("POST", "/auth/register", { ...(name && { name }), email, password, cookie: true }));
+  }
+
+  async signOut() {
+    try {
+      await this.request("POST", "/auth/logout");
+    } catch (error) {
+      // A session that is already gone is what was asked for; a server that cannot be told is not.
+      if (error.status !== 401) throw error;
+    }
+    this.#forget("asked");
+  }
+
+  // The parsed JSON answer, or null for an empty one. A token that ran out is replaced once, then the request is repeated.
+  async request(method, path, body) {
+    const token = this.#token;
+    try {
+      return await this.#fetch(method, path, body);
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      // Another request may have replaced the token while this one was on its way.
+      if (token === this.#token) await this.#refreshOrForget();
+      return this.#fetch(method, path, body);
+    }
+  }
+
+  // Called when the server closed the socket because the session may be over: the cookie decides.
+  async check() {
+    await this.#refreshOrForget();
+  }
+
+  async #refreshOrForget() {
+    try {
+      await this.#refresh();
+    } catch (error) {
+      if (!error.unreachable && error.status !== 429) this.#forget("expired");
+      throw error;
+    }
+  }
+
+  // One refresh at a time: in this tab by sharing the promise, between tabs by a lock, as each use replaces the cookie.
+  #refresh() {
+    this.#refreshing ??= this.#refreshNow().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  async #refreshNow() {
+    const ask = async () => this.#accept(await this.#fetch("POST", "/auth/refresh", { cookie: true }));
+    if (navigator.locks) await navigator.locks.request("eloquent-refresh", ask);
+    else await ask();
+  }
+
+  #accept(answer) {
+    const before = this.user;
+    this.user = answer.user;
+    this.#token = answer.access_token;
+    clearTimeout(this.#timer);
+    const wait = Math.max(answer.expires_in * 1000 - REFRESH_EARLY_MS, 5_000);
+    // A failure here is no news: the next request asks again and tells.
+    this.#timer = setTimeout(() => this.#refreshOrForget().catch(() => {}), wait);
+    if (before?.id !== this.user.id) this.dispatchEvent(new Event("signed-in"));
+  }
+
+  #forget(reason) {
+    clearTimeout(this.#timer);
+    if (!this.user) return;
+    this.user = null;
+    this.#token = null;
+    this.dispatchEvent(new CustomEvent("signed-out", { detail: { reason } }));
+  }
+
+  async #fetch(method, path, body) {
+    const headers = { Accept: "application/json" };
+    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let response;
+    let answer = null;
+    try {
+      response = await fetch(this.base + path, {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        credentials: "same-origin",
+        cache: "no-store",
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+      const text = await response.text();
+      if (text && /json/.test(response.headers.get("content-type") ?? "")) answer = JSON.parse(text);
+    } catch (error) {
+      const late = error.name === "TimeoutError";
+      throw new ApiError(0, {
+        code: late ? "timeout" : "offline",
+        detail: late ? "The server takes too long to answer." : "The server cannot be reached. Check your connection and try again.",
+      });
+    }
+    if (!response.ok) throw new ApiError(response.status, answer ?? {});
+    return answer;
+  }
+}

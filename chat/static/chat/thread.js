@@ -1,0 +1,335 @@
+// The open conversation: its history, the answer on its way, and what the user can do with them.
+
+import { announce, byId, el } from "./dom.js";
+import { AnswerView, QuestionView } from "./message.js";
+import { textOf } from "./stream.js";
+
+const NEAR_BOTTOM_PX = 80;
+// A run whose worker died is put to rest by the server within this time; until then the history says "streaming".
+const ASK_AGAIN_MS = 2_000;
+
+// Events: "changed" (running or stopping may have changed), "missing" (no such conversation), "fault" (detail: a sentence).
+export class Thread extends EventTarget {
+  id = null;
+  #messages = [];
+  #olderCursor = null;
+  #loadingOlder = false;
+  #views = new Map();
+  #unsent = new Map();
+  #live = null;
+  #drawing = false;
+  #sticks = true;
+  #askAgain = null;
+
+  constructor(api, answers, conversations) {
+    super();
+    this.api = api;
+    this.answers = answers;
+    this.conversations = conversations;
+    this.scroller = byId("thread");
+    this.list = byId("messages");
+    this.top = byId("thread-top");
+    this.toEnd = byId("to-end");
+    this.toEnd.addEventListener("click", () => this.#scrollToEnd("smooth"));
+    this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#loadOlder(), { root: this.scroller, rootMargin: "300px" }).observe(this.top);
+    new ResizeObserver(() => this.#keepAtEnd()).observe(this.list);
+    new ResizeObserver(() => this.#keepAtEnd()).observe(this.scroller);
+    answers.addEventListener("started", ({ detail }) => detail.conversationId === this.id && this.#watch(detail));
+    answers.addEventListener("finished", ({ detail }) => this.#finished(detail));
+  }
+
+  get running() {
+    return Boolean(this.#live && !this.#live.outcome);
+  }
+
+  get stopping() {
+    return Boolean(this.#live?.stopping);
+  }
+
+  get isEmpty() {
+    return !this.#messages.length && !this.#live && !this.#unsent.has(this.id);
+  }
+
+  // Opens a conversation; null shows an empty one that does not exist yet.
+  async open(id) {
+    this.#reset(id);
+    if (!id) return;
+    this.#live = null;
+    const live = this.answers.of(id);
+    if (live) this.#watch(live);
+    await this.refresh(true);
+  }
+
+  // Reads the newest messages again. What other tabs added appears, and an answer that runs is followed.
+  async refresh(first = false) {
+    const id = this.id;
+    if (!id) return;
+    if (first) this.list.setAttribute("aria-busy", "true");
+    let page;
+    try {
+      page = await this.api.messages(id);
+    } catch (error) {
+      if (id !== this.id) return;
+      this.list.removeAttribute("aria-busy");
+      if (error.status === 404) this.dispatchEvent(new Event("missing"));
+      else if (first) this.#showLoadFault(error.message);
+      return;
+    }
+    if (id !== this.id) return;
+    this.list.removeAttribute("aria-busy");
+    this.#merge(page);
+    const running = page.items.findLast((message) => message.status === "streaming");
+    if (running && !this.answers.of(id)) {
+      // Only a run that the socket does not know is asked about again later.
+      if (this.#live?.outcome === "gone") this.#askLater();
+      else this.answers.resume(id);
+    } else if (this.#live?.outcome) {
+      this.#adopt();
+    }
+    this.#draw();
+    if (first) this.#scrollToEnd("instant");
+  }
+
+  ask(text) {
+    this.#unsent.delete(this.id);
+    this.#sticks = true;
+    this.answers.ask(this.id, text);
+    this.conversations.touch(this.id);
+  }
+
+  // The text of a question that could not even make its conversation, shown with the reason.
+  showUnsent(text, reason) {
+    this.#unsent.set(this.id, { text, reason });
+    this.#draw();
+  }
+
+  stop() {
+    if (this.running) this.answers.stop(this.#live);
+  }
+
+  #reset(id) {
+    clearTimeout(this.#askAgain);
+    this.id = id;
+    this.#messages = [];
+    this.#olderCursor = null;
+    this.#views = new Map();
+    this.#live = null;
+    this.#sticks = true;
+    this.list.replaceChildren();
+    this.top.hidden = true;
+    this.toEnd.hidden = true;
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  #watch(live) {
+    this.#live = live;
+    // A live answer gets new views: those of the one before it belong to the history now.
+    this.#views.delete("live");
+    this.#views.delete("question");
+    live.addEventListener("change", () => {
+      if (this.#live === live) this.#draw();
+    });
+    this.#draw();
+    announce("Eloquent is answering.");
+  }
+
+  async #finished(live) {
+    if (live !== this.#live) return;
+    if (live.outcome === "refused" && live.question) this.#unsent.set(live.conversationId, { text: live.question, reason: live.refusal });
+    if (live.outcome === "ended") announce(live.answer.status === "complete" ? "The answer is complete." : "The answer ended.");
+    this.dispatchEvent(new Event("changed"));
+    await this.refresh();
+  }
+
+  #askLater() {
+    clearTimeout(this.#askAgain);
+    this.#askAgain = setTimeout(() => {
+      if (this.#live?.outcome === "gone") this.refresh();
+    }, ASK_AGAIN_MS);
+  }
+
+  // Puts a page of the newest messages in the place of what is known from its first message on.
+  #merge({ items, next_cursor: cursor }) {
+    const known = items.length ? this.#messages.findIndex((message) => message.id === items[0].id) : -1;
+    const before = items.length ? this.#messages.findIndex((message) => message.id === items[0].parent_id) : -1;
+    const keep = known >= 0 ? known : before + 1;
+    if (!keep) this.#olderCursor = cursor;
+    this.#messages = [...this.#messages.slice(0, keep), ...items];
+    this.top.hidden = !this.#olderCursor;
+  }
+
+  // The answer came to its end and the history has it: its views become the history's, so nothing flickers.
+  #adopt() {
+    const live = this.#live;
+    const stored = this.#messages.findLast((message) => message.role === "assistant" && (!live.answer.id || message.id === live.answer.id));
+    const question = this.#messages.findLast((message) => message.role === "user");
+    const view = this.#views.get("live");
+    if (live.outcome !== "refused" && stored && view) {
+      this.#views.set(stored.id, view);
+      if (live.answer.finishReason) stored.finishReason = live.answer.finishReason;
+    }
+    const sent = live.question !== null && question && textOf(question.parts) === live.question;
+    if (sent && live.outcome !== "refused" && this.#views.has("question")) this.#views.set(question.id, this.#views.get("question"));
+    // The connection broke before the server heard the question: it is still here, to be sent again.
+    if (live.outcome === "gone" && live.question !== null && !sent) {
+      this.#unsent.set(live.conversationId, { text: live.question, reason: "The connection was lost before it arrived." });
+    }
+    if (live.outcome === "refused" && live.replacing) this.dispatchEvent(new CustomEvent("fault", { detail: live.refusal }));
+    this.#views.delete("live");
+    this.#views.delete("question");
+    this.#live = null;
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  // Once in a frame, however many words arrived.
+  #draw() {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    const frame = () => {
+      this.#drawing = false;
+      this.#show(this.#entries());
+      this.dispatchEvent(new Event("changed"));
+    };
+    // A hidden tab gets no frames, and must still be right when it is looked at.
+    if (document.visibilityState === "visible") requestAnimationFrame(frame);
+    else setTimeout(frame, 200);
+  }
+
+  // What is to be seen, in order: [key, make, fields].
+  #entries() {
+    const live = this.#live;
+    const entries = [];
+    const stored = this.#messages.filter((message) => message.status !== "streaming" && (!live || message.id !== live.answer.id));
+    const cut = live?.replacing ? stored.findIndex((message) => message.id === live.replacing) : -1;
+    const history = cut >= 0 ? stored.slice(0, cut) : stored;
+    const free = !this.running && !this.#unsent.has(this.id);
+    history.forEach((message, index) => {
+      if (message.role === "user") entries.push([message.id, QuestionView, { text: textOf(message.parts) }]);
+      else if (message.role === "assistant") entries.push([message.id, AnswerView, this.#storedAnswer(message, free && index === history.length - 1)]);
+    });
+    if (live && live.outcome !== "refused") {
+      const asked = live.question !== null && !(live.answer.id && history.at(-1)?.role === "user");
+      if (asked) entries.push(["question", QuestionView, { text: live.question }]);
+      entries.push(["live", AnswerView, this.#liveAnswer(live)]);
+    }
+    const unsent = this.#unsent.get(this.id);
+    if (unsent) entries.push(["unsent", QuestionView, this.#unsentQuestion(unsent)]);
+    return entries;
+  }
+
+  #storedAnswer(message, repeatable) {
+    return {
+      parts: message.parts,
+      status: message.status,
+      error: message.error?.detail ?? null,
+      finishReason: message.finishReason ?? null,
+      model: this.conversations.modelName(message.model),
+      onretry: repeatable ? () => this.#retry(message.id) : null,
+    };
+  }
+
+  #liveAnswer(live) {
+    const { parts, status, error, progress, finishReason, metadata } = live.visible;
+    const running = !live.outcome || live.outcome === "gone";
+    return {
+      parts,
+      status: running && status !== "failed" ? (parts.length ? "streaming" : "waiting") : status === "waiting" || status === "streaming" ? "interrupted" : status,
+      error,
+      progress,
+      finishReason,
+      connected: live.connected,
+      stopping: live.stopping && running,
+      model: this.conversations.modelName(metadata.model),
+      onretry: null,
+    };
+  }
+
+  #unsentQuestion({ text, reason }) {
+    return {
+      text,
+      unsent: reason,
+      onretry: () => this.dispatchEvent(new CustomEvent("resend", { detail: text })),
+      ondiscard: () => {
+        this.#unsent.delete(this.id);
+        this.#draw();
+      },
+    };
+  }
+
+  #retry(messageId) {
+    this.#sticks = true;
+    this.answers.regenerate(this.id, messageId);
+  }
+
+  // Brings the list to the wanted order with as few moves as possible: a moved node would lose a selection in it.
+  #show(entries) {
+    const wanted = new Set(entries.map(([key]) => key));
+    for (const [key, view] of this.#views) {
+      if (!wanted.has(key)) {
+        if (![...this.#views].some(([other, same]) => other !== key && same === view && wanted.has(other))) view.element.remove();
+        this.#views.delete(key);
+      }
+    }
+    let place = this.list.firstElementChild;
+    for (const [key, View, fields] of entries) {
+      let view = this.#views.get(key);
+      if (!(view instanceof View)) {
+        view?.element.remove();
+        view = new View();
+        this.#views.set(key, view);
+      }
+      view.update(fields);
+      if (view.element === place) place = place.nextElementSibling;
+      else this.list.insertBefore(view.element, place);
+    }
+    while (place) {
+      const next = place.nextElementSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  #showLoadFault(sentence) {
+    const retry = el("button", { type: "button", class: "small-button", onclick: () => this.open(this.id) }, "Try again");
+    this.list.replaceChildren(el("div", { class: "fault", role: "alert" }, el("div", {}, sentence), retry));
+  }
+
+  async #loadOlder() {
+    if (!this.#olderCursor || this.#loadingOlder) return;
+    this.#loadingOlder = true;
+    const id = this.id;
+    try {
+      const { items, next_cursor: cursor } = await this.api.messages(id, this.#olderCursor);
+      if (id !== this.id) return;
+      const height = this.scroller.scrollHeight;
+      const position = this.scroller.scrollTop;
+      this.#olderCursor = cursor;
+      this.#messages = [...items, ...this.#messages];
+      this.top.hidden = !cursor;
+      this.#show(this.#entries());
+      // What the reader looks at stays where it is.
+      this.scroller.scrollTop = position + this.scroller.scrollHeight - height;
+    } catch (error) {
+      this.dispatchEvent(new CustomEvent("fault", { detail: error.message }));
+    } finally {
+      this.#loadingOlder = false;
+    }
+  }
+
+  #scrolled() {
+    const left = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
+    this.#sticks = left < NEAR_BOTTOM_PX;
+    this.toEnd.hidden = left < 2 * NEAR_BOTTOM_PX;
+  }
+
+  #keepAtEnd() {
+    if (this.#sticks) this.#scrollToEnd("instant");
+    else this.#scrolled();
+  }
+
+  #scrollToEnd(behavior) {
+    this.#sticks = true;
+    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior });
+  }
+}
