@@ -190,8 +190,10 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return scrubbed(fields) if fields else {}
 
 
-def _as_record_arguments(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hand structlog's event to `logging`. All fields travel in one attribute: a field called `name` or `args` would
-    otherwise collide with the record's own and raise."""
+def _as_record_arguments(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Structlog's event as arguments of `logging`.
+
+    All fields travel in one attribute: one called `name` or `args` would collide with the record's own and raise.
+    """
     kept = {name: event.pop(name) for name in ("exc_info", "stack_info", "stacklevel") if name in event}
     return {"msg": str(event.pop("event")), "extra": {"fields": dict(event)}, **kept}

@@ -1,0 +1,131 @@
+"""From the server's start to its end: what is opened, how running answers are brought to rest, what is closed.
+
+uvicorn answers SIGTERM by closing its listeners and every websocket at once, and tells the application only when the
+last connection is gone. For us that is the wrong order: running answers should finish while their readers, a stop
+request and the readiness check still get through. So a handler in front of uvicorn's takes the signal first:
+
+1. draining is marked: `/readyz` answers 503 and no run is started any more;
+2. running runs get `DRAIN_TIMEOUT_S` to finish, then they are interrupted and saved (Ctrl+C: at once);
+3. streams that are still open are cut, and their readers resume elsewhere;
+4. uvicorn gets the signal.
+
+A second signal ends the wait of step 2; a third goes straight to uvicorn.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import structlog
+
+from chat import runs
+from eloquent.foundation.database import close_database
+from eloquent.foundation.http import close_http_client
+from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
+from eloquent.foundation.redis import close_redis
+from eloquent.roads import Receive, Scope, Send
+
+# Interrupted runs are saved within this.
+_SAVING_S: Final = 5.0
+# A stream whose run has just ended still has its last chunks to write.
+_LAST_CHUNKS_S: Final = 0.5
+_PATIENT_SIGNALS: Final = 2
+
+log = structlog.get_logger(__name__)
+
+
+class Lifespan:
+    """The ASGI lifespan application.
+
+    Args:
+        end_streams: ends the responses that are still being streamed, and returns how many there were.
+    """
+
+    def __init__(self, *, end_streams: Callable[[], int]) -> None:
+        self._end_streams = end_streams
+        self._draining: asyncio.Task[None] | None = None
+        self._signals = 0
+        self._replaced: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve from `lifespan.startup` to `lifespan.shutdown`."""
+        await receive()
+        try:
+            await self._open()
+        except Exception as error:
+            log.exception("the server could not start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._draining = None
+        self._signals = 0
+        open_for_work()
+        await runs.startup()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                before = signal.getsignal(number)
+                if callable(before):
+                    self._replaced[number] = before
+                    signal.signal(number, self._on_signal)
+
+    async def _close(self) -> None:
+        start_draining()
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(0))
+        await asyncio.wait([self._draining])
+        for number, before in self._replaced.items():
+            if signal.getsignal(number) == self._on_signal:
+                signal.signal(number, before)
+        self._replaced.clear()
+        # The clients last: runs are saved through them.
+        for close in (close_http_client, close_redis, close_database):
+            try:
+                await close()
+            except Exception:
+                log.exception("closing failed", what=close.__name__)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Mark, and wake the loop: this runs between two bytecodes of whatever the main thread is doing."""
+        start_draining()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._leave, number, frame)
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        pass_on = self._replaced.get(number)
+        if pass_on is None:
+            return  # closed already
+        self._signals += 1
+        if self._signals > _PATIENT_SIGNALS:
+            pass_on(number, frame)
+            return
+        within_s = DRAIN_TIMEOUT_S if number == signal.SIGTERM and self._signals == 1 else 0
+        if self._draining is not None:
+            self._draining.cancel()
+        self._draining = asyncio.ensure_future(self._drain(within_s))
+
+        def drained(task: asyncio.Task[None]) -> None:
+            # A drain cut short by the next signal leaves the rest to its successor.
+            if not task.cancelled():
+                pass_on(number, frame)
+
+        self._draining.add_done_callback(drained)
+
+    async def _drain(self, within_s: float) -> None:
+        log.info("draining", within_s=within_s)
+        try:
+            async with asyncio.timeout(within_s + _SAVING_S):
+                await runs.drain(within_s)
+        except Exception:
+            log.exception("some runs could not be brought to rest")
+        await asyncio.sleep(_LAST_CHUNKS_S)
+        log.info("drained", streams_cut=self._end_streams())

@@ -1,0 +1,240 @@
+"""What every response of both roads has: a request id, security headers, a line in the log. CORS on the request road.
+
+One pass for all of it: each further middleware would cost a coroutine and two guards per request.
+"""
+
+import re
+import secrets
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, Final, TypeAlias
+
+import orjson
+import structlog
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core import signals
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from eloquent.foundation.config import get_config
+from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge, problem
+from eloquent.foundation.logs import request_id_of, request_id_var
+
+GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+PROBLEM: Final = "application/problem+json"
+
+# Health checks come every few seconds from every balancer.
+_NOT_LOGGED: Final = frozenset({"/healthz", "/readyz"})
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}").fullmatch
+# nginx's number for a client that left before its answer.
+_CLIENT_LEFT: Final = 499
+_SERVER_FAULT: Final = 500
+
+_ALLOWED_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
+# user-agent and the AI SDK's own: its transports send them from browsers.
+_ALLOWED_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, user-agent, x-request-id"
+_EXPOSED_HEADERS: Final = "x-request-id, x-vercel-ai-ui-message-stream, retry-after"
+_PREFLIGHT_KEPT_S: Final = "600"
+
+log = structlog.get_logger("eloquent.access")
+fault_log = structlog.get_logger("eloquent.faults")
+
+
+class MalformedRequest(EloquentError):  # noqa: N818 - like its siblings in eloquent.foundation.errors
+    """HTTP that cannot be understood."""
+
+    code = "bad_request"
+    status = 400
+    sentence = "The request cannot be understood."
+
+
+def problem_response(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    """The problem+json for an exception that nothing handled; what is not expected is logged and not shown."""
+    if isinstance(error, EloquentError):
+        expected = error
+    elif isinstance(error, Http404):
+        expected = NotFound("There is nothing at this address.")
+    elif isinstance(error, PermissionDenied):
+        expected = Forbidden()
+    elif isinstance(error, RequestDataTooBig):
+        expected = PayloadTooLarge(f"{error}.")
+    elif isinstance(error, BadRequest):
+        expected = MalformedRequest(f"{error}.")
+    elif isinstance(error, SuspiciousOperation | MultiPartParserError):
+        # Their words are for us: they may repeat what was sent.
+        expected = MalformedRequest()
+    else:
+        signals.got_request_exception.send(sender=None, request=request)
+        expected = EloquentError()
+    if expected.status >= _SERVER_FAULT:
+        fault_log.error("unexpected failure", method=request.method, route=_route(request), exc_info=error)
+    return HttpResponse(
+        orjson.dumps(problem(expected, request_id_of())),
+        content_type=PROBLEM,
+        status=expected.status,
+        headers=expected.headers,
+    )
+
+
+def request_road(get_response: GetResponse) -> GetResponse:
+    """The request road's middleware: request id, log line, security headers, no-store, CORS."""
+    security_headers = _security_headers()
+    allowed_origins = frozenset(get_config().allowed_origins)
+
+    async def middleware(request: HttpRequest) -> HttpResponseBase:
+        request_id = _request_id(request)
+        started = perf_counter()
+        # Not reset at the end: the context is this request's own, and a stream goes on after this returns.
+        request_id_var.set(request_id)
+        origin = request.META.get("HTTP_ORIGIN")
+        if origin is not None and _is_preflight(request):
+            response: HttpResponseBase = _preflight_response(allowed=origin in allowed_origins)
+        else:
+            try:
+                response = await get_response(request)
+            except CancelledError:
+                _write_line(request, _CLIENT_LEFT, started)
+                raise
+        headers: Any = response.headers
+        headers["X-Request-ID"] = request_id
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
+        if allowed_origins:
+            _vary_by_origin(response)
+            if origin in allowed_origins:
+                headers["Access-Control-Allow-Origin"] = origin
+                headers["Access-Control-Allow-Credentials"] = "true"
+                headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+        _add_missing(response, security_headers)
+        _log_response(request, response, started)
+        return response
+
+    return markcoroutinefunction(middleware)
+
+
+class DeskRoadMiddleware:
+    """The same for Django's own handler: request id, security headers, log line. First in `MIDDLEWARE`.
+
+    Runs in either mode, so that it adds no change of thread wherever Django puts it.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._security_headers = _security_headers()
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer the request, or a coroutine that does."""
+        if self._is_async:
+            return self._answer(request)
+        started = self._open(request)
+        return self._finish(request, self._get_response(request), started)
+
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        started = self._open(request)
+        try:
+            response = await self._get_response(request)
+        except CancelledError:
+            _write_line(request, _CLIENT_LEFT, started)
+            raise
+        return self._finish(request, response, started)
+
+    def _open(self, request: HttpRequest) -> float:
+        request_id_var.set(_request_id(request))
+        return perf_counter()
+
+    def _finish(self, request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
+        response.headers["X-Request-ID"] = request_id_of() or ""
+        _add_missing(response, self._security_headers)
+        _log_response(request, response, started)
+        return response
+
+
+def _request_id(request: HttpRequest) -> str:
+    """The id that came with the request if it is harmless, else a new one."""
+    given = request.META.get("HTTP_X_REQUEST_ID")
+    return given if given is not None and _REQUEST_ID(given) else secrets.token_hex(16)
+
+
+def _security_headers() -> dict[str, tuple[str, str]]:
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if get_config().strict:
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains; preload"
+    return {name.lower(): (name, value) for name, value in headers.items()}
+
+
+def _add_missing(response: HttpResponseBase, headers: dict[str, tuple[str, str]]) -> None:
+    """Set what the view has not set itself.
+
+    Into the store below `response.headers`: its own setter encodes each constant twice to see that it is valid, which
+    for these is a measurable part of a short request.
+    """
+    store = response.headers._store  # type: ignore[attr-defined]  # noqa: SLF001
+    for key, pair in headers.items():
+        store.setdefault(key, pair)
+
+
+def _is_preflight(request: HttpRequest) -> bool:
+    return request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META
+
+
+def _preflight_response(*, allowed: bool) -> HttpResponse:
+    """The answer to a browser's question before the request; without grants when the origin is not ours."""
+    response = HttpResponse(status=204)
+    del response.headers["Content-Type"]
+    if allowed:
+        response.headers["Access-Control-Allow-Methods"] = _ALLOWED_METHODS
+        response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = _PREFLIGHT_KEPT_S
+    return response
+
+
+def _vary_by_origin(response: HttpResponseBase) -> None:
+    if "Vary" in response.headers:
+        patch_vary_headers(response, ["Origin"])
+    else:
+        response.headers["Vary"] = "Origin"
+
+
+def _route(request: HttpRequest) -> str | None:
+    """The route's template: one name for all ids, and no ids in the log."""
+    match = request.resolver_match
+    return None if match is None else f"/{match.route}"
+
+
+def _log_response(request: HttpRequest, response: HttpResponseBase, started: float) -> None:
+    """Write the request's line: now, or for a stream when it has ended."""
+    if response.streaming:
+        # Closed by either handler at the stream's end, whichever end that is.
+        response._resource_closers.append(  # type: ignore[attr-defined]  # noqa: SLF001
+            lambda: _write_line(request, response.status_code, started, stream=True)
+        )
+    elif request.path not in _NOT_LOGGED:
+        _write_line(request, response.status_code, started, bytes=len(response.content))  # type: ignore[attr-defined]
+
+
+def _write_line(request: HttpRequest, status: int, started: float, **fields: Any) -> None:
+    fields |= {"method": request.method, "route": _route(request), "status": status}
+    if fields["route"] is None:
+        fields["path"] = request.path[:200]
+    log.info("request", **fields, ms=round((perf_counter() - started) * 1000, 2))

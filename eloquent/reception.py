@@ -1,0 +1,119 @@
+"""Taking in a request: its body in memory, within bounds of size and time."""
+
+import asyncio
+from io import BytesIO
+from typing import Final, NamedTuple
+
+from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.core.handlers.asgi import ASGIRequest
+
+from eloquent.roads import Receive, Scope, Send
+
+# How long, and how much of, a refused body is read and thrown away so that the client sees the answer.
+_LINGER_S: Final = 2.0
+_LINGER_BYTES: Final = 8 * 1024 * 1024
+
+
+class BodyTooSlow(BadRequest):
+    """The request's body did not arrive in time."""
+
+
+class RoadRequest(ASGIRequest):
+    """A request whose body is in memory before the view runs."""
+
+    fault: Exception | None = None
+    """Why no view may see this request (its body is too large, say). Raised in the view's place, so that the answer
+    passes through the middleware like any other."""
+
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        super().__init__(scope, BytesIO(body))
+        self._body = body
+
+
+class Body(NamedTuple):
+    """What was read of a request's body."""
+
+    content: bytes = b""
+    fault: Exception | None = None
+    # The client is still sending it.
+    unread: bool = False
+
+
+class ClientLeft(Exception):  # noqa: N818 - not an error
+    """The client left before its request was complete."""
+
+
+async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, timeout_s: float) -> Body:
+    """The body, or in its place a fault: longer than `max_bytes`, or not there after `timeout_s`.
+
+    Raises:
+        ClientLeft: before the body's end.
+    """
+    if _announced_length(scope) > max_bytes:
+        return Body(fault=_too_large(max_bytes), unread=True)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    content = message.get("body", b"")
+    if not message.get("more_body", False):
+        return Body(content) if len(content) <= max_bytes else Body(fault=_too_large(max_bytes))
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read_rest(bytearray(content), receive, max_bytes)
+    except TimeoutError:
+        return Body(fault=BodyTooSlow(f"Its body did not arrive in {timeout_s:g} s"), unread=True)
+
+
+async def _read_rest(content: bytearray, receive: Receive, max_bytes: int) -> Body:
+    # One growing array: a list of a million one-byte frames would take fifty times the body's size.
+    more = True
+    while more and len(content) <= max_bytes:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        content += message.get("body", b"")
+        more = message.get("more_body", False)
+    if len(content) > max_bytes:
+        return Body(fault=_too_large(max_bytes), unread=more)
+    return Body(bytes(content))
+
+
+def _too_large(max_bytes: int) -> RequestDataTooBig:
+    return RequestDataTooBig(f"The body is larger than {max_bytes} bytes")
+
+
+def _announced_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+    placeholder
+    return 0
+
+
+def request_of(scope: Scope, body: Body) -> RoadRequest:
+    """The request for the view; a fault found here or while reading is noted in it."""
+    try:
+        request = RoadRequest(scope, body.content)
+    except UnicodeDecodeError:
+        request = RoadRequest({**scope, "query_string": b""}, body.content)
+        request.fault = BadRequest("The query string is not UTF-8")
+    if body.fault is not None:
+        request.fault = body.fault
+    return request
+
+
+async def linger(receive: Receive, send: Send) -> None:
+    """Take what a refused client is still sending, then end the response.
+
+    Closing a connection with unread bytes makes the kernel reset it, and the client loses the answer that says why.
+    """
+    taken = 0
+    try:
+        async with asyncio.timeout(_LINGER_S):
+            more = True
+            while more and taken < _LINGER_BYTES:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        pass
+    await send({"type": "http.response.body"})
