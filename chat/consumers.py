@@ -53,8 +53,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         ticket = next((name.removeprefix(TICKET_PREFIX) for name in offered if name.startswith(TICKET_PREFIX)), "")
         # Accepted first: a browser is told the close code of an open socket only.
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        if not is_own_origin(
-            _header(self.scope, b"origin"),
+        origin = _header(self.scope, b"origin")
+        # Only browsers send an Origin, and only they can be led here by another site's page.
+        if origin is not None and not is_own_origin(
+            origin,
             host=_header(self.scope, b"host") or "",
             allowed=get_config().allowed_origins,
         ):

@@ -17,8 +17,9 @@ export class LiveAnswer extends EventTarget {
   #before = null;
 
   // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message it is to replace.
-  constructor(conversationId, { question = null, replacing = null } = {}) {
+  constructor(conversationId, { question = null, replacing = null, draft = null } = {}) {
     super();
+    if (draft?.parts.length) this.#before = { ...emptyAnswer(), id: draft.id, parts: draft.parts, status: "streaming" };
     this.conversationId = conversationId;
     this.question = question;
     this.replacing = replacing;
@@ -83,9 +84,10 @@ export class Answers extends EventTarget {
     return live;
   }
 
-  // Follows what runs already: after a reload, or started by another tab. `draft`: the parts the history has so far.
-  resume(conversationId) {
-    const live = new LiveAnswer(conversationId);
+  // Follows what runs already: after a reload, or started by another tab. `draft` is the half-written message of the
+  // history: shown until the replay has caught up with it.
+  resume(conversationId, draft) {
+    const live = new LiveAnswer(conversationId, { draft });
     this.#start(live);
     this.#follow(live);
     return live;

@@ -40,7 +40,7 @@ export class Thread extends EventTarget {
   }
 
   get running() {
-    return Boolean(this.#live && !this.#live.outcome);
+    return Boolean(this.#live);
   }
 
   get stopping() {
@@ -74,6 +74,7 @@ export class Thread extends EventTarget {
       this.list.removeAttribute("aria-busy");
       if (error.status === 404) this.dispatchEvent(new Event("missing"));
       else if (first) this.#showLoadFault(error.message);
+      else if (this.#live?.outcome) this.#askLater();
       return;
     }
     if (id !== this.id) return;
@@ -83,12 +84,18 @@ export class Thread extends EventTarget {
     if (running && !this.answers.of(id)) {
       // Only a run that the socket does not know is asked about again later.
       if (this.#live?.outcome === "gone") this.#askLater();
-      else this.answers.resume(id);
+      else this.answers.resume(id, running);
     } else if (this.#live?.outcome) {
       this.#adopt();
     }
     this.#draw();
     if (first) this.#scrollToEnd("instant");
+  }
+
+  // A conversation that was just made: there is no history to fetch.
+  begin(id) {
+    this.#unsent.delete(null);
+    this.#reset(id);
   }
 
   ask(text) {
@@ -145,7 +152,7 @@ export class Thread extends EventTarget {
   #askLater() {
     clearTimeout(this.#askAgain);
     this.#askAgain = setTimeout(() => {
-      if (this.#live?.outcome === "gone") this.refresh();
+      if (this.#live?.outcome) this.refresh();
     }, ASK_AGAIN_MS);
   }
 
@@ -162,7 +169,7 @@ export class Thread extends EventTarget {
   // The answer came to its end and the history has it: its views become the history's, so nothing flickers.
   #adopt() {
     const live = this.#live;
-    const stored = this.#messages.findLast((message) => message.role === "assistant" && (!live.answer.id || message.id === live.answer.id));
+    const stored = this.#messages.findLast((message) => message.role === "assistant" && message.id === live.answer.id);
     const question = this.#messages.findLast((message) => message.role === "user");
     const view = this.#views.get("live");
     if (live.outcome !== "refused" && stored && view) {
@@ -209,8 +216,9 @@ export class Thread extends EventTarget {
       else if (message.role === "assistant") entries.push([message.id, AnswerView, this.#storedAnswer(message, free && index === history.length - 1)]);
     });
     if (live && live.outcome !== "refused") {
-      const asked = live.question !== null && !(live.answer.id && history.at(-1)?.role === "user");
-      if (asked) entries.push(["question", QuestionView, { text: live.question }]);
+      const last = history.at(-1);
+      const isThere = last?.role === "user" && textOf(last.parts) === live.question;
+      if (live.question !== null && !isThere) entries.push(["question", QuestionView, { text: live.question }]);
       entries.push(["live", AnswerView, this.#liveAnswer(live)]);
     }
     const unsent = this.#unsent.get(this.id);
@@ -267,7 +275,7 @@ export class Thread extends EventTarget {
     const wanted = new Set(entries.map(([key]) => key));
     for (const [key, view] of this.#views) {
       if (!wanted.has(key)) {
-        if (![...this.#views].some(([other, same]) => other !== key && same === view && wanted.has(other))) view.element.remove();
+        view.element.remove();
         this.#views.delete(key);
       }
     }

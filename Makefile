@@ -1,0 +1,52 @@
+# The project's commands. `make help` lists them.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+# The newest Python on the PATH that the pinned packages are made for.
+SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
+INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
+UP ?=
+
+.PHONY: help run test test-browser check format bench clean lock
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+run: $(VENV)/.installed ## Start everything: database, language model, server; prints the addresses (UP="--port 9000")
+	@exec $(PYTHON) manage.py up $(UP)
+
+test: $(VENV)/.installed-dev ## Run the tests, except those in a browser
+	@$(PYTHON) -m pytest -m "not browser" $(ARGS)
+
+test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
+	@$(PYTHON) -m tests.e2e.chromium
+	@$(PYTHON) -m pytest -m browser $(ARGS)
+
+check: $(VENV)/.installed-dev ## Lint, format, types, Django's deploy checks, migrations, import arrows
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy .
+	@$(PYTHON) -m pytest -q tests/test_project.py
+
+format: $(VENV)/.installed-dev ## Format the code
+	@$(PYTHON) -m ruff check --fix-only -q .
+	@$(PYTHON) -m ruff format .
+
+bench: $(VENV)/.installed-dev ## Measure the server beside a FastAPI peer (ARGS=--quick)
+	@$(PYTHON) -m tests.bench $(ARGS)
+
+lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in
+	@$(PYTHON) -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-find-links requirements.in
+	@$(PYTHON) -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-find-links requirements-dev.in
+
+clean: ## Remove the virtual environment and caches; the data in .eloquent/ stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis staticfiles
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements.txt requirements-embedded.txt
+	@$(INSTALL) requirements.txt --embedded requirements-embedded.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@$(INSTALL) requirements-dev.txt
+	@touch $@

@@ -1,0 +1,254 @@
+// Puts the page together: who is signed in, which conversation is open, and what the parts tell each other.
+
+import { Answers } from "./answers.js";
+import { Api } from "./api.js";
+import { AuthForm } from "./auth.js";
+import { Composer } from "./composer.js";
+import { Conversations } from "./conversations.js";
+import { byId, el, toast } from "./dom.js";
+import { Session } from "./session.js";
+import { Drawer } from "./sidebar.js";
+import { ChatSocket } from "./socket.js";
+import { setUpTheme } from "./theme.js";
+import { Thread } from "./thread.js";
+
+// A socket that comes back at once is not worth a word.
+const BANNER_AFTER_MS = 1_200;
+
+const session = new Session();
+const api = new Api(session);
+const socket = new ChatSocket(() => api.socketTicket());
+const answers = new Answers(socket, api);
+const conversations = new Conversations(api);
+const composer = new Composer();
+const thread = new Thread(api, answers, conversations);
+const auth = new AuthForm(session);
+const drawer = new Drawer();
+
+let bannerTimer = null;
+// The model chosen for a conversation that does not exist yet.
+let chosenModel = null;
+
+function show(view) {
+  for (const id of ["loading-view", "fault-view", "auth-view", "app-view"]) byId(id).hidden = id !== view;
+}
+
+async function start() {
+  show("loading-view");
+  try {
+    if (await session.restore()) return;
+  } catch (error) {
+    byId("fault-text").textContent = error.message;
+    show("fault-view");
+    byId("fault-retry").focus();
+    return;
+  }
+  show("auth-view");
+  auth.show();
+}
+
+async function enter() {
+  show("app-view");
+  const { user } = session;
+  byId("user-name").textContent = user.name || user.email;
+  byId("user-email").textContent = user.name ? user.email : "";
+  byId("user-initial").textContent = (user.name || user.email).trim().charAt(0).toUpperCase();
+  byId("staff-link").hidden = !user.is_staff;
+  socket.open();
+  openFromAddress();
+  await Promise.all([loadModels(), loadList()]);
+}
+
+async function loadList() {
+  const fault = byId("list-fault");
+  try {
+    await conversations.load();
+    fault.hidden = true;
+  } catch (error) {
+    if (!session.user) return;
+    fault.replaceChildren(el("p", {}, error.message), el("button", { type: "button", class: "small-button", onclick: loadList }, "Try again"));
+    fault.hidden = false;
+  }
+  showTitle();
+}
+
+async function loadModels() {
+  try {
+    conversations.models = await api.models();
+  } catch {
+    // The page works with the server's default; the picker appears when the list can be had.
+    conversations.models = [];
+  }
+  showModels();
+}
+
+function leave({ detail }) {
+  socket.close();
+  answers.clear();
+  conversations.clear();
+  conversations.models = [];
+  chosenModel = null;
+  composer.text = "";
+  thread.open(null);
+  hideBanner();
+  drawer.close();
+  history.replaceState(null, "", location.pathname);
+  document.title = "Eloquent AI";
+  show("auth-view");
+  auth.show(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
+}
+
+function idFromAddress() {
+  return /^#\/c\/([0-9a-f]{24})$/.exec(location.hash)?.[1] ?? null;
+}
+
+async function openFromAddress() {
+  const id = idFromAddress();
+  drawer.close();
+  conversations.select(id);
+  if (id === thread.id && id) return;
+  const opening = thread.open(id);
+  showTitle();
+  showModels();
+  composer.focus();
+  await opening;
+  // A conversation further down the list than was loaded.
+  if (id && id === thread.id && !conversations.get(id)) {
+    try {
+      conversations.put(await api.conversation(id));
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+}
+
+function showTitle() {
+  const title = thread.id ? conversations.get(thread.id)?.title || "New conversation" : "New conversation";
+  byId("thread-title").textContent = title;
+  document.title = thread.id ? `${title} · Eloquent AI` : "Eloquent AI";
+}
+
+function showModels() {
+  const { models } = conversations;
+  const picker = byId("model-picker");
+  const wanted = (thread.id && conversations.get(thread.id)?.model) || (thread.id ? null : chosenModel);
+  const selected = models.find((model) => model.id === wanted) ?? models.find((model) => model.default) ?? models[0];
+  byId("model-field").hidden = models.length < 2;
+  byId("model-only").hidden = models.length !== 1;
+  byId("model-only").textContent = models[0]?.name ?? "";
+  picker.replaceChildren(...models.map((model) => el("option", { value: model.id, selected: model === selected }, model.name)));
+  if (selected) picker.value = selected.id;
+}
+
+// What follows from the thread's state, and nothing else.
+function showState() {
+  composer.setState({ running: thread.running, stopping: thread.stopping });
+  const empty = thread.isEmpty && !byId("messages").hasAttribute("aria-busy") && !byId("messages").childElementCount;
+  byId("welcome").hidden = !empty;
+  byId("main").classList.toggle("empty", empty);
+}
+
+async function send(text) {
+  composer.text = "";
+  if (!thread.id) {
+    let made;
+    try {
+      made = await api.createConversation(chosenModel ? { model: chosenModel } : {});
+    } catch (error) {
+      thread.showUnsent(text, error.message);
+      return;
+    }
+    conversations.put(made);
+    chosenModel = null;
+    history.pushState(null, "", `#/c/${made.id}`);
+    conversations.select(made.id);
+    thread.begin(made.id);
+    showTitle();
+    showModels();
+  }
+  thread.ask(text);
+  composer.focus();
+}
+
+function hideBanner() {
+  clearTimeout(bannerTimer);
+  bannerTimer = null;
+  byId("banner").hidden = true;
+}
+
+session.addEventListener("signed-in", enter);
+session.addEventListener("signed-out", leave);
+socket.addEventListener("open", hideBanner);
+socket.addEventListener("closed", () => {
+  bannerTimer ??= setTimeout(() => {
+    byId("banner").hidden = false;
+  }, BANNER_AFTER_MS);
+});
+socket.addEventListener("refused", () => session.check().catch(() => {}));
+answers.addEventListener("started", ({ detail }) => conversations.setBusy(detail.conversationId, true));
+answers.addEventListener("finished", async ({ detail: { conversationId } }) => {
+  conversations.setBusy(conversationId, false);
+  try {
+    conversations.put(await api.conversation(conversationId));
+  } catch {
+    // It was deleted while it was answered, or the server is away: the next look at the list tells.
+  }
+});
+answers.addEventListener("title", ({ detail }) => conversations.retitle(detail.id, detail.title));
+conversations.addEventListener("changed", ({ detail }) => {
+  if (detail !== thread.id) return;
+  showTitle();
+  showModels();
+});
+conversations.addEventListener("deleted", ({ detail }) => {
+  if (detail === thread.id) location.hash = "";
+  byId("new-chat").focus();
+});
+conversations.addEventListener("fault", ({ detail }) => toast(detail));
+thread.addEventListener("changed", showState);
+thread.addEventListener("fault", ({ detail }) => toast(detail));
+thread.addEventListener("resend", ({ detail }) => send(detail));
+thread.addEventListener("missing", () => {
+  toast("This conversation does not exist any more.");
+  location.hash = "";
+});
+composer.addEventListener("send", ({ detail }) => send(detail));
+composer.addEventListener("stop", () => thread.stop());
+addEventListener("hashchange", () => session.user && openFromAddress());
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible" || !session.user) return;
+  // Another tab may have said something meanwhile.
+  conversations.load().catch(() => {});
+  if (!thread.running) thread.refresh();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (drawer.isOpen) drawer.close();
+  else thread.stop();
+});
+byId("fault-retry").addEventListener("click", start);
+byId("banner-retry").addEventListener("click", () => socket.connectNow());
+byId("new-chat").addEventListener("click", () => {
+  drawer.close();
+  if (location.hash) location.hash = "";
+  composer.focus();
+});
+byId("sign-out").addEventListener("click", async () => {
+  try {
+    await session.signOut();
+  } catch (error) {
+    toast(error.message);
+  }
+});
+byId("model-picker").addEventListener("change", ({ target }) => {
+  if (thread.id) conversations.change(thread.id, { model: target.value });
+  else chosenModel = target.value;
+});
+for (const example of document.querySelectorAll("#welcome button")) {
+  example.addEventListener("click", () => {
+    composer.text = example.dataset.question;
+    send(composer.text);
+  });
+}
+setUpTheme(document.querySelectorAll("[data-theme-button]"));
+start();

@@ -1,0 +1,274 @@
+// The list of conversations in the sidebar: pages by cursor, rename in place, pin, delete.
+
+import { announce, byId, el, icon } from "./dom.js";
+
+const DAY_MS = 86_400_000;
+
+// Events: "changed" (detail: the conversation's id), "deleted" (detail: the id), "fault" (detail: a sentence).
+export class Conversations extends EventTarget {
+  models = [];
+  #items = new Map();
+  #rows = new Map();
+  #cursor = null;
+  #loading = false;
+  #current = null;
+  #busy = new Set();
+
+  constructor(api) {
+    super();
+    this.api = api;
+    this.list = byId("conversation-list");
+    this.more = byId("conversations-more");
+    this.menu = new Menu();
+    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#loadMore(), { root: byId("conversations"), rootMargin: "200px" }).observe(this.more);
+  }
+
+  get(id) {
+    return this.#items.get(id) ?? null;
+  }
+
+  modelName(id) {
+    return this.models.find((model) => model.id === id)?.name ?? id ?? "";
+  }
+
+  // Reads the first page again. What is already here and not in it stays.
+  async load() {
+    const { items, next_cursor: cursor } = await this.api.conversations();
+    if (!this.#items.size) this.#cursor = cursor;
+    for (const item of items) this.#items.set(item.id, item);
+    this.#draw();
+  }
+
+  clear() {
+    this.#items.clear();
+    this.#busy.clear();
+    this.#cursor = null;
+    this.#current = null;
+    this.#draw();
+  }
+
+  // Puts in one that was made or fetched.
+  put(conversation) {
+    this.#items.set(conversation.id, conversation);
+    this.#draw();
+    this.#tell("changed", conversation.id);
+  }
+
+  // A conversation that something was just said in comes to the top.
+  touch(id) {
+    const item = this.#items.get(id);
+    if (item) this.put({ ...item, updated_at: new Date().toISOString() });
+  }
+
+  retitle(id, title) {
+    const item = this.#items.get(id);
+    if (item) this.put({ ...item, title });
+  }
+
+  select(id) {
+    this.#current = id;
+    this.#draw();
+  }
+
+  // Whether an answer is being written in a conversation: a dot says so.
+  setBusy(id, busy) {
+    if (busy) this.#busy.add(id);
+    else this.#busy.delete(id);
+    this.#draw();
+  }
+
+  async change(id, fields) {
+    const before = this.#items.get(id);
+    this.put({ ...before, ...fields });
+    try {
+      this.put(await this.api.changeConversation(id, fields));
+    } catch (error) {
+      this.put(before);
+      this.#tell("fault", error.message);
+    }
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  async #loadMore() {
+    if (!this.#cursor || this.#loading) return;
+    this.#loading = true;
+    try {
+      const { items, next_cursor: cursor } = await this.api.conversations(this.#cursor);
+      this.#cursor = cursor;
+      for (const item of items) if (!this.#items.has(item.id)) this.#items.set(item.id, item);
+      this.#draw();
+    } catch (error) {
+      this.#tell("fault", error.message);
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  #draw() {
+    const items = [...this.#items.values()].sort((a, b) => b.pinned - a.pinned || b.updated_at.localeCompare(a.updated_at));
+    byId("no-conversations").hidden = items.length > 0;
+    this.more.hidden = !this.#cursor;
+    const focused = document.activeElement;
+    const nodes = [];
+    let group = null;
+    for (const item of items) {
+      const name = groupOf(item);
+      if (name !== group) nodes.push(el("li", { class: "group", role: "presentation" }, el("h2", {}, name)));
+      group = name;
+      nodes.push(this.#row(item).element);
+    }
+    for (const id of this.#rows.keys()) if (!this.#items.has(id)) this.#rows.delete(id);
+    this.list.replaceChildren(...nodes);
+    // Moving a row takes the focus from it.
+    if (focused !== document.activeElement && this.list.contains(focused)) focused.focus();
+  }
+
+  #row(item) {
+    let row = this.#rows.get(item.id);
+    if (!row) {
+      row = this.#newRow(item.id);
+      this.#rows.set(item.id, row);
+    }
+    row.title.textContent = item.title || "New conversation";
+    row.link.title = item.title || "";
+    row.more.setAttribute("aria-label", `More for “${item.title || "New conversation"}”`);
+    if (item.id === this.#current) row.link.setAttribute("aria-current", "page");
+    else row.link.removeAttribute("aria-current");
+    row.element.classList.toggle("busy", this.#busy.has(item.id));
+    return row;
+  }
+
+  #newRow(id) {
+    const title = el("span", { class: "conversation-title", dir: "auto" });
+    const link = el("a", { href: `#/c/${id}` }, title, el("span", { class: "busy-dot", "aria-hidden": "true" }));
+    const more = el("button", { type: "button", class: "icon-button", "aria-haspopup": "menu", "aria-expanded": "false", onclick: () => this.#openMenu(id) }, icon("more"));
+    return { element: el("li", { class: "conversation" }, link, more), link, title, more };
+  }
+
+  #openMenu(id) {
+    const { pinned } = this.get(id);
+    this.menu.open(this.#rows.get(id).more, [
+      { label: "Rename", icon: "edit", act: () => this.rename(id) },
+      { label: pinned ? "Unpin" : "Pin", icon: "pin", act: () => this.change(id, { pinned: !pinned }) },
+      { label: "Delete", icon: "trash", danger: true, act: () => this.#delete(id) },
+    ]);
+  }
+
+  // A field in the place of the title. Enter and leaving it save, Escape does not.
+  rename(id) {
+    const row = this.#rows.get(id);
+    const before = this.get(id).title || "";
+    const field = el("input", { type: "text", class: "rename", "aria-label": "Conversation title", maxlength: "200", dir: "auto" });
+    field.value = before;
+    let done = false;
+    const finish = (save) => {
+      if (done) return;
+      done = true;
+      const title = field.value.trim();
+      field.replaceWith(row.link);
+      row.more.focus();
+      if (save && title && title !== before) this.change(id, { title });
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") finish(true);
+      if (event.key === "Escape") finish(false);
+      event.stopPropagation();
+    });
+    field.addEventListener("blur", () => finish(true));
+    row.link.replaceWith(field);
+    field.select();
+  }
+
+  async #delete(id) {
+    const dialog = byId("delete-dialog");
+    byId("delete-name").textContent = this.get(id).title || "New conversation";
+    dialog.returnValue = "";
+    dialog.showModal();
+    await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+    if (dialog.returnValue !== "delete") return;
+    try {
+      await this.api.deleteConversation(id);
+    } catch (error) {
+      // Deleted already, in another tab.
+      if (error.status !== 404) {
+        this.#tell("fault", error.message);
+        return;
+      }
+    }
+    this.#items.delete(id);
+    this.#draw();
+    announce("The conversation is deleted.");
+    this.#tell("deleted", id);
+  }
+}
+
+function groupOf({ pinned, updated_at: updated }) {
+  if (pinned) return "Pinned";
+  const midnight = new Date().setHours(0, 0, 0, 0);
+  const time = Date.parse(updated);
+  if (time >= midnight) return "Today";
+  if (time >= midnight - DAY_MS) return "Yesterday";
+  if (time >= midnight - 7 * DAY_MS) return "Last 7 days";
+  return "Earlier";
+}
+
+// One menu for all rows, at the button that opened it.
+class Menu {
+  #button = null;
+
+  constructor() {
+    this.element = byId("menu");
+    this.element.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("pointerdown", (event) => {
+      if (this.#button && !this.element.contains(event.target) && !this.#button.contains(event.target)) this.close();
+    });
+    addEventListener("resize", () => this.close());
+  }
+
+  open(button, entries) {
+    if (this.#button === button) {
+      this.close();
+      return;
+    }
+    this.close();
+    this.#button = button;
+    button.setAttribute("aria-expanded", "true");
+    this.element.replaceChildren(...entries.map(({ label, icon: name, danger, act }) => {
+      const choose = () => {
+        this.close();
+        button.focus();
+        act();
+      };
+      return el("button", { type: "button", role: "menuitem", tabindex: "-1", class: danger ? "danger" : null, onclick: choose }, icon(name), label);
+    }));
+    this.element.hidden = false;
+    const place = button.getBoundingClientRect();
+    const { offsetWidth: width, offsetHeight: height } = this.element;
+    this.element.style.left = `${Math.max(8, Math.min(place.right - width, innerWidth - width - 8))}px`;
+    this.element.style.top = `${place.bottom + height + 8 > innerHeight ? place.top - height - 4 : place.bottom + 4}px`;
+    this.element.firstElementChild.focus();
+  }
+
+  close() {
+    this.#button?.setAttribute("aria-expanded", "false");
+    this.#button = null;
+    this.element.hidden = true;
+  }
+
+  #key(event) {
+    const entries = [...this.element.children];
+    const at = entries.indexOf(document.activeElement);
+    const moves = { ArrowDown: at + 1, ArrowUp: at - 1 + entries.length, Home: 0, End: entries.length - 1 };
+    if (event.key in moves) entries[moves[event.key] % entries.length].focus();
+    else if (event.key === "Escape" || event.key === "Tab") {
+      const button = this.#button;
+      this.close();
+      button.focus();
+      event.stopPropagation();
+    } else return;
+    event.preventDefault();
+  }
+}
