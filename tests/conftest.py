@@ -16,6 +16,7 @@ from django.test import TransactionTestCase
 
 from eloquent.foundation import database as database_module
 from eloquent.foundation.config import get_config
+from tests import commands as _commands  # noqa: F401 -- its listener must be there before the first client
 from tests.uvicorn_server import running_server
 
 # Filled by `migrate` and the same for every test; rebuilding them costs more than most tests.

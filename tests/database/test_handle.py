@@ -13,7 +13,7 @@ from eloquent.foundation.database import close_database, database, ping_database
 
 
 @pytest.mark.django_db
-async def test_the_handle_and_the_orm_see_the_same_test_database():
+async def test_the_handle_and_the_orm_see_the_same_test_database() -> None:
     user = await sync_to_async(get_user_model().objects.create)(email="both@example.com")
 
     found = await database()["users"].find_one({"email": "both@example.com"})
@@ -24,14 +24,14 @@ async def test_the_handle_and_the_orm_see_the_same_test_database():
 
 
 @pytest.mark.django_db
-async def test_the_name_is_read_at_every_call(monkeypatch):
+async def test_the_name_is_read_at_every_call(monkeypatch) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "NAME", "test_another_name")
 
     assert database().name == "test_another_name"
 
 
 @pytest.mark.django_db
-async def test_times_come_back_aware_in_utc():
+async def test_times_come_back_aware_in_utc() -> None:
     at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     await database()["users"].insert_one({"_id": 1, "created_at": at})
 
@@ -43,7 +43,7 @@ async def test_times_come_back_aware_in_utc():
 
 
 @pytest.mark.django_db
-async def test_what_the_uri_does_not_say_has_a_default_and_what_it_says_wins(monkeypatch):
+async def test_what_the_uri_does_not_say_has_a_default_and_what_it_says_wins(monkeypatch) -> None:
     settings = connections["default"].settings_dict
     said = settings["HOST"] + "&serverSelectionTimeoutMS=750"
 
@@ -61,7 +61,7 @@ async def test_what_the_uri_does_not_say_has_a_default_and_what_it_says_wins(mon
 
 
 @pytest.mark.django_db
-def test_each_running_loop_has_a_client_of_its_own():
+def test_each_running_loop_has_a_client_of_its_own() -> None:
     async def clients() -> tuple[object, object]:
         await ping_database()
         first = database().client
@@ -76,7 +76,7 @@ def test_each_running_loop_has_a_client_of_its_own():
 
 
 @pytest.mark.django_db
-async def test_a_closed_handle_opens_again():
+async def test_a_closed_handle_opens_again() -> None:
     before = database().client
     await close_database()
 
@@ -86,7 +86,7 @@ async def test_a_closed_handle_opens_again():
 
 
 @pytest.mark.django_db
-def test_a_forked_child_gets_a_client_of_its_own():
+def test_a_forked_child_gets_a_client_of_its_own() -> None:
     async def client() -> object:
         return database().client
 
@@ -107,7 +107,7 @@ def test_a_forked_child_gets_a_client_of_its_own():
 
 
 @pytest.mark.django_db
-async def test_ping_gives_up_when_nobody_listens(monkeypatch, unused_tcp_port):
+async def test_ping_gives_up_when_nobody_listens(monkeypatch, unused_tcp_port) -> None:
     settings = connections["default"].settings_dict
     monkeypatch.setitem(settings, "HOST", f"mongodb://127.0.0.1:{unused_tcp_port}/?directConnection=true")
     monkeypatch.setattr("eloquent.foundation.database.PING_TIMEOUT_S", 0.2)
@@ -116,11 +116,11 @@ async def test_ping_gives_up_when_nobody_listens(monkeypatch, unused_tcp_port):
         await asyncio.to_thread(asyncio.run, ping_database())
 
 
-async def test_a_test_without_the_mark_may_not_use_the_database():
+async def test_a_test_without_the_mark_may_not_use_the_database() -> None:
     with pytest.raises(RuntimeError, match="django_db"):
         database()
 
 
-def test_outside_a_loop_there_is_no_handle(db):
+def test_outside_a_loop_there_is_no_handle(db) -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         database()
