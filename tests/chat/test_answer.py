@@ -1,0 +1,98 @@
+"""An answer's chunks and parts, whatever the events."""
+
+from datetime import UTC, datetime
+
+from bson import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat import chunks
+from chat.answer import Answer
+from chat.types import Message, MessageStatus, Role
+from inference.types import Event, ReasoningDelta, Status, TextDelta, ToolCall
+from tests.chat.ui_stream import read
+
+TEXT = st.text(min_size=1).filter(lambda text: text.isprintable() or "\n" in text)
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(TextDelta, TEXT),
+        st.builds(ReasoningDelta, TEXT),
+        st.builds(Status, st.sampled_from(["loading", "queued"]), st.floats(0, 100)),
+        st.builds(ToolCall, st.uuids().map(str), st.just("clock"), st.sampled_from(["{}", '{"zone": "UTC"}', "{bro"])),
+    )
+)
+
+
+def answered(events: list[Event], taken_after: set[int]) -> tuple[Answer, list[bytes]]:
+    """The answer fed with the events, its chunks taken after some of them and at the end."""
+    answer = Answer()
+    answer.add(chunks.start(ObjectId(), {}))
+    taken: list[bytes] = []
+    for number, event in enumerate(events):
+        answer.feed(event)
+        if number in taken_after:
+            taken += answer.take()
+    answer.close()
+    answer.add(chunks.finish("stop", {}))
+    return answer, taken + answer.take()
+
+
+@given(EVENTS, st.sets(st.integers(0, 20)))
+def test_a_strict_client_reads_what_was_said_however_the_chunks_are_taken(
+    events: list[Event], taken_after: set[int]
+) -> None:
+    answer, taken = answered(events, taken_after)
+    stream = read(taken)
+    assert stream.text == "".join(event.text for event in events if isinstance(event, TextDelta)) == answer.text()
+    assert [part["type"] for part in stream.parts if part["type"] in ("text", "reasoning")] == [
+        part["type"] for part in answer.parts() if part["type"] != "dynamic-tool"
+    ]
+    assert len(stream.data) == sum(isinstance(event, Status) for event in events)
+
+
+@given(EVENTS)
+def test_a_saved_answer_replays_as_the_same_message(events: list[Event]) -> None:
+    answer, taken = answered(events, set())
+    saved = Message(
+        id=ObjectId(),
+        conversation_id=ObjectId(),
+        user_id=ObjectId(),
+        parent_id=None,
+        role=Role.ASSISTANT,
+        parts=answer.parts(),
+        text=answer.text(),
+        status=MessageStatus.COMPLETE,
+        run_id=ObjectId(),
+        created_at=datetime.now(UTC),
+    )
+    replayed = read(chunks.replay_of(saved))
+    assert replayed.parts == read(taken).parts
+    assert replayed.message_id == str(saved.id)
+
+
+def test_a_stopped_or_failed_answer_says_so_in_its_replay() -> None:
+    saved = Message(
+        id=ObjectId(),
+        conversation_id=ObjectId(),
+        user_id=ObjectId(),
+        parent_id=None,
+        role=Role.ASSISTANT,
+        parts=[{"type": "text", "text": "half"}],
+        text="half",
+        status=MessageStatus.FAILED,
+        run_id=ObjectId(),
+        error={"code": "model_failed", "detail": "The model failed."},
+        created_at=datetime.now(UTC),
+    )
+    assert read(chunks.replay_of(saved)).last == {"type": "error", "errorText": "The model failed."}
+
+
+def test_text_that_is_ready_together_travels_in_one_chunk() -> None:
+    answer = Answer()
+    for word in ("one ", "two ", "three"):
+        answer.feed(TextDelta(word))
+    assert answer.take() == [
+        chunks.part_start("text", "text-0"),
+        chunks.part_delta("text", "text-0", "one two three"),
+    ]
+    assert answer.take() == []
