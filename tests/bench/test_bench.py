@@ -41,8 +41,8 @@ def test_an_answer_that_is_changed_or_cut_on_its_way_is_wrong(model: str, tmp_pa
         plan = bench.upstream_plan(upstream.port, model, Load(3, warm_up=0), users=2)
         good = bench.upstream_plan(upstream.port, "bench-burst", Load(3), users=2)
 
-        window = Meter(os.getpid()).window(plan, upstream.pid)
-        good_window = Meter(os.getpid()).window(good, upstream.pid)
+        window = Meter(upstream.pid).window(plan, upstream.pid)
+        good_window = Meter(upstream.pid).window(good, upstream.pid)
 
     assert window.wrong == 6
     assert "characters came" in window.errors[0]
