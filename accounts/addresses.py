@@ -1,9 +1,7 @@
-"""Where a request comes from: the client's address behind proxies, and the page that sent it. Pure."""
+"""The client's address behind proxies. Pure."""
 
 import ipaddress
-from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 UNKNOWN_ADDRESS: Final = ""
 _IPV6_HOME_PREFIX = 64
@@ -39,23 +37,6 @@ def throttle_key(address: str) -> str:
     if parsed.version == 4:  # noqa: PLR2004 - the protocol's version
         return str(parsed)
     return str(ipaddress.ip_network((parsed, _IPV6_HOME_PREFIX), strict=False))
-
-
-def is_own_origin(origin: str | None, *, host: str, allowed: Iterable[str]) -> bool:
-    """Whether a browser's Origin header names this host or one of the allowed frontends.
-
-    A missing Origin and `null` are no one's. Our own origin is told by host and port alone: behind a proxy that ends
-    TLS we cannot see the scheme that the browser used.
-    """
-    if not origin:
-        return False
-    if origin in allowed:
-        return True
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
 
 
 def _canonical(text: str) -> str:

@@ -1,8 +1,8 @@
 """From a request or a socket to who is asking.
 
-A request's first cost is its token: verified once (about 0.1 ms) and remembered until it leaves the cache; its second is
-whether the session still lives, see `accounts.liveness`. With both known, signing in a request is two look-ups in
-dictionaries and no await that waits.
+A request's first cost is its token: verified once (about 0.1 ms) and remembered; its second is whether the session
+still lives, see `accounts.liveness`. With both known, letting a request in is two look-ups in dictionaries and waits
+for nothing.
 """
 
 import time
@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from accounts import liveness, store
 from accounts.keyring import key_ring
 from accounts.tokens import Claims, TokenError, hash_of
+from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotSignedIn, Unavailable
 
 _SCHEME: Final = "bearer "
@@ -63,8 +64,9 @@ async def identity_of_access_token(token: str) -> Identity:
     """
     try:
         claims = _verified(token)
-    except TokenError as error:
-        raise NotSignedIn("The access token is not valid. Sign in again.") from error
+    except TokenError:
+        # No cause: a stranger's garbage is not worth a traceback in the log.
+        raise NotSignedIn("The access token is not valid. Sign in again.") from None
     if claims.expires_at_s <= time.time():
         raise NotSignedIn("The access token has expired. Refresh it.")
     if not await _still_holds(claims):
@@ -81,7 +83,7 @@ async def identity_of_ticket(ticket: str) -> Identity:
     """
     try:
         taken = await store.take_ticket(hash_of(ticket))
-        if taken is None or taken.expires_at <= store.now():
+        if taken is None or taken.expires_at <= now():
             raise NotSignedIn("The socket ticket is not valid any more. Ask for another.")
         if await store.token_version_in_force(taken.user_id, taken.session_id) is None:
             raise NotSignedIn("This session has ended. Sign in again.")

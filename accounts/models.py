@@ -59,13 +59,18 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().clean()
         self.email = self.email.strip().lower()
 
-    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save; a changed password also refuses the access tokens signed before it.
+    @property
+    def password_was_set(self) -> bool:
+        """Whether `set_password` was called since the last save.
 
-        `_password` is set by `set_password` and cleared again by Django when it only upgrades a hash, so an upgrade
-        at sign-in does not sign anyone out.
+        Django keeps the raw password until then, and drops it when it only upgrades a hash at sign-in: an upgrade signs
+        nobody out.
         """
-        if self._password is not None and not self._state.adding:
+        return getattr(self, "_password", None) is not None
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save; a changed password also refuses the access tokens signed before it (see `accounts.revocation`)."""
+        if self.password_was_set and not self._state.adding:
             self.token_version += 1
             if update_fields is not None:
                 update_fields = {*update_fields, "token_version"}

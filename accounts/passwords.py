@@ -9,9 +9,10 @@ never holds up an answer that streams.
 import asyncio
 import os
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from django.contrib.auth import hashers
@@ -20,6 +21,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
 from eloquent.foundation.errors import InvalidInput, Unavailable
+
+_Result = TypeVar("_Result")
 
 MIN_PASSWORD_CHARS: Final = 10
 MAX_PASSWORD_CHARS: Final = 256
@@ -141,7 +144,7 @@ class _HashingThreads:
         self._threads = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="argon2")
         self._inside = 0
 
-    async def run(self, work: Any, *arguments: Any) -> Any:
+    async def run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         if self._inside >= MAX_WAITING + HASHING_THREADS:
             raise Unavailable("Too many people are signing in right now. Try again in a moment.", retry_after_s=3.0)
         self._inside += 1
@@ -156,6 +159,5 @@ def _hashing_threads() -> _HashingThreads:
     return _HashingThreads()
 
 
-async def _in_hashing_thread(work: Any, *arguments: Any) -> Any:
+async def _in_hashing_thread(work: Callable[..., _Result], *arguments: Any) -> _Result:
     return await _hashing_threads().run(work, *arguments)
-

@@ -1,11 +1,10 @@
 """The request road's users, sessions and socket tickets: the only place that knows their documents.
 
 Takes and returns the values below, never documents. Each value has every field of its model in `accounts.models`, so
-whatever is written here loads there, and the other way round. Times are UTC with millisecond precision, as MongoDB
-keeps them; make them with `now`.
+whatever is written here loads there, and the other way round. Times are UTC, made with `eloquent.foundation.clock`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -13,6 +12,7 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import SessionId, UserId
 
@@ -55,6 +55,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None = None
 
 
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange of a refresh token: which for which, and the sealed successor."""
+
+    from_hash: str
+    to_hash: str
+    successor: str
+    at: datetime
+    expires_at: datetime
+
+
 class SocketTicket(msgspec.Struct, frozen=True, kw_only=True):
     """Leave to open one socket."""
 
@@ -74,12 +84,6 @@ class Position(msgspec.Struct, frozen=True):
 
     created_at: datetime
     id: ObjectId
-
-
-def now() -> datetime:
-    """The time, cut to the millisecond that MongoDB keeps, so that a value read back equals the one written."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 # Users
@@ -143,28 +147,30 @@ async def session_by_id(session_id: SessionId) -> Session | None:
     return _value(Session, await database().sessions.find_one({"_id": session_id}))
 
 
-async def rotate_session(
-    session_id: SessionId, *, from_hash: str, to_hash: str, successor: str, at: datetime, expires_at: datetime
-) -> Session | None:
-    """The session with its next refresh token; None unless `from_hash` was still the current one and nothing ended it.
+async def rotate_session(session_id: SessionId, rotation: Rotation) -> bool:
+    """Store the next refresh token; False unless `from_hash` was still the current one and nothing ended the session.
 
     One compare-and-set, so of many who hold the same token exactly one rotates it.
     """
-    document = await database().sessions.find_one_and_update(
-        {"_id": session_id, "refresh_hash": from_hash, "revoked_at": None, "expires_at": {"$gt": at}},
+    changed = await database().sessions.update_one(
+        {
+            "_id": session_id,
+            "refresh_hash": rotation.from_hash,
+            "revoked_at": None,
+            "expires_at": {"$gt": rotation.at},
+        },
         {
             "$set": {
-                "refresh_hash": to_hash,
-                "previous_hash": from_hash,
-                "successor": successor,
-                "rotated_at": at,
-                "last_seen_at": at,
-                "expires_at": expires_at,
+                "refresh_hash": rotation.to_hash,
+                "previous_hash": rotation.from_hash,
+                "successor": rotation.successor,
+                "rotated_at": rotation.at,
+                "last_seen_at": rotation.at,
+                "expires_at": rotation.expires_at,
             }
         },
-        return_document=ReturnDocument.AFTER,
     )
-    return _value(Session, document)
+    return changed.matched_count == 1
 
 
 async def restart_lineage(

@@ -1,12 +1,12 @@
-"""Access tokens (RS256 JWT through SimpleJWT), their keys, and refresh tokens. Pure: no database, no clock.
+"""Access tokens (RS256 JWT through SimpleJWT), their keys, and refresh tokens. No database, no network.
 
 Access token: header `alg kid typ`, claims `iss aud sub sid ver iat exp` (`sub` the user, `sid` the session, both 24 hex
 digits; `ver` the user's token version). Two keys may be in force at once: the newer signs, both verify, and the key is
 chosen by `kid` alone (RFC 7638 thumbprint of the public key, so the same key has the same id everywhere).
 
-Refresh token: 80 characters of base64url holding 60 bytes: session id (12), lineage (16, the same through all rotations)
-and secret (32, new at each rotation). The lineage tells a real but outdated token (its session must end) from a forged
-one (which must not let anyone who knows a session's id end it).
+Refresh token: 80 characters of base64url holding 60 bytes: session id (12), lineage (16, the same through all
+rotations) and secret (32, new at each rotation). The lineage tells a real but outdated token (its session must end)
+from a forged one (which must not let anyone who knows a session's id end it).
 """
 
 import base64
@@ -86,7 +86,7 @@ class VerifyingKey:
         return {**_public_numbers(self.public), "use": "sig", "alg": ALGORITHM, "kid": self.kid}
 
 
-class _Backend(TokenBackend):  # type: ignore[misc]  # SimpleJWT ships no types
+class _Backend(TokenBackend):
     """SimpleJWT's backend with several verifying keys, named by `kid`."""
 
     def __init__(self, private: RSAPrivateKey, keys: Sequence[VerifyingKey]) -> None:
@@ -142,7 +142,8 @@ class KeyRing:
         if len(token) > MAX_TOKEN_CHARS or not _is_canonical(token):
             raise TokenError("The access token is malformed.")
         try:
-            payload = msgspec.convert(self._backend.decode(token), _Payload)
+            # SimpleJWT's annotation says Token and means its text.
+            payload = msgspec.convert(self._backend.decode(token), _Payload)  # type: ignore[arg-type]
         except (TokenBackendError, msgspec.ValidationError) as error:
             raise TokenError("The access token is not valid.") from error
         if not (ObjectId.is_valid(payload.sub) and ObjectId.is_valid(payload.sid)):

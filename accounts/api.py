@@ -1,0 +1,276 @@
+"""Accounts over HTTP: registering, signing in and out, sessions, the own profile, socket tickets, the public keys."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import orjson
+from bson import ObjectId
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from accounts import cookies, sessions, throttle, tickets, users
+from accounts.addresses import client_address, throttle_key
+from accounts.authentication import Identity, SessionAuth
+from accounts.errors import RefreshRefused
+from accounts.keyring import key_ring
+from accounts.schemas import (
+    Credentials,
+    GrantOut,
+    NameChange,
+    NewUser,
+    PasswordChange,
+    RefreshTokenIn,
+    SessionPage,
+    TicketOut,
+    UserOut,
+    grant_out,
+    session_page_out,
+    user_out,
+)
+from accounts.sessions import Device, Grant
+from accounts.store import Position, Session
+from eloquent.foundation import cursors
+from eloquent.foundation.config import get_config
+from eloquent.foundation.errors import InvalidInput
+from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.problems import problems
+from eloquent.foundation.replies import empty_reply, json_reply
+
+signed_in: Final = SessionAuth()
+router = Router(tags=["accounts"])
+
+LARGEST_PAGE: Final = 100
+_JWKS_KEPT_S: Final = 300
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@router.post(
+    "/auth/register",
+    response={201: GrantOut, **problems(403, 409, 422, 429, 503)},
+    operation_id="register",
+    summary="Register",
+)
+async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
+    """A new user, signed in. 409 `email_taken` when there is one with this email."""
+    if body.cookie:
+        cookies.require_own_page(request)
+    device = _device(request)
+    await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
+    grant = await users.register(body.email, body.password, name=body.name, device=device)
+    return _granted(request, grant, as_cookie=body.cookie, status=201)
+
+
+@router.post(
+    "/auth/login",
+    response={200: GrantOut, **problems(401, 403, 422, 429, 503)},
+    operation_id="sign_in",
+    summary="Sign in",
+)
+async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
+    """401 `wrong_credentials` for an unknown email and for a wrong password alike."""
+    if body.cookie:
+        cookies.require_own_page(request)
+    device = _device(request)
+    address = throttle_key(device.address)
+    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
+    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
+    grant = await sessions.sign_in(body.email, body.password, device=device)
+    await throttle.forgive(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
+    return _granted(request, grant, as_cookie=body.cookie)
+
+
+@router.post(
+    "/auth/refresh",
+    response={200: GrantOut, **problems(401, 403, 422, 503)},
+    operation_id="refresh_tokens",
+    summary="Exchange a refresh token for a fresh pair",
+)
+async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = None) -> HttpResponse:
+    """Takes the token of the body, else the cookie, and answers the same way.
+
+    Each token is good once. A second use within 10 s answers the same next token; a later one ends the session.
+    """
+    token = body.refresh_token if body else None
+    as_cookie = bool(body and body.cookie)
+    if token is None:
+        token = cookies.refresh_cookie_of(request)
+        as_cookie = True
+    elif as_cookie:
+        cookies.require_own_page(request)
+    if token is None:
+        raise RefreshRefused
+    return _granted(request, await sessions.rotate_refresh_token(token), as_cookie=as_cookie)
+
+
+@router.post(
+    "/auth/logout",
+    response={204: None, **problems(401, 403, 422, 503)},
+    operation_id="sign_out",
+    summary="Sign out",
+    openapi_extra={"security": [{"SessionAuth": []}, {}]},
+)
+async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> HttpResponse:
+    """Ends the session of the access token, or without one that of the refresh token in the body or the cookie.
+
+    So a page can sign out after its access token has expired. The cookie is dropped.
+    """
+    if "HTTP_AUTHORIZATION" in request.META:
+        identity = await signed_in(request)
+        await sessions.end_session(identity.user_id, identity.session_id)
+    else:
+        token = (body.refresh_token if body else None) or cookies.refresh_cookie_of(request)
+        if token is None:
+            raise RefreshRefused
+        await sessions.end_session_of_refresh_token(token)
+    reply = empty_reply()
+    if cookies.REFRESH_COOKIE in request.COOKIES:
+        cookies.drop_refresh_cookie(reply)
+    return reply
+
+
+@router.post(
+    "/auth/password/change",
+    auth=signed_in,
+    response={200: GrantOut, **problems(401, 403, 409, 422, 429, 503)},
+    operation_id="change_password",
+    summary="Change the password",
+)
+async def change_password(request: HttpRequest, body: PasswordChange) -> HttpResponse:
+    """All other sessions end; this one gets a fresh pair of tokens. 422 `wrong_password` for a wrong current one."""
+    if body.cookie:
+        cookies.require_own_page(request)
+    identity = _identity(request)
+    await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
+    grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
+    return _granted(request, grant, as_cookie=body.cookie)
+
+
+@router.get(
+    "/auth/sessions",
+    auth=signed_in,
+    response={200: SessionPage, **problems(401, 422, 503)},
+    operation_id="list_sessions",
+    summary="List the signed-in devices",
+)
+async def list_sessions(
+    request: HttpRequest,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 30,
+) -> HttpResponse:
+    """Newest first, those alone that can still be used."""
+    identity = _identity(request)
+    found = await sessions.sessions_of(identity.user_id, after=_position(cursor) if cursor else None, limit=limit + 1)
+    page, more = found[:limit], len(found) > limit
+    next_cursor = _cursor_after(page[-1]) if more else None
+    return json_reply(session_page_out(page, current=identity.session_id, next_cursor=next_cursor))
+
+
+@router.delete(
+    "/auth/sessions",
+    auth=signed_in,
+    response={204: None, **problems(401, 503)},
+    operation_id="end_other_sessions",
+    summary="Sign out all other devices",
+)
+async def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Their tokens are refused within a second everywhere, and their sockets are closed."""
+    await sessions.end_other_sessions(_identity(request))
+    return empty_reply()
+
+
+@router.delete(
+    "/auth/sessions/{session_id}",
+    auth=signed_in,
+    response={204: None, **problems(401, 404, 422, 503)},
+    operation_id="end_session",
+    summary="Sign out one device",
+)
+async def end_session(request: HttpRequest, session_id: ObjectIdField) -> HttpResponse:
+    """Its tokens are refused within a second everywhere, and its sockets are closed."""
+    await sessions.end_session(_identity(request).user_id, session_id)
+    return empty_reply()
+
+
+@router.post(
+    "/auth/socket-ticket",
+    auth=signed_in,
+    response={201: TicketOut, **problems(401, 429, 503)},
+    operation_id="issue_socket_ticket",
+    summary="Get leave to open a socket",
+)
+async def issue_socket_ticket(request: HttpRequest) -> HttpResponse:
+    """Good for one socket within 30 seconds."""
+    identity = _identity(request)
+    await throttle.spend(throttle.SOCKET_TICKET_BY_USER, str(identity.user_id))
+    ticket = await tickets.issue_ticket(identity)
+    return json_reply({"ticket": ticket, "expires_in": tickets.TICKET_LIFETIME_S}, status=201)
+
+
+@router.get(
+    "/me",
+    auth=signed_in,
+    response={200: UserOut, **problems(401, 503)},
+    operation_id="read_me",
+    summary="Read the own account",
+)
+async def read_me(request: HttpRequest) -> HttpResponse:
+    """Who is signed in."""
+    return json_reply(user_out(await users.user_of(_identity(request))))
+
+
+@router.patch(
+    "/me",
+    auth=signed_in,
+    response={200: UserOut, **problems(401, 422, 503)},
+    operation_id="change_me",
+    summary="Change the own name",
+)
+async def change_me(request: HttpRequest, body: NameChange) -> HttpResponse:
+    """The account under its new name, which may be empty."""
+    return json_reply(user_out(await users.rename_user(_identity(request).user_id, body.name)))
+
+
+async def jwks(request: HttpRequest) -> HttpResponse:
+    """The public keys that verify access tokens, as a JWK Set (RFC 7517). Any program may read and keep it."""
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+    return HttpResponse(
+        orjson.dumps(key_ring().jwks()),
+        content_type="application/jwk-set+json",
+        headers={"Cache-Control": f"public, max-age={_JWKS_KEPT_S}"},
+    )
+
+
+def _identity(request: HttpRequest) -> Identity:
+    identity: Identity = request.auth  # type: ignore[attr-defined]  # set by ninja after SessionAuth
+    return identity
+
+
+def _device(request: HttpRequest) -> Device:
+    meta = request.META
+    return Device(
+        client_address(
+            meta.get("REMOTE_ADDR"),
+            meta.get("HTTP_X_FORWARDED_FOR"),
+            trusted_hops=get_config().trusted_proxy_hops,
+        ),
+        meta.get("HTTP_USER_AGENT", ""),
+    )
+
+
+def _granted(request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200) -> HttpResponse:
+    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie), status=status)
+    if as_cookie:
+        cookies.set_refresh_cookie(request, reply, grant.refresh_token)
+    return reply
+
+
+def _cursor_after(session: Session) -> str:
+    return cursors.encode([(session.created_at - _EPOCH) // timedelta(milliseconds=1), str(session.id)])
+
+
+def _position(cursor: str) -> Position:
+    match cursors.decode(cursor):
+        case [int(created_ms), str(text)] if 0 <= created_ms < cursors.LATEST_MS and ObjectId.is_valid(text):
+            return Position(_EPOCH + timedelta(milliseconds=created_ms), ObjectId(text))
+    raise InvalidInput("This cursor is not one of ours.")

@@ -1,0 +1,63 @@
+"""The refresh token as a cookie, for browsers: no script can read it, no other site can have it sent.
+
+SameSite keeps other sites' pages from sending it and Path keeps it out of all requests but those under /api/v1/auth.
+The Origin check does the rest: pages of other hosts of the same site, and pages that would sign their visitor in as
+somebody else.
+"""
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.errors import ForeignOrigin
+from accounts.origins import is_own_or_allowed
+from accounts.sessions import SESSION_LIFETIME
+from eloquent.foundation.config import get_config
+
+REFRESH_COOKIE: Final = "eloquent_refresh"
+COOKIE_PATH: Final = "/api/v1/auth"
+
+
+def require_own_page(request: HttpRequest) -> None:
+    """Return when the request comes from our own page or an allowed frontend.
+
+    Raises:
+        ForeignOrigin: another page, or no browser at all.
+    """
+    if not is_own_or_allowed(request.META.get("HTTP_ORIGIN"), host=request.get_host()):
+        raise ForeignOrigin
+
+
+def refresh_cookie_of(request: HttpRequest) -> str | None:
+    """The cookie's refresh token; None when there is none.
+
+    Raises:
+        ForeignOrigin: there is one, and the page that sent it may not use it.
+    """
+    token = request.COOKIES.get(REFRESH_COOKIE)
+    if not token:
+        return None
+    require_own_page(request)
+    return token
+
+
+def set_refresh_cookie(request: HttpRequest, response: HttpResponse, token: str) -> None:
+    """Give the browser the token for as long as the session lives.
+
+    Always Secure in staging and production; elsewhere when the page came over TLS, so that a developer's machine works
+    over plain HTTP in every browser.
+    """
+    response.set_cookie(
+        REFRESH_COOKIE,
+        token,
+        max_age=SESSION_LIFETIME,
+        path=COOKIE_PATH,
+        secure=get_config().strict or request.is_secure(),
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def drop_refresh_cookie(response: HttpResponse) -> None:
+    """Have the browser forget the token."""
+    response.delete_cookie(REFRESH_COOKIE, path=COOKIE_PATH, samesite="Strict")

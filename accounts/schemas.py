@@ -1,0 +1,171 @@
+"""What the routes take and answer. Input is checked here; answers are written from values by the functions below."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from ninja import Field, Schema
+from pydantic import AfterValidator, StringConstraints
+
+from accounts import store
+from accounts.emails import MAX_EMAIL_CHARS, normalise_email
+from accounts.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from accounts.sessions import Grant
+from eloquent.foundation.ids import ObjectIdField, SessionId
+
+MAX_NAME_CHARS = 150
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("A name has no line breaks or control characters.")
+    return text
+
+
+# A third of slack for the spaces around it; the stored form is what the limit is about.
+Email = Annotated[
+    str,
+    Field(max_length=MAX_EMAIL_CHARS + 80, description="compared without case", examples=["ada@example.org"]),
+    AfterValidator(normalise_email),
+]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS), AfterValidator(_printable)]
+# What was accepted once must stay typeable: only the upper bound is checked here.
+Password = Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)]
+NewPassword = Annotated[
+    str,
+    Field(
+        max_length=MAX_PASSWORD_CHARS,
+        description=f"{MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters, not a common one, not the email",
+        examples=["correct horse battery staple"],
+    ),
+]
+AsCookie = Annotated[
+    bool, Field(description="set the refresh token as HttpOnly cookie instead of answering it; for browsers")
+]
+
+
+class NewUser(Schema):
+    """A registration."""
+
+    email: Email
+    password: NewPassword
+    name: Name = ""
+    cookie: AsCookie = False
+
+
+class Credentials(Schema):
+    """A sign-in."""
+
+    email: Email
+    password: Password
+    cookie: AsCookie = False
+
+
+class RefreshTokenIn(Schema):
+    """A refresh token. Without one the cookie is used."""
+
+    refresh_token: Annotated[str, Field(max_length=200)] | None = None
+    cookie: AsCookie = False
+
+
+class PasswordChange(Schema):
+    """The password that holds and the one that follows it."""
+
+    current_password: Password
+    new_password: NewPassword
+    cookie: AsCookie = False
+
+
+class NameChange(Schema):
+    """What the user wants to be called."""
+
+    name: Name
+
+
+class UserOut(Schema):
+    """A user, as themselves see it."""
+
+    id: ObjectIdField
+    email: str
+    name: str
+    is_staff: bool
+    created_at: datetime
+
+
+class GrantOut(Schema):
+    """A user and a pair of tokens. In cookie mode the refresh token is in the cookie and not here."""
+
+    user: UserOut
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="seconds that the access token lives")
+    refresh_token: str | None = None
+
+
+class SessionOut(Schema):
+    """A signed-in device. `last_seen_at` is when it last refreshed, which a device in use does every 15 minutes."""
+
+    id: ObjectIdField
+    label: str
+    ip: str
+    user_agent: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    current: bool
+
+
+class SessionPage(Schema):
+    """Sessions, newest first."""
+
+    items: list[SessionOut]
+    next_cursor: str | None
+
+
+class TicketOut(Schema):
+    """A one-use ticket, offered as websocket subprotocol `ticket.<ticket>`."""
+
+    ticket: str
+    expires_in: int = Field(description="seconds that the ticket lives")
+
+
+def user_out(user: store.User) -> dict[str, Any]:
+    """A UserOut."""
+    return {
+        "id": str(user.id),
+        "email": user.email,
+        "name": user.name,
+        "is_staff": user.is_staff,
+        "created_at": user.created_at,
+    }
+
+
+def grant_out(grant: Grant, *, with_refresh_token: bool) -> dict[str, Any]:
+    """A GrantOut."""
+    answer = {
+        "user": user_out(grant.user),
+        "access_token": grant.access_token,
+        "token_type": "Bearer",
+        "expires_in": grant.expires_in_s,
+    }
+    return {**answer, "refresh_token": grant.refresh_token} if with_refresh_token else answer
+
+
+def session_page_out(
+    sessions: Sequence[store.Session], *, current: SessionId, next_cursor: str | None
+) -> dict[str, Any]:
+    """A SessionPage."""
+    items = [
+        {
+            "id": str(session.id),
+            "label": session.label,
+            "ip": session.ip,
+            "user_agent": session.user_agent,
+            "created_at": session.created_at,
+            "last_seen_at": session.last_seen_at,
+            "expires_at": session.expires_at,
+            "current": session.id == current,
+        }
+        for session in sessions
+    ]
+    return {"items": items, "next_cursor": next_cursor}

@@ -1,0 +1,51 @@
+"""Makes someone staff: `manage.py create_staff --email E`."""
+
+import secrets
+import sys
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError
+
+from accounts.emails import EmailError
+from accounts.models import User
+
+_GENERATED_PASSWORD_BYTES = 15  # 20 characters
+
+
+class Command(BaseCommand):
+    """Creates an account that may do everything in the staff console."""
+
+    help = "Creates a staff account. Without --password-stdin its password is made up and printed once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What the command takes."""
+        parser.add_argument("--email", required=True, help="the account's email address")
+        parser.add_argument(
+            "--password-stdin", action="store_true", help="read the password from the first line of standard input"
+        )
+        parser.add_argument("--if-none", action="store_true", help="do nothing when there is a staff account already")
+
+    def handle(self, *_args: Any, email: str, password_stdin: bool, if_none: bool, **_options: Any) -> None:
+        """Create it."""
+        if if_none and User.objects.filter(is_staff=True).exists():
+            return
+        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _made_up_password()
+        try:
+            validate_password(password, User(email=email))
+            user = User.objects.create_superuser(email, password)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except EmailError as error:
+            raise CommandError(str(error)) from error
+        except IntegrityError as error:
+            raise CommandError(f"There is an account with the email {email} already.") from error
+        self.stdout.write(f"Staff account: {user.email}")
+        if not password_stdin:
+            self.stdout.write(f"Password:      {password}\nIt is not shown again.")
+
+
+def _made_up_password() -> str:
+    return secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES)
