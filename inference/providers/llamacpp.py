@@ -65,8 +65,8 @@ class LlamaCppServer:
                 if not _is_loading(error):
                     raise
             loading.set()
-            while not await self._is_ready(model):
-                await asyncio.sleep(LOOK_EVERY_S)  # noqa: ASYNC110  (another program: there is nothing to await)
+            while not await self._is_ready(model):  # noqa: ASYNC110  (another program: there is nothing to await)
+                await asyncio.sleep(LOOK_EVERY_S)
             loading.clear()
 
     async def _is_ready(self, model: str) -> bool:

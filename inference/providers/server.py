@@ -137,7 +137,8 @@ async def conversation(
         for event in decoder.end():
             yield event
         if decoder.finished is None:
-            raise decoder.failure or AnswerCutOff(decoder.model) from lost
+            failure = decoder.failure or AnswerCutOff(decoder.model)
+            raise failure from (failure.__cause__ or lost)
         yield decoder.finished
         await _drain(reads)
     finally:

@@ -1,0 +1,14 @@
+"""The app's configuration: its checks are registered when Django starts."""
+
+from django.apps import AppConfig
+
+
+class InferenceConfig(AppConfig):
+    """Language models. It has no database models in this version."""
+
+    name = "inference"
+    verbose_name = "Language models"
+
+    def ready(self) -> None:
+        """Register the checks of settings."""
+        from inference import checks  # noqa: F401  (importing registers them; not before the apps are loaded)

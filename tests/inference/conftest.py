@@ -1,0 +1,16 @@
+"""A replay server for each test, and the HTTP client closed at the end."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from eloquent.foundation.http import close_http_client
+from tests.inference.replay import ReplayServer
+
+
+@pytest_asyncio.fixture
+async def replay() -> AsyncIterator[ReplayServer]:
+    async with ReplayServer() as server:
+        yield server
+    # Kept connections would outlive their server.
+    await close_http_client()
