@@ -296,7 +296,7 @@ class EmbeddedServer(ABC):
             code = process.poll()
             if code is not None:
                 raise self._why_it_ended(code, port)
-            if ports.accepts(port, self.host) and self.answers(port) and process.poll() is None:
+            if ports.listens(process.pid, port, self.host) and self.answers(port):
                 return
             if not self._wanted.is_set():
                 raise EmbeddedServerError(f"{self.name} was stopped while it started.")

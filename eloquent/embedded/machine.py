@@ -56,6 +56,9 @@ class Machine:
         self._supervisor = Supervisor(terminal)
         self._missing = missing_servers(named, self._state_dir)
         self._web = WebServer(self._state_dir / "web", port, host)
+        # JSON is for machines; whoever named a format gets it.
+        for_eyes = terminal.is_interactive and "LOG_FORMAT" not in named
+        self._log_format = {"LOG_FORMAT": "console"} if for_eyes else {}
         self._echoed = 0
 
     def run(self) -> int:
@@ -91,7 +94,7 @@ class Machine:
         self._supervisor.wait_for(database)
         account = self._prepare()
         self._supervisor.wait_for(futures)
-        self._web.settings = self._settings()
+        self._web.settings = {**self._settings(), **self._log_format}
         self._supervisor.wait_for(self._supervisor.start(self._web))
         address = self._web.address
         pid = os.getpid()

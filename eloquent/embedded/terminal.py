@@ -26,6 +26,11 @@ class Terminal:
         self.hint = ""
         """Added to the line of what is under way, e.g. how to hurry."""
 
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person looks on, and not a file or a pipe."""
+        return self._console.is_terminal
+
     def say(self, text: str = "", style: str = "") -> None:
         """One line, or several."""
         self._console.print(Text(text, style=style))
