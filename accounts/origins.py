@@ -12,10 +12,10 @@ from eloquent.foundation.config import get_config
 
 def is_own_or_allowed(origin: str | None, *, host: str) -> bool:
     """Whether the Origin header names the host that was asked, or an allowed frontend."""
-    return is_trusted(origin, host=host, allowed=get_config().allowed_origins)
+    return is_own_origin(origin, host=host, allowed=get_config().allowed_origins)
 
 
-def is_trusted(origin: str | None, *, host: str, allowed: Container[str]) -> bool:
+def is_own_origin(origin: str | None, *, host: str, allowed: Container[str]) -> bool:
     """The rule itself, pure. A missing Origin and `null` (sandboxed pages, files) are nobody's.
 
     Our own origin is told by host and port alone: behind a proxy that ends TLS the browser's scheme cannot be seen.

@@ -12,8 +12,8 @@ import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from pymongo.errors import PyMongoError
 
-from accounts.addresses import is_own_origin
 from accounts.authentication import Identity, identity_of_ticket
+from accounts.origins import is_own_origin
 from chat import frames, runs
 from chat.journal import Entries
 from eloquent.foundation.config import get_config
