@@ -64,7 +64,7 @@ class SharedWindows:
     def __init__(self, client: Redis) -> None:
         # The address is only parsed, never dialled: `limits` is given our client's connections.
         storage = RedisStorage(
-            "async+redis://localhost",
+            "async+redis://localhost:6379",
             implementation="redispy",
             connection_pool=client.connection_pool,  # type: ignore[arg-type]  # handed on as it is
         )
