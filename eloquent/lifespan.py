@@ -71,7 +71,8 @@ class Lifespan:
         self._signals = 0
         open_for_work()
         await runs.startup()
-        if threading.current_thread() is threading.main_thread():
+        # Only in front of a server's own handlers: without them (a test, a shell) a signal means what it always means.
+        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGTERM)):
             for number in (signal.SIGTERM, signal.SIGINT):
                 before = signal.getsignal(number)
                 if callable(before):

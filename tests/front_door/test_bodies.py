@@ -1,0 +1,115 @@
+"""Request bodies: large, in pieces, late."""
+
+import asyncio
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.front_door.exchange import Client, exchange, scope_of
+
+LIMIT = 1000
+
+
+@pytest.fixture
+def limited(bare_urls: None) -> Any:
+    from eloquent.handlers import AsyncHandler
+    from eloquent.middleware import problem_response
+
+    return AsyncHandler(max_body_bytes=LIMIT, body_timeout_s=0.05, exception_response=problem_response)
+
+
+async def test_a_body_of_many_small_frames_arrives_whole(handler: Any) -> None:
+    answer = await exchange(handler, "POST", "/api/length", [], [b"\x01"] * 20_000)
+    assert json.loads(answer.body) == {"length": 20_000, "sum": 20_000}
+
+
+async def test_a_body_without_an_announced_length_is_read_to_its_end(handler: Any) -> None:
+    answer = await exchange(handler, "POST", "/api/length", [("Transfer-Encoding", "chunked")], [b"a" * 70, b"", b"b"])
+    assert json.loads(answer.body)["length"] == 71
+
+
+@pytest.mark.parametrize("length", [0, 1, LIMIT - 1, LIMIT])
+@pytest.mark.parametrize("frames", [1, 3])
+async def test_a_body_up_to_the_limit_is_taken(limited: Any, length: int, frames: int) -> None:
+    body = b"x" * length
+    pieces = [body] if frames == 1 else [body[: length // 2], body[length // 2 :], b""]
+    answer = await exchange(limited, "POST", "/api/length", [("Content-Length", str(length))], pieces)
+    assert (answer.status, json.loads(answer.body)["length"]) == (200, length)
+
+
+@pytest.mark.parametrize(
+    ("headers", "frames"),
+    [
+        ([("Content-Length", str(LIMIT + 1))], [b"x" * (LIMIT + 1)]),
+        ([("Content-Length", "9" * 5000)], [b"x"]),
+        ([], [b"x" * (LIMIT + 1)]),
+        ([], [b"x" * LIMIT, b"x"]),
+        ([], [b"x"] * (LIMIT + 1)),
+    ],
+    ids=["announced", "absurd", "one frame", "last frame", "small frames"],
+)
+async def test_a_body_over_the_limit_is_refused(limited: Any, headers: list[Any], frames: list[bytes]) -> None:
+    answer = await exchange(limited, "POST", "/api/length", headers, frames)
+    assert answer.status == 413
+    assert answer.header("Content-Type") == "application/problem+json"
+    problem = json.loads(answer.body)
+    assert (problem["code"], problem["detail"]) == ("too_large", f"The body is larger than {LIMIT} bytes.")
+    assert answer.complete
+
+
+async def test_an_announced_body_that_is_too_large_is_refused_before_it_is_read(limited: Any) -> None:
+    client = Client([b"x" * 500] * 10)
+    taken_before_answer = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            taken_before_answer.append(client.taken)
+        await client.send(message)
+
+    await limited(scope_of("POST", "/api/length", [("Content-Length", "5000")]), client.receive, send)
+    assert client.status == 413
+    assert taken_before_answer == [0]
+    # What was on its way is taken before the connection is closed, or the client would lose the answer.
+    assert client.taken == 10
+    assert client.header("Connection") == "close"
+
+
+async def test_an_endless_body_is_not_read_to_its_end(limited: Any) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x" * 100_000, "more_body": True}
+
+    client = Client([])
+    await limited(scope_of("POST", "/api/length"), receive, client.send)
+    assert (client.status, client.complete) == (413, True)
+
+
+async def test_a_body_that_stops_arriving_is_given_up(limited: Any) -> None:
+    client = Client([b"x"], ends_body=False)
+
+    async def send(message: dict[str, Any]) -> None:
+        await client.send(message)
+        client.leave()
+
+    await limited(scope_of("POST", "/api/length", [("Content-Length", "10")]), client.receive, send)
+    assert client.status == 400
+    assert json.loads(client.body)["detail"] == "Its body did not arrive in 0.05 s."
+
+
+async def test_an_announced_length_that_is_no_number_is_passed_over(ours: Any) -> None:
+    """Wanted difference: Django fails over it, in the view."""
+    answer = await exchange(ours, "POST", "/api/length", [("Content-Length", "many")], [b"abc"])
+    assert json.loads(answer.body)["length"] == 3
+
+
+@given(body=st.binary(max_size=64), cuts=st.lists(st.integers(0, 64), max_size=8))
+def test_where_a_body_is_cut_makes_no_difference(body: bytes, cuts: list[int]) -> None:
+    from eloquent.reception import read_body
+
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    client = Client([body[start:end] for start, end in pairwise(edges)])
+    read = asyncio.run(read_body(scope_of("POST", "/"), client.receive, max_bytes=64, timeout_s=5))
+    assert (read.content, read.fault, read.unread) == (body, None, False)
