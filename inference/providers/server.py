@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from eloquent.foundation.http import http_client
-from inference.errors import AnswerCutOff, ModelUnreachable
+from inference.errors import AnswerCutOff, ModelFailed, ModelUnreachable
 from inference.providers.lines import LineDecoder
 from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
 from inference.timeouts import CONNECT_S
@@ -93,6 +93,8 @@ class Server:
         try:
             response = await client.send(request, stream=True)
         except LOST as error:
+            if isinstance(error.__cause__ or error, aiohttp.ClientResponseError):
+                raise ModelFailed(about) from error  # something answers, and not in HTTP
             raise ModelUnreachable(about) from error
         if response.status_code == httpx.codes.OK:
             return response

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
-from inference.types import Finished, TextDelta
-from tests.inference.replay import ReplayServer, recorded
+from inference.types import Finished, GenerationOptions, PromptRequest, TextDelta
+from tests.inference.replay import Reply, ReplayServer, recorded
 from tests.inference.rigs import ASKED, RIGS, SECRETS, WIRE_RIGS, Rig, collected, folded, provider_at, text_of
 
 every_provider = pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.kind)
@@ -67,7 +67,7 @@ async def test_a_connection_lost_at_any_byte_of_the_body_never_passes_for_a_whol
     whole = recorded(f"{rig.kind}_answer")
     wire, head = whole.wire(), whole.wire().index(b"\r\n\r\n") + 4
     for position in range(head, len(wire), 7):
-        replay.replies[rig.path] = type(whole.reply())(wire[:position], closes=True)
+        replay.replies[rig.path] = Reply(wire[:position], closes=True)
         events, error = await collected(rig.provider(replay).answer(ASKED))
         if error is None:
             # Only once the server has said why it ended; the usage may have come after that, and be lost.
@@ -138,7 +138,7 @@ async def test_a_server_that_is_not_there_is_unreachable(rig: Rig) -> None:
 
 @every_wire
 async def test_a_server_that_ends_without_a_status_line_is_unreachable(replay: ReplayServer, rig: Rig) -> None:
-    replay.replies[rig.path] = type(recorded("ollama_load").reply())(b"", closes=True)
+    replay.replies[rig.path] = Reply(b"", closes=True)
     events, error = await collected(rig.provider(replay).answer(ASKED))
     assert (events, type(error)) == ([], ModelUnreachable)
 
@@ -150,7 +150,7 @@ async def test_a_200_that_is_not_the_format_is_a_failure_of_the_server(
 ) -> None:
     body = page.encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
-    replay.replies[rig.path] = type(recorded("ollama_load").reply())(head + body)
+    replay.replies[rig.path] = Reply(head + body)
     events, error = await collected(rig.provider(replay).answer(ASKED))
     assert events == []
     assert isinstance(error, ModelFailed | AnswerCutOff)
@@ -160,8 +160,8 @@ async def test_a_200_that_is_not_the_format_is_a_failure_of_the_server(
 async def test_the_number_of_output_tokens_is_always_bounded(replay: ReplayServer, rig: Rig) -> None:
     provider = rig.play(replay, "answer")
     for wanted in (None, 0, 7, 1_000_000):
-        options = type(ASKED.options)(max_output_tokens=wanted)
-        request = type(ASKED)(ASKED.model, ASKED.messages, options, context_window=4096)
+        options = GenerationOptions(max_output_tokens=wanted)
+        request = PromptRequest(ASKED.model, ASKED.messages, options, context_window=4096)
         await collected(provider.answer(request))
         sent = replay.requests[-1].json()
         bound = sent["options"]["num_predict"] if rig.kind == "ollama" else sent["max_tokens"]

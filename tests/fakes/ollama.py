@@ -1,0 +1,232 @@
+"""An Ollama that is not one: its protocol and its manners, with a model that says what a test wants, when it wants.
+
+It speaks /api/chat, /api/tags, /api/show, /api/ps and /api/version as Ollama 0.32 does: headers of a stream come with the
+first token, each line is one HTTP chunk, and a client that goes away stops the answer.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@dataclass
+class FakeModel:
+    """One model's manners.
+
+    `tokens` are written as fast as the socket takes them, or `tokens_per_s` a second. `gates` maps a number of tokens to
+    an event that is awaited before the next one; 0 is before the headers, which is also where a cold model loads.
+    `dies_after` tokens the connection breaks; `silent_after` them the stream ends without its last line;
+    `fails_after` them the runner crashes and an error line comes. `refuses` is a status and an error text.
+    """
+
+    tokens: Sequence[str] = ("Hello", " from", " a", " fake", " model", ".")
+    tokens_per_s: float | None = None
+    gates: dict[int, asyncio.Event] = field(default_factory=dict)
+    dies_after: int | None = None
+    silent_after: int | None = None
+    fails_after: int | None = None
+    refuses: tuple[int, str] | None = None
+    loaded: bool = True
+    context_length: int = 8192
+    capabilities: tuple[str, ...] = ("completion",)
+    input_tokens: int = 11
+
+
+class FakeOllama:
+    """`async with FakeOllama(...) as ollama:` serves at `ollama.url` on loopback, in the running loop."""
+
+    def __init__(self, **models: FakeModel) -> None:
+        self.models = {f"{name}:latest": model for name, model in (models or {"fake": FakeModel()}).items()}
+        self.requests: list[dict[str, Any]] = []
+        """The JSON of each POST /api/chat."""
+        self.answering = 0
+        self.completed = 0
+        self.closed = 0
+        """Answers whose client went away before they were complete."""
+        self._changed = asyncio.Condition()
+        self._connections: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        # A large backlog: tests of many streams connect in one instant.
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.die()
+
+    async def die(self) -> None:
+        """As SIGKILL: every connection breaks and no new one is taken."""
+        self._server.close()
+        for writer in self._connections:
+            writer.close()
+
+    async def until(self, *, asked: int = 0, closed: int = 0, completed: int = 0) -> None:
+        """Wait until so many answers have been asked for, left by their client, completed."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: len(self.requests) >= asked and self.closed >= closed and self.completed >= completed
+            )
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                path = head.split(" ", 2)[1]
+                length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
+                body = json.loads(await reader.readexactly(length) or b"null")
+                if path == "/api/chat":
+                    if not await self._chat(body, reader, writer):
+                        return
+                else:
+                    _whole(writer, *self._told(path, body))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self._connections.discard(writer)
+            writer.close()
+
+    def _told(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        if path == "/api/version":
+            return 200, {"version": "0.32.15"}
+        if path == "/api/tags":
+            return 200, {"models": [_tag(name, model) for name, model in self.models.items()]}
+        if path == "/api/ps":
+            return 200, {"models": [_tag(name, model) for name, model in self.models.items() if model.loaded]}
+        if path == "/api/show" and (model := self.models.get(_full(body["model"]))):
+            info = {"general.architecture": "llama", "llama.context_length": model.context_length}
+            return 200, {"model_info": info, "capabilities": list(model.capabilities)}
+        return 404, {"error": "not found"}
+
+    async def _chat(self, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """False when the connection cannot be used again."""
+        self.requests.append(body)
+        self.answering += 1
+        await self._announce()
+        gone = asyncio.ensure_future(reader.read(1))
+        answer = asyncio.ensure_future(self._answer(body, writer))
+        try:
+            await asyncio.wait({gone, answer}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                self.closed += 1
+                return False
+            usable = answer.result()
+            self.completed += 1
+            return usable
+        except ConnectionError:
+            self.closed += 1
+            return False
+        finally:
+            self.answering -= 1
+            for task in (answer, gone):
+                task.cancel()
+            await asyncio.gather(answer, gone, return_exceptions=True)
+            await self._announce()
+
+    async def _answer(self, body: Any, writer: asyncio.StreamWriter) -> bool:
+        model = self.models.get(_full(body["model"]))
+        if model is None:
+            _whole(writer, 404, {"error": f"model '{body['model']}' not found"})
+            return True
+        if model.refuses:
+            _whole(writer, model.refuses[0], {"error": model.refuses[1]})
+            return True
+        loop = asyncio.get_running_loop()
+        limit = body.get("options", {}).get("num_predict", len(model.tokens))
+        began_at, count = loop.time(), 0
+        for count, token in enumerate([*model.tokens[:limit], None]):
+            if (gate := model.gates.get(count)) is not None:
+                await writer.drain()
+                await gate.wait()
+                model.loaded = True
+            if count == 0:
+                writer.write(HEAD)
+            if model.dies_after == count:
+                return False  # the connection ends here, in the middle of the body
+            if model.silent_after == count or token is None:
+                break
+            if model.fails_after == count:
+                error = "an error was encountered while running the model: unexpected EOF"
+                writer.write(_chunk({"error": error}) + b"0\r\n\r\n")
+                return True
+            writer.write(_line(body["model"], token, done=False))
+            if model.tokens_per_s:
+                await asyncio.sleep(max(0.0, began_at + (count + 1) / model.tokens_per_s - loop.time()))
+            else:
+                await writer.drain()
+        if model.silent_after is None:
+            reason = "length" if limit < len(model.tokens) else "stop"
+            numbers = {"total_duration": 9_000_000, "load_duration": 900_000, "eval_duration": 8_000_000}
+            numbers |= {"prompt_eval_count": model.input_tokens, "eval_count": count}
+            writer.write(_line(body["model"], "", done=True, done_reason=reason, **numbers))
+        writer.write(b"0\r\n\r\n")
+        return True
+
+    async def _announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+@contextmanager
+def fake_ollama_in_a_thread(**models: FakeModel) -> Iterator[FakeOllama]:
+    """The same for synchronous tests: it serves in a loop of its own. Read its counters; do not await its methods."""
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+    ollama = FakeOllama(**models)
+
+    async def serve() -> None:
+        async with ollama:
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield ollama
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        # What still serves a connection ends with the loop.
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def _full(name: str) -> str:
+    return name.casefold() if ":" in name else f"{name.casefold()}:latest"
+
+
+def _tag(name: str, model: FakeModel) -> dict[str, Any]:
+    details = {"format": "gguf", "family": "llama", "context_length": model.context_length}
+    return {
+        "name": name,
+        "model": name,
+        "digest": f"{name}-digest",
+        "details": details,
+        "capabilities": list(model.capabilities),
+    }
+
+
+def _line(model: str, content: str, *, done: bool, **rest: Any) -> bytes:
+    message = {"role": "assistant", "content": content}
+    return _chunk({"model": model, "created_at": "2026-11-23T00:00:00.1Z", "message": message, "done": done, **rest})
+
+
+def _chunk(told: dict[str, Any]) -> bytes:
+    line = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return b"%x\r\n%b\r\n" % (len(line), line)
+
+
+def _whole(writer: asyncio.StreamWriter, status: int, told: dict[str, Any]) -> None:
+    body = json.dumps(told, separators=(",", ":")).encode()
+    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
