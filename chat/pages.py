@@ -33,7 +33,6 @@ def index(request: HttpRequest) -> HttpResponse:
     """The page itself. It holds nothing of a user: its scripts sign in and fetch through the API."""
     response = render(request, "chat/index.html")
     response["Content-Security-Policy"] = content_security_policy(request.get_host())
-    response["Referrer-Policy"] = "no-referrer"
     response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
     # Asked for again after a deployment, so that the page and its scripts are of one version.
     response["Cache-Control"] = "no-cache"

@@ -3,6 +3,7 @@
 import { byId } from "./dom.js";
 
 export const LONGEST_MESSAGE = 32_000;
+const GROWS_BY_ITSELF = CSS.supports("field-sizing", "content");
 
 // Events: "send" (detail: the text), "stop".
 export class Composer extends EventTarget {
@@ -65,8 +66,11 @@ export class Composer extends EventTarget {
     const note = byId("composer-note");
     note.hidden = over <= 0;
     if (over > 0) note.textContent = `This message is ${over.toLocaleString()} characters too long.`;
-    this.box.style.height = "auto";
-    this.box.style.height = `${this.box.scrollHeight}px`;
+    if (!GROWS_BY_ITSELF) {
+      this.box.style.height = "auto";
+      // Hidden, it has no height to take.
+      if (this.box.scrollHeight) this.box.style.height = `${this.box.scrollHeight}px`;
+    }
     if (!this.#running) this.button.disabled = !this.#sendable();
   }
 }

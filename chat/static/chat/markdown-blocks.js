@@ -98,6 +98,7 @@ function fencedCode(lines, at) {
     closed = bare.length >= fence.length && indentOf(line) < 4 && bare === fence[0].repeat(bare.length);
     if (!closed) content.push(withoutIndent(line, indent.length));
   }
+  if (!closed && content.at(-1) === "") content.pop();
   return [{ type: "code", language: info.trim().split(/\s/)[0], text: content.join("\n"), closed }, next];
 }
 

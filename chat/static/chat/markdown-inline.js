@@ -2,9 +2,10 @@
 
 // Emphasis in emphasis deeper than this stays text.
 const DEEPEST = 24;
+const MOST_BRACKETS = 64;
 const LONGEST_ADDRESS = 4096;
 const SPECIAL = /[\\`*_~[\]!<&\n]|https?:\/\//g;
-const ADDRESS = /https?:\/\/[^\s<>"`[\]|\\]+/y;
+const ADDRESS = /https?:\/\/[^\s<>"`[\]|\\]{1,2000}/y;
 const ANGLED = /<(https?:\/\/[^\s<>]{1,4000}|mailto:[^\s<>]{1,400})>/y;
 const BREAK = /<br ?\/?>/iy;
 const ENTITY = /&(amp|lt|gt|quot|nbsp|#39);/y;
@@ -121,7 +122,7 @@ function delimiter(state) {
 }
 
 function bracket(state, length, isImage) {
-  state.brackets.push({ at: state.nodes.length, isImage, active: true });
+  if (state.brackets.length < MOST_BRACKETS) state.brackets.push({ at: state.nodes.length, isImage, active: true });
   literal(state, length);
 }
 

@@ -13,7 +13,9 @@ export class ApiError extends Error {
     this.fields = new Map();
     for (const fault of Array.isArray(errors) ? errors : []) {
       const place = Array.isArray(fault.loc) ? fault.loc.at(-1) : String(fault.loc ?? "").split(".").at(-1);
-      if (place !== undefined && fault.msg) this.fields.set(String(place), sentence(fault.msg));
+      if (place === undefined || !fault.msg) continue;
+      const before = this.fields.get(String(place));
+      this.fields.set(String(place), before ? `${before} ${sentence(fault.msg)}` : sentence(fault.msg));
     }
   }
 

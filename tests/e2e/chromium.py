@@ -1,0 +1,56 @@
+"""The system's Chromium: where it is, how it is started, and what to do when there is none.
+
+`python -m tests.e2e.chromium` checks that it is there, before a test run that needs it.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Quiet and offline: it draws pages, and asks nobody for anything.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MISSING = (
+    "The browser tests need Chromium, and none of "
+    + ", ".join(NAMES)
+    + " is on the PATH. On Debian and Ubuntu: apt-get install -y chromium"
+)
+
+
+class ChromiumMissing(Exception):  # noqa: N818 - named for what is so
+    """No Chromium on the PATH; the message says what to install."""
+
+
+def chromium_path() -> Path:
+    """The program.
+
+    Raises:
+        ChromiumMissing: there is none.
+    """
+    for name in NAMES:
+        if found := shutil.which(name):
+            return Path(found)
+    raise ChromiumMissing(MISSING)
+
+
+def launched(playwright: Playwright) -> Browser:
+    """A headless Chromium, to be closed by the caller."""
+    return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"Browser: {chromium_path()}")
+    except ChromiumMissing as missing:
+        sys.exit(str(missing))
