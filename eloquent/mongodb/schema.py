@@ -49,9 +49,16 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
                 model, index, field=field, unique=unique, column_prefix=column_prefix, parent_model=parent_model
             )
             return
-        conditions = [{key.column: {"$gte": self._smallest(key)}} for key, _ in keys if key.null]
-        if index.condition:
-            conditions.insert(0, dict(index._get_condition_mql(model, self)))  # noqa: SLF001 -- the original's own way
+        condition = dict(index._get_condition_mql(model, self)) if index.condition else {}  # noqa: SLF001 -- the original's way
+        # A condition on the field itself is a comparison, and keeps null out already.
+        conditions = [
+            *([condition] if condition else []),
+            *(
+                {key.column: {"$gte": self._smallest(key)}}
+                for key, _ in keys
+                if key.null and key.column not in condition
+            ),
+        ]
         options: dict[str, Any] = {}
         if conditions:
             options["partialFilterExpression"] = conditions[0] if len(conditions) == 1 else {"$and": conditions}

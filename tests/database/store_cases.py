@@ -1,0 +1,301 @@
+"""A case for everything the stores can do: what each type looks like, and a call of every public function.
+
+`tests/database/test_stores.py` walks the stores and says when something is missing here.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import msgspec
+from bson import ObjectId
+
+import accounts.store
+import chat.store
+from accounts.store import Position, Rotation, Session, SocketTicket, User
+from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from eloquent.foundation.ids import id_after
+
+# Milliseconds are all that MongoDB keeps of a moment.
+NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
+LATER = datetime(2126, 5, 1, tzinfo=UTC)
+MANY = 15
+
+Value = msgspec.Struct
+
+
+class World:
+    """One owner with something of everything, beside others who have the same."""
+
+    def __init__(self) -> None:
+        self.owner = self._user("owner@example.com")
+        self.users = [self.owner, *(self._user(f"other{number}@example.com") for number in range(2))]
+        moments = [NOW - timedelta(minutes=number // 2) for number in range(MANY)]
+        self.sessions = [self._session(user, at) for user in self.users for at in moments]
+        self.conversations = [self._conversation(user, at) for user in self.users for at in moments]
+        # The newest of all, so that whoever walks ids downwards without the right index meets everything else.
+        self.session = self._session(self.owner, NOW)
+        self.ticket = self._ticket(self.session)
+        self.conversation = self._conversation(self.owner, NOW)
+        exchanges = [(conversation, *self._exchange(conversation, None)) for conversation in self.conversations]
+        self.question, self.answer = self._exchange(self.conversation, None)
+        self.run = self._run(self.conversation, self.question, self.answer)
+        self.exchanges = [*exchanges, (self.conversation, self.question, self.answer)]
+
+    def _user(self, email: str) -> User:
+        return User(
+            id=ObjectId(),
+            email=email,
+            name="Ada",
+            password="argon2$x",
+            created_at=NOW,
+            is_staff=True,
+            token_version=3,
+            email_verified_at=NOW,
+            last_login=NOW,
+        )
+
+    def _session(self, user: User, at: datetime) -> Session:
+        return Session(
+            id=ObjectId(),
+            user_id=user.id,
+            refresh_hash="a" * 64,
+            previous_hash="b" * 64,
+            lineage_hash="c" * 64,
+            successor="d" * 64,
+            rotated_at=at,
+            created_at=at,
+            last_seen_at=at,
+            expires_at=LATER,
+            ip="127.0.0.1",
+            user_agent="Browser/1.0",
+            label="Browser on Linux",
+            revoked_at=NOW,
+        )
+
+    def _ticket(self, session: Session) -> SocketTicket:
+        return SocketTicket(
+            id=ObjectId(), hash="e" * 64, user_id=session.user_id, session_id=session.id, expires_at=LATER
+        )
+
+    def _conversation(self, user: User, at: datetime) -> Conversation:
+        return Conversation(
+            id=ObjectId(),
+            user_id=user.id,
+            title="Tea",
+            model="small",
+            system_prompt="Be brief.",
+            pinned=at.minute % 7 == 0,
+            archived=False,
+            leaf_id=ObjectId(),
+            message_count=2,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def _exchange(self, conversation: Conversation, parent: ObjectId | None) -> tuple[Message, Message]:
+        question = Message(
+            id=id_after(parent),
+            conversation_id=conversation.id,
+            user_id=conversation.user_id,
+            parent_id=parent,
+            role=Role.USER,
+            parts=[{"type": "text", "text": "How long does tea take?"}],
+            text="How long does tea take?",
+            status=MessageStatus.COMPLETE,
+            created_at=NOW,
+        )
+        answer = Message(
+            id=id_after(question.id),
+            conversation_id=conversation.id,
+            user_id=conversation.user_id,
+            parent_id=question.id,
+            role=Role.ASSISTANT,
+            parts=[
+                {"type": "text", "text": "Three minutes."},
+                {"type": "data-x", "data": {"$odd.key": [1, None, 2.5]}},
+            ],
+            text="Three minutes.",
+            status=MessageStatus.STREAMING,
+            run_id=ObjectId(),
+            model="small",
+            usage={"input_tokens": 9, "output_tokens": None, "reported": True},
+            error={"code": "model_busy"},
+            position=7,
+            created_at=NOW,
+        )
+        return question, answer
+
+    def _run(self, conversation: Conversation, question: Message, answer: Message) -> Run:
+        return Run(
+            id=answer.run_id or ObjectId(),
+            conversation_id=conversation.id,
+            user_id=conversation.user_id,
+            user_message_id=question.id,
+            message_id=answer.id,
+            branch_id=question.id,
+            model="small",
+            provider="scripted",
+            status=RunStatus.STREAMING,
+            active=True,
+            usage={"input_tokens": 9, "output_tokens": 4, "reported": True},
+            error={"code": "model_busy"},
+            idempotency_key="key-1",
+            lease_expires_at=NOW,
+            created_at=NOW,
+            started_at=NOW,
+            first_token_at=NOW,
+            finished_at=NOW,
+        )
+
+    async def write(self) -> None:
+        """Everything, through the stores."""
+        for user in self.users:
+            await accounts.store.add_user(user)
+        for session in (*self.sessions, self.session):
+            await accounts.store.add_session(msgspec.structs.replace(session, revoked_at=None))
+        await accounts.store.add_ticket(self.ticket)
+        for conversation in (*self.conversations, self.conversation):
+            await chat.store.add_conversation(conversation)
+        for conversation, question, answer in self.exchanges:
+            run = self._run(conversation, question, answer)
+            if conversation is not self.conversation:
+                run = msgspec.structs.replace(run, idempotency_key=str(run.id))
+            await chat.store.add_run(run, [question, answer], None)
+
+
+class Kind(NamedTuple):
+    """A stored type: one full value of it, and how the store writes and reads one."""
+
+    full: Callable[[World], Any]
+    write: Callable[[Any], Awaitable[Any]]
+    read: Callable[[Any], Awaitable[Any]]
+
+
+async def _write_message(message: Message) -> None:
+    world = World()
+    run = msgspec.structs.replace(world.run, message_id=message.id)
+    await chat.store.add_run(run, [message], None)
+
+
+async def _write_run(run: Run) -> None:
+    await chat.store.add_run(run, [World().question], None)
+
+
+KINDS: dict[type[Value], Kind] = {
+    User: Kind(lambda world: world.owner, accounts.store.add_user, lambda user: accounts.store.user_by_id(user.id)),
+    Session: Kind(
+        lambda world: world.session,
+        accounts.store.add_session,
+        lambda session: accounts.store.session_by_id(session.id),
+    ),
+    SocketTicket: Kind(
+        lambda world: world.ticket,
+        accounts.store.add_ticket,
+        lambda ticket: accounts.store.take_ticket(ticket.hash),
+    ),
+    Conversation: Kind(
+        lambda world: world.conversation,
+        chat.store.add_conversation,
+        lambda conversation: chat.store.find_conversation(conversation.user_id, conversation.id),
+    ),
+    Message: Kind(
+        lambda world: world.answer, _write_message, lambda message: chat.store.find_message(message.user_id, message.id)
+    ),
+    Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
+}
+
+Call = Callable[[World], Awaitable[Any]]
+ROTATION = Rotation(from_hash="a" * 64, to_hash="f" * 64, successor="s", at=NOW, expires_at=LATER)
+
+CALLS: dict[ModuleType, dict[str, list[Call]]] = {
+    accounts.store: {
+        "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
+        "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],
+        "user_by_id": [lambda world: accounts.store.user_by_id(world.owner.id)],
+        "rename_user": [lambda world: accounts.store.rename_user(world.owner.id, "Grace")],
+        "upgrade_password_hash": [
+            lambda world: accounts.store.upgrade_password_hash(world.owner.id, old="argon2$x", new="argon2$y")
+        ],
+        "replace_password": [
+            lambda world: accounts.store.replace_password(world.owner.id, old="argon2$x", new="argon2$y")
+        ],
+        "add_session": [lambda world: accounts.store.add_session(world._session(world.owner, NOW))],
+        "session_by_id": [lambda world: accounts.store.session_by_id(world.session.id)],
+        "rotate_session": [lambda world: accounts.store.rotate_session(world.session.id, ROTATION)],
+        "restart_lineage": [
+            lambda world: accounts.store.restart_lineage(
+                world.session.id, refresh_hash="f", lineage_hash="f", at=NOW, expires_at=LATER
+            )
+        ],
+        "end_session": [lambda world: accounts.store.end_session(world.owner.id, world.session.id, at=NOW)],
+        "end_sessions_of": [
+            lambda world: accounts.store.end_sessions_of(world.owner.id, at=NOW),
+            lambda world: accounts.store.end_sessions_of(world.owner.id, at=NOW, keep=world.session.id),
+        ],
+        "living_sessions_of": [
+            lambda world: accounts.store.living_sessions_of(world.owner.id, at=NOW, after=None, limit=5),
+            lambda world: accounts.store.living_sessions_of(
+                world.owner.id, at=NOW, after=Position(NOW - timedelta(minutes=3), ObjectId()), limit=5
+            ),
+        ],
+        "token_version_in_force": [
+            lambda world: accounts.store.token_version_in_force(world.owner.id, world.session.id)
+        ],
+        "add_ticket": [
+            lambda world: accounts.store.add_ticket(
+                msgspec.structs.replace(world.ticket, id=ObjectId(), hash="another")
+            )
+        ],
+        "take_ticket": [lambda world: accounts.store.take_ticket(world.ticket.hash)],
+    },
+    chat.store: {
+        "add_conversation": [lambda world: chat.store.add_conversation(world._conversation(world.owner, NOW))],
+        "find_conversation": [lambda world: chat.store.find_conversation(world.owner.id, world.conversation.id)],
+        "list_conversations": [
+            lambda world: chat.store.list_conversations(world.owner.id, archived=False, after=None, limit=5),
+            lambda world: chat.store.list_conversations(
+                world.owner.id, archived=False, after=(True, NOW - timedelta(minutes=3), ObjectId()), limit=5
+            ),
+            lambda world: chat.store.list_conversations(
+                world.owner.id, archived=False, after=(False, NOW - timedelta(minutes=3), ObjectId()), limit=5
+            ),
+        ],
+        "change_conversation": [
+            lambda world: chat.store.change_conversation(world.owner.id, world.conversation.id, {"title": "Cake"})
+        ],
+        "delete_conversation": [lambda world: chat.store.delete_conversation(world.owner.id, world.conversation.id)],
+        "find_message": [lambda world: chat.store.find_message(world.owner.id, world.answer.id)],
+        "branch_ending_at": [
+            lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=1),
+            lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=5),
+        ],
+        "add_run": [lambda world: _another_run(world), lambda world: _repeated_run(world)],
+        "find_run": [lambda world: chat.store.find_run(world.owner.id, world.run.id)],
+        "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],
+        "active_runs_of": [lambda world: chat.store.active_runs_of(world.owner.id, world.conversation.id)],
+        "expired_runs": [lambda world: chat.store.expired_runs(NOW + timedelta(hours=1))],
+        "claim_expired_run": [lambda world: chat.store.claim_expired_run(world.run, lease_expires_at=LATER)],
+        "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
+        "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
+        "forget_run": [lambda world: chat.store.forget_run(world.run)],
+        "keep_progress": [lambda world: chat.store.keep_progress(world.run, world.answer)],
+        "keep_rest": [lambda world: chat.store.keep_rest(world.run, world.answer)],
+    },
+}
+
+
+async def _another_run(world: World) -> None:
+    question, answer = world._exchange(world.conversation, world.answer.id)
+    run = msgspec.structs.replace(world._run(world.conversation, question, answer), idempotency_key=None)
+    await chat.store.add_run(run, [question, answer], "Tea, again")
+
+
+async def _repeated_run(world: World) -> None:
+    question, answer = world._exchange(world.conversation, world.answer.id)
+    try:
+        await chat.store.add_run(world._run(world.conversation, question, answer), [question, answer], None)
+    except chat.store.BranchBusy:
+        return
+    raise AssertionError("the key was not refused")
