@@ -34,7 +34,8 @@ async def running_server(app: Any, **options: Any) -> AsyncIterator[str]:
     It answers only while the loop runs, so only to async tests. `options` are uvicorn's.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    options = {"lifespan": "on", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5, **options}
+    options = {"lifespan": "on", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5} | options
+    options = {"proxy_headers": False} | options  # as it is deployed: the application reads X-Forwarded-For itself
     server = _Server(uvicorn.Config(app, **options))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
