@@ -180,6 +180,8 @@ class RefreshToken(msgspec.Struct, frozen=True):
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error) as error:
             raise TokenError("The refresh token is malformed.") from error
+        if _base64url(raw) != text:  # the decoder also takes the other alphabet's + and /
+            raise TokenError("The refresh token is malformed.")
         lineage_end = _SESSION_ID_BYTES + _LINEAGE_BYTES
         return cls(ObjectId(raw[:_SESSION_ID_BYTES]), raw[_SESSION_ID_BYTES:lineage_end], raw[lineage_end:])
 
