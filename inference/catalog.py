@@ -98,7 +98,7 @@ class Catalog:
         try:
             async with asyncio.timeout(LISTING_LIMIT_S):
                 models = await provider.models()
-        except (InferenceError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  (whatever ails one provider, the others are listed)
             if provider.name not in self.unreachable:
                 logger.warning("%s does not list its models: %r", provider.name, error.__cause__ or error)
             self.unreachable[provider.name] = (
@@ -111,8 +111,10 @@ class Catalog:
     def _is_preferred(self, model: OfferedModel) -> bool:
         if self._preferred is None:
             return False
-        names = {model.id.casefold(), model.name.casefold(), model.name.casefold().removesuffix(":latest")}
-        return self._preferred.casefold().removesuffix(":latest") in names
+        wanted, *names = (
+            name.casefold().removesuffix(":latest") for name in (self._preferred, model.id, model.name)
+        )
+        return wanted in names
 
 
 def configured_providers() -> list[Provider]:

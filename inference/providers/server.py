@@ -93,7 +93,7 @@ class Server:
         try:
             response = await client.send(request, stream=True)
         except LOST as error:
-            if isinstance(error.__cause__ or error, aiohttp.ClientResponseError):
+            if any(isinstance(told, aiohttp.ClientResponseError) for told in (error, error.__cause__)):
                 raise ModelFailed(about) from error  # something answers, and not in HTTP
             raise ModelUnreachable(about) from error
         if response.status_code == httpx.codes.OK:

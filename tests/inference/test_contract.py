@@ -7,7 +7,7 @@ import pytest
 
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
 from inference.types import Finished, GenerationOptions, PromptRequest, TextDelta
-from tests.inference.replay import Reply, ReplayServer, recorded
+from tests.inference.replay import ReplayServer, Reply, recorded
 from tests.inference.rigs import ASKED, RIGS, SECRETS, WIRE_RIGS, Rig, collected, folded, provider_at, text_of
 
 every_provider = pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.kind)

@@ -10,7 +10,7 @@ from inference.providers.base import ProviderModel
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.openai_compatible import OpenAICompatible
 from inference.types import Finished, Status
-from tests.inference.replay import Recorded, Reply, ReplayServer, recorded
+from tests.inference.replay import Recorded, ReplayServer, Reply, recorded
 from tests.inference.rigs import ASKED, collected, text_of
 
 CHAT = "/v1/chat/completions"

@@ -10,7 +10,7 @@ from inference.providers.base import ProviderModel
 from inference.providers.ollama import Ollama
 from inference.types import Finished, GenerationOptions, PromptMessage, PromptRequest, Status, TextDelta
 from tests.fakes.ollama import FakeModel, FakeOllama
-from tests.inference.replay import Reply, ReplayServer, recorded
+from tests.inference.replay import ReplayServer, Reply, recorded
 from tests.inference.rigs import ASKED, collected, text_of
 
 

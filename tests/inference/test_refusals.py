@@ -12,7 +12,7 @@ from inference.errors import (
     PromptTooLong,
     VendorError,
 )
-from tests.inference.replay import Recorded, Reply, ReplayServer, recorded
+from tests.inference.replay import Recorded, ReplayServer, Reply, recorded
 from tests.inference.rigs import ASKED, WIRE_RIGS, collected
 
 PATHS = {rig.kind: rig for rig in WIRE_RIGS}
