@@ -27,7 +27,7 @@ from tests.bench.eloquent_side import EloquentSide, eloquent_side
 from tests.bench.peer_side import PeerSide, peer_side
 from tests.bench.plans import ListName, Load, Plan, Side, UserPlan, Wire, http_request, source_of
 from tests.bench.rounds import Measure, Meter, Row, Window
-from tests.bench.servers import PROJECT, running
+from tests.bench.servers import PROJECT, awake, paused, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,9 @@ def run(scale: Scale, *, sides_wanted: tuple[str, ...], directory: Path) -> tupl
         mongod = stack.enter_context(Mongod(directory / "mongod"))
         version = MongoClient(mongod.address).server_info()["version"]
         facts = report.machine(version)
+        meter = Meter(mongod.pid)
+        meter.learn_idle(scale.idle_s)
+        facts += f"\nmongod with nobody connected: {meter.idle_mongod_ms_per_s:.1f} ms of CPU a second, taken off"
         arguments = ["-m", "tests.bench.upstream", "--tokens-per-s", str(scale.tokens_per_s)]
         upstream = stack.enter_context(running("upstream", arguments, environment(), directory))
         sides: list[Side] = []
@@ -99,17 +102,17 @@ def run(scale: Scale, *, sides_wanted: tuple[str, ...], directory: Path) -> tupl
             sides.append(stack.enter_context(eloquent_side(mongod.address, upstream.port, directory, scale.users)))
         if PeerSide.name in sides_wanted:
             sides.append(stack.enter_context(peer_side(mongod.address, upstream.port, directory, scale.users)))
-        meter = Meter(mongod.pid)
-        meter.learn_idle(scale.idle_s)
-        facts += f"\nmongod idle: {meter.idle_mongod_ms_per_s:.1f} ms of CPU a second, taken off"
         alone = meter.window(upstream_plan(upstream.port, "bench-burst", Load(scale.burst), scale.users), upstream.pid)
+        for side in sides:
+            stack.enter_context(paused(side.pid))
         rows = [Row(measure, {side.name: [] for side in sides}) for measure in measures(scale)]
         for number in range(scale.rounds):
             if time.monotonic() - started > scale.no_new_round_after_s:
                 break
             for row in rows:
                 for side in sides:
-                    window = meter.window(row.measure.plan(side), side.pid, side.not_saved)
+                    with awake(side.pid):
+                        window = meter.window(row.measure.plan(side), side.pid, side.not_saved)
                     row.windows[side.name].append(window)
                     _say(f"round {number + 1}, {side.name}, {row.measure.title}: {window.cpu_ms:.2f} ms")
     return rows, alone, facts

@@ -74,8 +74,8 @@ class Meter:
         self.idle_mongod_ms_per_s = 0.0
 
     def learn_idle(self, seconds: float) -> None:
-        """What mongod uses when nobody asks it anything; taken off every window. Both servers must be running."""
-        before, started = cpu_s(self._mongod_pid), time.monotonic()
+        """What mongod uses when nobody is connected; taken off every window."""
+        before, started = quiet_cpu_s([self._mongod_pid])[0], time.monotonic()
         time.sleep(seconds)
         self.idle_mongod_ms_per_s = (cpu_s(self._mongod_pid) - before) / (time.monotonic() - started) * 1000
 

@@ -68,6 +68,26 @@ def running(name: str, arguments: list[str], environment: Mapping[str, str], dir
             process.wait()
 
 
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """The process stands still, so that what it does of its own accord is not another's cost."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def awake(pid: int) -> Iterator[None]:
+    """A paused process goes on for a while."""
+    os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGSTOP)
+
+
 def _wait_until_it_listens(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     give_up = time.monotonic() + START_PATIENCE_S
     while not ports.accepts(port):
