@@ -9,6 +9,7 @@ Served by uvicorn with `--timeout-graceful-shutdown 5`: when uvicorn shuts down,
 """
 
 import os
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -28,19 +29,19 @@ async def nothing_here(_scope: Scope, receive: Receive, send: Send) -> None:
 
 def front_door() -> ASGIApplication:
     """Set Django up and make the ASGI application."""
-    desk_road = get_asgi_application()
+    desk_road = cast(ASGIApplication, get_asgi_application())
 
     # These import models, which exist only now.
     from channels.routing import URLRouter
-    from chat.consumers import ChatConsumer
     from django.urls import path, re_path
 
+    from chat.consumers import ChatConsumer
     from eloquent.handlers import AsyncHandler
     from eloquent.lifespan import Lifespan
     from eloquent.middleware import problem_response
 
     request_road = AsyncHandler(exception_response=problem_response)
-    sockets = URLRouter([path("ws/chat", ChatConsumer.as_asgi()), re_path("", nothing_here)])
+    sockets = URLRouter([path("ws/chat", ChatConsumer.as_asgi()), re_path("", cast(Any, nothing_here))])
     lifespan = Lifespan(end_streams=request_road.end_streams)
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:

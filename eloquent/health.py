@@ -19,7 +19,7 @@ CHECK_TIMEOUT_S: Final = 2.0
 log = structlog.get_logger(__name__)
 
 
-class NotReady(Exception):  # noqa: N818 - a sentence for whoever asks
+class NotReady(Exception):
     """Why this process should get no requests; the sentence is shown and names no address."""
 
 

@@ -50,7 +50,7 @@ log = structlog.get_logger("eloquent.access")
 fault_log = structlog.get_logger("eloquent.faults")
 
 
-class MalformedRequest(EloquentError):  # noqa: N818 - like its siblings in eloquent.foundation.errors
+class MalformedRequest(EloquentError):
     """HTTP that cannot be understood."""
 
     code = "bad_request"
@@ -189,7 +189,7 @@ def _add_missing(response: HttpResponseBase, headers: dict[str, tuple[str, str]]
     Into the store below `response.headers`: its own setter encodes each constant twice to see that it is valid, which
     for these is a measurable part of a short request.
     """
-    store = response.headers._store  # type: ignore[attr-defined]  # noqa: SLF001
+    store = response.headers._store  # noqa: SLF001
     for key, pair in headers.items():
         store.setdefault(key, pair)
 
@@ -225,10 +225,15 @@ def _route(request: HttpRequest) -> str | None:
 def _log_response(request: HttpRequest, response: HttpResponseBase, started: float) -> None:
     """Write the request's line: now, or for a stream when it has ended."""
     if response.streaming:
-        # Closed by either handler at the stream's end, whichever end that is.
-        response._resource_closers.append(  # type: ignore[attr-defined]  # noqa: SLF001
-            lambda: _write_line(request, response.status_code, started, stream=True)
-        )
+        request_id = request_id_of()
+
+        def at_its_end() -> None:
+            # Django closes a response outside of the context in which it was made.
+            request_id_var.set(request_id)
+            _write_line(request, response.status_code, started, stream=True)
+
+        # Closed by either handler when the stream has ended, whichever way.
+        response._resource_closers.append(at_its_end)  # type: ignore[attr-defined]  # noqa: SLF001
     elif request.path not in _NOT_LOGGED:
         _write_line(request, response.status_code, started, bytes=len(response.content))  # type: ignore[attr-defined]
 

@@ -39,7 +39,7 @@ class Body(NamedTuple):
     unread: bool = False
 
 
-class ClientLeft(Exception):  # noqa: N818 - not an error
+class ClientLeft(Exception):
     """The client left before its request was complete."""
 
 

@@ -5,6 +5,7 @@ Our code logs through structlog, libraries through `logging`; both end in the sa
 event, and `exception` (the traceback, in one string) where there is one.
 """
 
+import json
 import logging
 import re
 from collections.abc import Mapping, MutableMapping
@@ -131,11 +132,11 @@ class JsonLines(logging.Formatter):
             line.setdefault(name, value)
         if exception := self._exception(record):
             line["exception"] = exception
-        # Surrogates and the like must not cost us the line that reports them.
         try:
             return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except TypeError:
-            return orjson.dumps({name: ascii(value) for name, value in line.items()}).decode()
+            # A lone surrogate, an integer of more than 64 bits: it must not cost us the line that reports it.
+            return json.dumps({k: v if isinstance(v, str) else ascii(v) for k, v in line.items()})
 
     def _exception(self, record: logging.LogRecord) -> str:
         parts = []

@@ -81,8 +81,8 @@ def test_a_reader_that_takes_nothing_is_cut_off(bare_urls: None, happened: "Simp
 
     handler = AsyncHandler(send_timeout_s=0.2)
 
-    async def app(*call: Any) -> None:
-        await handler(*call)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await handler(scope, receive, send)
         happened.put("returned")
 
     with serving(app) as server, Connection(server, receive_buffer=4096) as connection:
