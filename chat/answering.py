@@ -193,9 +193,7 @@ class Answering:
         status, last, usage, problem = self._outcome(relay)
         ending = [*self._answer.take(), *last]
         self._position += len(ending)
-        self.run = replace(
-            self.run, status=status, active=False, usage=usage, error=problem, finished_at=now()
-        )
+        self.run = replace(self.run, status=status, active=False, usage=usage, error=problem, finished_at=now())
         message = self._written(_MESSAGE_STATUS[status], usage=usage, error=problem)
         saving = asyncio.create_task(self._save(message))
         await asyncio.wait({saving}, timeout=TOLD_AFTER_S)

@@ -55,9 +55,7 @@ async def list_conversations(
     request: HttpRequest, archived: bool = False, cursor: Cursor = None, limit: PageSize = 30
 ) -> HttpResponse:
     """Pinned ones first, then the latest changed first."""
-    page = await conversations.conversations_of(
-        _user(request).user_id, archived=archived, cursor=cursor, limit=limit
-    )
+    page = await conversations.conversations_of(_user(request).user_id, archived=archived, cursor=cursor, limit=limit)
     return json_reply(page_out([conversation_out(item) for item in page.items], page.next_cursor))
 
 
@@ -125,9 +123,7 @@ async def list_messages(
     request: HttpRequest, conversation_id: ObjectIdField, cursor: Cursor = None, limit: PageSize = 30
 ) -> HttpResponse:
     """The newest messages of the branch, oldest first; `next_cursor` leads to the older ones."""
-    window = await conversations.branch_window(
-        _user(request).user_id, conversation_id, cursor=cursor, limit=limit
-    )
+    window = await conversations.branch_window(_user(request).user_id, conversation_id, cursor=cursor, limit=limit)
     return json_reply(page_out([message_out(item) for item in window.items], window.next_cursor))
 
 

@@ -85,9 +85,7 @@ def _position(cursor: str) -> store.ListPosition:
             raise InvalidInput("This cursor does not belong to this list.")
 
 
-async def change_conversation(
-    owner: UserId, conversation_id: ConversationId, changes: dict[str, Any]
-) -> Conversation:
+async def change_conversation(owner: UserId, conversation_id: ConversationId, changes: dict[str, Any]) -> Conversation:
     """Set title, model, system_prompt, pinned or archived. The order of the list does not change with it.
 
     Raises:

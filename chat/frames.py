@@ -50,7 +50,7 @@ class Abort(msgspec.Struct, frozen=True, tag_field="type", tag="abort", rename="
 Frame: TypeAlias = Send | Resume | Abort
 
 
-class MalformedFrame(Exception):  # noqa: N818 - named for what is so
+class MalformedFrame(Exception):
     """Not a frame of this protocol: the socket is closed with 1008, as the protocol says."""
 
 
@@ -172,5 +172,3 @@ class ChunkFrames:
 
 def _frame(kind: str, request_id: str) -> str:
     return orjson.dumps({"type": kind, "requestId": request_id}).decode()
-
-

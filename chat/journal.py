@@ -27,7 +27,7 @@ class Entries(NamedTuple):
     chunks: Sequence[Chunk]
 
 
-class NotInJournal(Exception):  # noqa: N818 - named for what is so; readers then turn to the saved message
+class NotInJournal(Exception):
     """The journal has no log of this run: it ended a while ago, or was never here."""
 
 

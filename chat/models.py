@@ -45,9 +45,7 @@ class Conversation(models.Model):
 class Message(models.Model):
     """A node of the tree. Never overwritten by an edit: an edit is a sibling. `position` counts the run's chunks."""
 
-    conversation = models.ForeignKey(
-        Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False
-    )
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False)
     # Deleted with its conversation, which is deleted with its user: no index of its own to keep.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
     parent_id = ObjectIdField(null=True, blank=True)

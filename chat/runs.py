@@ -23,14 +23,13 @@ from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, MessageId, RunId, UserId, id_after
-from inference.catalog import model_named
+from inference.catalog import OfferedModel, model_named
 from inference.types import GenerationOptions
 
 log = structlog.get_logger(__name__)
 
 HISTORY_MESSAGES: Final = 200
 MOST_RUNS_OF_A_USER: Final = 16
-DRAIN_S: Final = 110.0
 _LOST_RUN_POLL_S: Final = 1.0
 
 _journal: Journal = MemoryJournal()
@@ -69,15 +68,26 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
     """
     if lifecycle.is_draining():
         raise Draining(retry_after_s=5)
-    if ask.idempotency_key and (first := await store.find_run_by_key(owner, ask.idempotency_key)):
+    key = ask.idempotency_key
+    if key and (first := await store.find_run_by_key(owner, key)):
         return first
     if sum(answering.run.user_id == owner for answering in _at_work.values()) >= MOST_RUNS_OF_A_USER:
         raise TooManyRuns(retry_after_s=5)
     conversation = await conversation_of(owner, conversation_id)
     model = await model_named(ask.model or conversation.model or None)
-    branch = await _branch_to_go_on_from(owner, conversation, ask)
+    try:
+        return await _start(conversation, model, ask)
+    except BranchIsBusy:
+        # What keeps the branch busy may be the same request, sent twice at once.
+        if key and (first := await store.find_run_by_key(owner, key)):
+            return first
+        raise
+
+
+async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> Run:
+    branch = await _branch_to_go_on_from(conversation, ask)
     regenerated = branch[-1] if ask.regenerates else None
-    run = _new_run(conversation, branch, regenerated, model_id=model.id, provider=model.provider, ask=ask)
+    run = _new_run(conversation, branch, regenerated, model=model, ask=ask)
     question = regenerated or _question(run, branch, ask)
     answer = _empty_answer(run)
     title = None if conversation.title else first_title(question.text)
@@ -85,16 +95,15 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         await store.add_run(run, [answer] if regenerated else [question, answer], title)
     except store.BranchBusy as error:
         raise BranchIsBusy from error
-    except store.RunRepeated:
-        first = await store.find_run_by_key(owner, ask.idempotency_key or "")
-        if first is None:
-            raise BranchIsBusy from None  # it was swept between the two looks
-        return first
-    prompt = fit(
-        conversation.system_prompt, branch if regenerated else [*branch, question], model.context_window
-    )
+    messages = branch if regenerated else [*branch, question]
     answering = Answering(
-        run, answer, model=model, prompt=prompt, options=ask.options, journal=_journal, title=title
+        run,
+        answer,
+        model=model,
+        prompt=fit(conversation.system_prompt, messages, model.context_window),
+        options=ask.options,
+        journal=_journal,
+        title=title,
     )
     answering.begin()
     _keep(answering)
@@ -164,8 +173,9 @@ async def _entries_at_rest(run: Run) -> AsyncIterator[Entries]:
         yield Entries(0, replay_of(message))
 
 
-async def _branch_to_go_on_from(owner: UserId, conversation: Conversation, ask: Ask) -> list[Message]:
+async def _branch_to_go_on_from(conversation: Conversation, ask: Ask) -> list[Message]:
     """The messages before the new one, oldest first; for another answer, up to the question it answers."""
+    owner = conversation.user_id
     if ask.regenerates or ask.edits:
         redone_id = ask.regenerates or ask.edits
         redone = await store.find_message(owner, redone_id) if redone_id else None
@@ -192,8 +202,7 @@ def _new_run(
     branch: Sequence[Message],
     regenerated: Message | None,
     *,
-    model_id: str,
-    provider: str,
+    model: OfferedModel,
     ask: Ask,
 ) -> Run:
     last_id = branch[-1].id if branch else None
@@ -207,8 +216,8 @@ def _new_run(
         user_message_id=question_id,
         message_id=id_after(question_id),
         branch_id=grows_from or conversation.id,
-        model=model_id,
-        provider=provider,
+        model=model.id,
+        provider=model.provider,
         status=RunStatus.QUEUED,
         active=True,
         idempotency_key=ask.idempotency_key,
@@ -267,7 +276,7 @@ async def startup() -> None:
     _reaping = asyncio.create_task(reaper.reap_for_ever(_at_work), name="reaper")
 
 
-async def drain(within_s: float = DRAIN_S) -> None:
+async def drain(within_s: float) -> None:
     """Let the answers at work finish, interrupt those that do not in time, and return when all are saved."""
     global _reaping  # noqa: PLW0603 - as above
     if _reaping is not None:

@@ -26,12 +26,8 @@ RUNS: Final = "runs"
 ListPosition = tuple[bool, datetime, ConversationId]
 
 
-class BranchBusy(Exception):  # noqa: N818 - named for what is so; the domain turns it into its own error
+class BranchBusy(Exception):
     """An active run already writes on this branch."""
-
-
-class RunRepeated(Exception):  # noqa: N818 - as above
-    """The owner has used this idempotency key before."""
 
 
 def _conversation(document: dict[str, Any]) -> Conversation:
@@ -174,24 +170,22 @@ async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> N
     2.8 times as much. `title` is set along with the leaf when it is given.
 
     Raises:
-        BranchBusy: another active run writes on this branch. Nothing was written.
-        RunRepeated: the idempotency key was used before. Nothing was written.
+        BranchBusy: another active run writes on this branch, or the idempotency key was used before. Nothing was
+            written.
     """
     written = database()[MESSAGES].insert_many([_document(message) for message in messages])
-    started, kept = await asyncio.gather(
-        database()[RUNS].insert_one(_document(run)), written, return_exceptions=True
-    )
+    started, kept = await asyncio.gather(database()[RUNS].insert_one(_document(run)), written, return_exceptions=True)
     if isinstance(started, BaseException) or isinstance(kept, BaseException):
         await _forget(run, messages, with_run=not isinstance(started, BaseException))
         if isinstance(started, DuplicateKeyError):
-            keys = (started.details or {}).get("keyPattern", {})
-            raise (RunRepeated if "idempotency_key" in keys else BranchBusy) from started
+            raise BranchBusy from started
         raise started if isinstance(started, BaseException) else kept  # type: ignore[misc]
     changes: dict[str, Any] = {"leaf_id": run.message_id, "updated_at": run.created_at}
     if title:
         changes["title"] = title
     await database()[CONVERSATIONS].update_one(
-        {"_id": run.conversation_id, "user_id": run.user_id}, {"$set": changes, "$inc": {"message_count": len(messages)}},
+        {"_id": run.conversation_id, "user_id": run.user_id},
+        {"$set": changes, "$inc": {"message_count": len(messages)}},
     )
 
 
@@ -261,8 +255,14 @@ async def keep_progress(run: Run, message: Message) -> bool:
     """Save the text so far with the chunks it covers, and renew the lease. False when the run is not ours any more."""
     renewed = await database()[RUNS].update_one(
         {"_id": run.id, "active": True},
-        {"$set": {"status": run.status, "first_token_at": run.first_token_at, "started_at": run.started_at,
-                  "lease_expires_at": run.lease_expires_at}},
+        {
+            "$set": {
+                "status": run.status,
+                "first_token_at": run.first_token_at,
+                "started_at": run.started_at,
+                "lease_expires_at": run.lease_expires_at,
+            }
+        },
     )  # fmt: skip - one line says which fields a run keeps while it is at work
     if not renewed.matched_count:
         return False

@@ -105,8 +105,8 @@ USE_I18N = False
 LANGUAGE_CODE = "en"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-# Without collected files (a developer's machine, tests) static files are served from where they lie.
+# Collected for staging and production; elsewhere (a developer's machine, tests) they are served from where they lie.
+STATIC_ROOT = BASE_DIR / "staticfiles" if _config.strict else None
 WHITENOISE_USE_FINDERS = not _config.strict
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -61,10 +61,19 @@ class Servers:
         }
 
 
+_running: list[Servers] = []
+
+
+def running_servers() -> Servers:
+    """This run's servers, for tests that kill one and start it again."""
+    return _running[0]
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Set the stage, then let pytest-django read the settings."""
     servers = Servers()
+    _running.append(servers)
     atexit.register(servers.stop)
     early_config.add_cleanup(servers.stop)
     try:

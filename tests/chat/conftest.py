@@ -1,0 +1,42 @@
+"""People and a language model for the chat's tests."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from inference.catalog import OfferedModel, offering
+from inference.providers.scripted import Scripted, saying
+from tests.people import Person
+
+SCRIPTED = OfferedModel("scripted/scripted", "scripted", "scripted", default=True, context_window=8192)
+
+
+@pytest_asyncio.fixture
+async def ann(server: str) -> AsyncIterator[Person]:
+    """A user."""
+    async with Person(server, "ann") as person:
+        yield person
+
+
+@pytest_asyncio.fixture
+async def bob(server: str) -> AsyncIterator[Person]:
+    """Another user."""
+    async with Person(server, "bob") as person:
+        yield person
+
+
+class LanguageModel:
+    """The default model of a test. Set `script` before asking; `provider` has seen the requests."""
+
+    def __init__(self) -> None:
+        self.script = saying("Hello", " there", "!")
+        self.provider = Scripted(lambda _: self.script)
+
+
+@pytest.fixture
+def model() -> Iterator[LanguageModel]:
+    """A scripted language model that is offered as the default."""
+    language_model = LanguageModel()
+    with offering(SCRIPTED, language_model.provider):
+        yield language_model

@@ -1,0 +1,162 @@
+"""People who use the server in tests: each signed in, with a client of his or her own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import orjson
+import websockets
+from httpx_sse import aconnect_sse
+
+from tests.chat.ui_stream import UIStream
+
+PASSWORD = "correct horse battery staple"
+_TIMEOUT_S = 20
+
+
+class Person:
+    """A registered user: REST with an access token, server-sent events, sockets."""
+
+    def __init__(self, server: str, name: str) -> None:
+        self.server = server
+        self.email = f"{name}@example.org"
+        self.http = httpx.AsyncClient(base_url=f"{server}/api/v1", timeout=_TIMEOUT_S)
+        self.tokens: dict[str, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        answer = await self.http.post("/auth/register", json={"email": self.email, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        self.tokens = answer.json()
+        self.http.headers["Authorization"] = f"Bearer {self.tokens['access_token']}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.http.aclose()
+
+    async def ok(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
+        """The JSON of an answer that has this status."""
+        answer = await self.http.request(method, path, **options)
+        assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
+        return answer.json() if answer.content else None
+
+    async def conversation(self, **fields: Any) -> str:
+        """The id of a new conversation."""
+        created: dict[str, str] = await self.ok("POST", "/conversations", 201, json=fields)
+        return created["id"]
+
+    async def ask(self, conversation: str, text: str, status: int = 202, **body: Any) -> Any:
+        """Start a run and leave it alone; returns the run, or the problem for another status."""
+        headers = {"Idempotency-Key": body.pop("key")} if "key" in body else {}
+        body = {"parts": [{"type": "text", "text": text}], **body}
+        return await self.ok("POST", f"/conversations/{conversation}/runs", status, json=body, headers=headers)
+
+    async def messages(self, conversation: str) -> list[dict[str, Any]]:
+        """The branch shown, oldest first."""
+        page = await self.ok("GET", f"/conversations/{conversation}/messages")
+        items: list[dict[str, Any]] = page["items"]
+        return items
+
+    @asynccontextmanager
+    async def events(self, path: str, **options: Any) -> AsyncIterator[AsyncIterator[tuple[int, dict[str, Any]]]]:
+        """The stream at the path, as (id, chunk) pairs; it ends with `[DONE]`."""
+        async with aconnect_sse(self.http, options.pop("method", "GET"), path, **options) as source:
+            assert source.response.status_code == 200, await source.response.aread()
+
+            async def pairs() -> AsyncIterator[tuple[int, dict[str, Any]]]:
+                async for event in source.aiter_sse():
+                    if event.data == "[DONE]":
+                        return
+                    yield int(event.id), orjson.loads(event.data)
+                raise AssertionError("the stream ended without [DONE]")
+
+            yield pairs()
+
+    async def read(self, run_id: str, after: int | None = None) -> tuple[list[int], UIStream]:
+        """The run's whole stream: its event ids, and the message as a strict client builds it."""
+        headers = {} if after is None else {"Last-Event-ID": str(after)}
+        ids, stream = [], UIStream()
+        async with self.events(f"/runs/{run_id}/stream", headers=headers) as events:
+            async for number, chunk in events:
+                ids.append(number)
+                stream.feed(chunk)
+        return ids, stream
+
+    async def at_rest(self, run_id: str) -> dict[str, Any]:
+        """The run once it has come to rest: its stream is read to the end."""
+        async with self.events(f"/runs/{run_id}/stream") as events:
+            async for _ in events:
+                pass
+        run: dict[str, Any] = await self.ok("GET", f"/runs/{run_id}")
+        return run
+
+    @asynccontextmanager
+    async def socket(self, **options: Any) -> AsyncIterator["Socket"]:
+        """A chat socket, opened with a ticket."""
+        ticket = (await self.ok("POST", "/auth/socket-ticket", 201))["ticket"]
+        async with open_socket(self.server, ticket, **options) as socket:
+            yield socket
+
+
+class Socket:
+    """A chat socket as the AI SDK's transport uses it."""
+
+    def __init__(self, connection: websockets.ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, **frame: Any) -> None:
+        """Send a frame; what the transport always sends is added."""
+        always = {} if frame["type"] == "abort" else {"headers": {}, "body": {}}
+        await self.connection.send(orjson.dumps(always | frame).decode())
+
+    async def ask(self, request_id: str, conversation: str, text: str, **changes: Any) -> None:
+        """Send one message of the user."""
+        messages = [{"id": "local", "role": "user", "parts": [{"type": "text", "text": text}]}]
+        frame = {"trigger": "submit-message", "messages": messages, **changes}
+        await self.send(type="send", requestId=request_id, id=conversation, **frame)
+
+    async def frame(self) -> dict[str, Any]:
+        """The next frame."""
+        async with asyncio.timeout(_TIMEOUT_S):
+            frame: dict[str, Any] = orjson.loads(await self.connection.recv())
+        return frame
+
+    async def read(self, request_id: str) -> UIStream:
+        """The answer to a request, up to its end; asserts that the sequence has no gap."""
+        stream, sequence = UIStream(), 0
+        while (frame := await self.frame())["type"] == "chunk":
+            assert frame["requestId"] == request_id
+            assert frame["sequence"] == sequence
+            stream.feed(frame["chunk"])
+            sequence += 1
+        assert frame == {"type": "end", "requestId": request_id}
+        return stream
+
+    async def read_rest(self) -> dict[str, Any]:
+        """Read what is left of an answer; returns its last chunk."""
+        last: dict[str, Any] = {}
+        while (frame := await self.frame())["type"] == "chunk":
+            last = frame["chunk"]
+        return last
+
+    async def close_code(self) -> int | None:
+        """Read until the server closes, and return its code."""
+        async with asyncio.timeout(_TIMEOUT_S):
+            with contextlib.suppress(websockets.ConnectionClosedError):
+                async for _ in self.connection:
+                    pass
+        return self.connection.close_code
+
+
+@asynccontextmanager
+async def open_socket(server: str, ticket: str, **options: Any) -> AsyncIterator[Socket]:
+    """A chat socket with a ticket of any kind."""
+    url = server.replace("http://", "ws://") + "/ws/chat"
+    protocols = ["eloquent.chat.v1", f"ticket.{ticket}"]
+    async with websockets.connect(url, subprotocols=protocols, compression=None, proxy=None, **options) as connection:  # type: ignore[arg-type]
+        yield Socket(connection)
