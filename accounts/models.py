@@ -55,7 +55,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.get_full_name()
 
     def clean(self) -> None:
-        """Store the email in its one form, whoever typed it."""
+        """Compare the email in its one form with those that are there."""
         super().clean()
         self.email = self.email.strip().lower()
 
@@ -69,7 +69,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return getattr(self, "_password", None) is not None
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save; a changed password also refuses the access tokens signed before it (see `accounts.revocation`)."""
+        """Save with the email in its one form.
+
+        A changed password also refuses the access tokens signed before it (see `accounts.revocation`).
+        """
+        self.email = self.email.strip().lower()
         if self.password_was_set and not self._state.adding:
             self.token_version += 1
             if update_fields is not None:

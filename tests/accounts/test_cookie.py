@@ -43,9 +43,7 @@ async def test_a_browser_gets_the_refresh_token_where_scripts_cannot_read_it(
 
 async def test_the_cookie_is_exchanged_and_answered_as_a_cookie(http: httpx.AsyncClient, server: str) -> None:
     first = cookie_of(await registered(http, server)).value
-    answer = await http.post(
-        "/api/v1/auth/refresh", headers={"Origin": server, "Cookie": f"eloquent_refresh={first}"}
-    )
+    answer = await http.post("/api/v1/auth/refresh", headers={"Origin": server, "Cookie": f"eloquent_refresh={first}"})
     assert answer.status_code == 200
     assert "refresh_token" not in answer.json()
     second = cookie_of(answer).value
@@ -55,9 +53,7 @@ async def test_the_cookie_is_exchanged_and_answered_as_a_cookie(http: httpx.Asyn
 
 
 @pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "http://127.0.0.1:1", "http://["])
-async def test_a_foreign_page_cannot_use_the_cookie(
-    http: httpx.AsyncClient, server: str, origin: str | None
-) -> None:
+async def test_a_foreign_page_cannot_use_the_cookie(http: httpx.AsyncClient, server: str, origin: str | None) -> None:
     cookie = f"eloquent_refresh={cookie_of(await registered(http, server)).value}"
     headers = {"Cookie": cookie, **({"Origin": origin} if origin else {})}
     for path in ("auth/refresh", "auth/logout"):
@@ -69,9 +65,7 @@ async def test_a_foreign_page_cannot_use_the_cookie(
     assert answer.status_code == 200
 
 
-async def test_an_allowed_frontend_may_use_the_cookie(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_allowed_frontend_may_use_the_cookie(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     frontend = "https://app.example.org"
     config = get_config().model_copy(update={"allowed_origins": (frontend,)})
     assert (await registered(http, frontend)).status_code == 403
@@ -88,9 +82,7 @@ async def test_in_production_the_cookie_travels_over_tls_alone(
     assert cookie_of(await registered(http, server))["secure"]
 
 
-async def test_signing_out_with_the_cookie_ends_the_session_and_drops_it(
-    http: httpx.AsyncClient, server: str
-) -> None:
+async def test_signing_out_with_the_cookie_ends_the_session_and_drops_it(http: httpx.AsyncClient, server: str) -> None:
     answer = await registered(http, server)
     headers = {"Origin": server, "Cookie": f"eloquent_refresh={cookie_of(answer).value}"}
     gone = await http.post("/api/v1/auth/logout", headers=headers)

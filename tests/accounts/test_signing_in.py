@@ -55,9 +55,7 @@ async def test_what_is_not_an_email_is_refused(http: httpx.AsyncClient, email: s
 
 @pytest.mark.parametrize("field", ["email", "password", "name"])
 @pytest.mark.parametrize("half", [rb"\ud800", rb"x\udfffx"])
-async def test_half_a_character_is_refused_wherever_it_stands(
-    http: httpx.AsyncClient, field: str, half: bytes
-) -> None:
+async def test_half_a_character_is_refused_wherever_it_stands(http: httpx.AsyncClient, field: str, half: bytes) -> None:
     fields = {"email": b"half@example.org", "password": PASSWORD.encode(), "name": b"Half"}
     fields[field] += half
     body = b"{" + b",".join(b'"%s":"%s"' % (name.encode(), value) for name, value in fields.items()) + b"}"
@@ -78,12 +76,8 @@ async def test_half_a_character_is_refused_wherever_it_stands(
         ("GRACE.hopper", "email"),
     ],
 )
-async def test_a_weak_password_is_refused_with_its_reason(
-    http: httpx.AsyncClient, password: str, reason: str
-) -> None:
-    answer = await http.post(
-        "/api/v1/auth/register", json={"email": "grace.hopper@example.org", "password": password}
-    )
+async def test_a_weak_password_is_refused_with_its_reason(http: httpx.AsyncClient, password: str, reason: str) -> None:
+    answer = await http.post("/api/v1/auth/register", json={"email": "grace.hopper@example.org", "password": password})
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["loc"][-1] == "password"
@@ -136,7 +130,7 @@ async def test_a_user_without_a_password_costs_one_hash_too(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(passwords.Argon2Hasher, "encode", lambda self, password, salt: calls.append("hash") or "")
+    monkeypatch.setattr(passwords.Argon2Hasher, "encode", lambda *_arguments: calls.append("hash") or "")
     assert not (await passwords.verify_password("anything at all", hashers.make_password(None))).right
     assert not (await passwords.verify_password("anything at all", None)).right
     assert calls == ["hash", "hash"]

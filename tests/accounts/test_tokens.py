@@ -183,7 +183,7 @@ def test_anyone_can_verify_with_the_published_keys() -> None:
 
 def test_a_key_id_is_the_thumbprint_of_rfc_7638() -> None:
     for key in RING.jwks()["keys"]:
-        canonical = '{"e":"%s","kty":"RSA","n":"%s"}' % (key["e"], key["n"])
+        canonical = f'{{"e":"{key["e"]}","kty":"RSA","n":"{key["n"]}"}}'
         digest = hashlib.sha256(canonical.encode()).digest()
         assert key["kid"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
