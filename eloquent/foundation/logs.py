@@ -172,6 +172,8 @@ def scrubbed_text(text: str) -> str:
 
 def scrubbed(value: Any) -> Any:
     """The value without secrets: those that stand under a telling name, and those inside text, at any depth."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, str):
         return scrubbed_text(value)
     if isinstance(value, Mapping):
@@ -181,8 +183,6 @@ def scrubbed(value: Any) -> Any:
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [scrubbed(inner) for inner in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
     return scrubbed_text(str(value))
 
 
