@@ -111,9 +111,7 @@ class Catalog:
     def _is_preferred(self, model: OfferedModel) -> bool:
         if self._preferred is None:
             return False
-        wanted, *names = (
-            name.casefold().removesuffix(":latest") for name in (self._preferred, model.id, model.name)
-        )
+        wanted, *names = (name.casefold().removesuffix(":latest") for name in (self._preferred, model.id, model.name))
         return wanted in names
 
 

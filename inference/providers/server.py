@@ -126,7 +126,8 @@ async def conversation(
                 async for status in _statuses_until(opening, is_loading):
                     yield status
         # The stream itself: httpx's aiter_raw is one more generator between the socket and us for every token.
-        reads = aiter(cast(httpx.AsyncByteStream, (await opening).stream))
+        response = await opening
+        reads = aiter(cast(httpx.AsyncByteStream, response.stream))
         lost: Exception | None = None
         try:
             async for data in reads:
@@ -136,6 +137,8 @@ async def conversation(
                     break
         except LOST as error:
             lost = error
+            for event in decoder.feed(_left_behind(response)):
+                yield event
         for event in decoder.end():
             yield event
         if decoder.finished is None:
@@ -174,6 +177,18 @@ async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
         await asyncio.wait({opening})
     if not opening.cancelled() and opening.exception() is None:
         await opening.result().aclose()
+
+
+def _left_behind(response: httpx.Response) -> bytes:
+    """What had arrived when the connection broke: the last words of an answer, which nobody can ask for again.
+
+    aiohttp keeps these bytes and raises before it hands them out, so they are taken from where it keeps them.
+    """
+    stream = getattr(response.stream, "_stream", None)
+    content = getattr(getattr(stream, "_aiohttp_response", None), "content", None)
+    kept = list(getattr(content, "_buffer", ()))
+    offset = getattr(content, "_buffer_offset", 0)
+    return b"".join([kept[0][offset:], *kept[1:]]) if kept else b""
 
 
 async def _drain(reads: AsyncIterator[bytes]) -> None:

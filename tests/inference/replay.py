@@ -78,6 +78,8 @@ class ReplayServer:
         self.replies: dict[str, Reply | list[Reply]] = {}
         self.requests: list[Request] = []
         self.connections = 0
+        self.replied = 0
+        """Replies sent to their end."""
         self.hung_up = 0
         """Clients that went away in the middle of a reply."""
         self._changed = asyncio.Condition()
@@ -91,9 +93,11 @@ class ReplayServer:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
 
-    async def until(self, *, requests: int = 0, hung_up: int = 0) -> None:
+    async def until(self, *, requests: int = 0, replied: int = 0, hung_up: int = 0) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self.requests) >= requests and self.hung_up >= hung_up)
+            await self._changed.wait_for(
+                lambda: len(self.requests) >= requests and self.replied >= replied and self.hung_up >= hung_up
+            )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -109,6 +113,10 @@ class ReplayServer:
                     self.hung_up += 1
                     await self._announce()
                     return
+                if reply.closes:
+                    writer.close()
+                self.replied += 1
+                await self._announce()
                 if reply.closes:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -9,6 +9,7 @@ from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnr
 from inference.types import Finished, GenerationOptions, PromptRequest, TextDelta
 from tests.inference.replay import ReplayServer, Reply, recorded
 from tests.inference.rigs import ASKED, RIGS, SECRETS, WIRE_RIGS, Rig, collected, folded, provider_at, text_of
+from tests.inference.test_decoders import decoded
 
 every_provider = pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.kind)
 every_wire = pytest.mark.parametrize("rig", WIRE_RIGS, ids=lambda rig: rig.kind)
@@ -77,6 +78,24 @@ async def test_a_connection_lost_at_any_byte_of_the_body_never_passes_for_a_whol
         else:
             assert type(error) is AnswerCutOff
             assert rig.text.startswith(text_of(events))
+
+
+@every_wire
+async def test_what_arrived_before_a_connection_broke_is_handed_on_however_late_it_is_read(
+    replay: ReplayServer, rig: Rig
+) -> None:
+    lost = recorded(f"{rig.kind}_eof")
+    head = lost.wire().index(b"\r\n", lost.wire().index(b"\r\n\r\n") + 4)
+    provider = rig.play(replay, "eof", cuts=[lost.wire().index(b"\r\n", head + 2) + 2])
+    events = provider.answer(ASKED)
+    came = [await anext(events)]
+    await replay.until(replied=1)
+    for _ in range(5):
+        await asyncio.sleep(0)  # the rest and the end reach the client while it is busy with the first event
+    rest, error = await collected(events)
+    assert type(error) is AnswerCutOff
+    expected, _, _ = decoded(rig.decoder, lost.body)
+    assert folded([*came, *rest]) == expected
 
 
 @every_provider
