@@ -271,6 +271,7 @@ class EmbeddedServer(ABC):
 
     def _start_on(self, port: int) -> None:
         command = self.command(port)
+        self._port = port
         try:
             with self._room.open_log() as log:
                 self._log_start = log.tell()
@@ -280,7 +281,6 @@ class EmbeddedServer(ABC):
                     environment=self.environment(),
                     death_signal=self.death_signal,
                 )
-            self._port = port
             pid = self._process.pid
             self._room.remember(ServerState(pid, started_at(pid), port, self.address_of(port)))
         except PermissionError as error:
@@ -301,6 +301,8 @@ class EmbeddedServer(ABC):
             if not self._wanted.is_set():
                 raise EmbeddedServerError(f"{self.name} was stopped while it started.")
             if time.monotonic() > give_up:
+                if self._disk_is_full(self._room.log_since(self._log_start)):
+                    raise DiskFull(self.name, self._room.directory, self.needs_fresh_bytes)
                 raise DidNotStart(
                     self.name,
                     f"did not answer within {self.start_timeout_s:.0f} s",
@@ -313,7 +315,7 @@ class EmbeddedServer(ABC):
         said = self._room.log_since(self._log_start)
         if missing := LOADER_MESSAGE.search(said):
             return LibraryMissing(self.name, missing[1])
-        if "No space left on device" in said or "errno: 28" in said:
+        if self._disk_is_full(said):
             return DiskFull(self.name, self._room.directory, self.needs_fresh_bytes)
         if "Address already in use" in said:
             return PortTaken(self.name, port)
@@ -327,6 +329,10 @@ class EmbeddedServer(ABC):
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         known = self.explain(code, said)
         return known or DidNotStart(self.name, f"{how} before it answered", self.log_path, self.last_lines())
+
+    def _disk_is_full(self, said: str) -> bool:
+        """What the server says about it may have found no room in its log, which lies on the same disk."""
+        return "No space left on device" in said or shutil.disk_usage(self._room.directory).free < MEBIBYTE
 
     def _space_error(self, error: OSError) -> EmbeddedServerError:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:

@@ -32,11 +32,11 @@ class EmbeddedServerError(Exception):
     """A server that we start ourselves does not run. `str(error)` is a sentence that says what to do."""
 
 
-class ProgramMissing(EmbeddedServerError):  # noqa: N818 - named for what is so
+class ProgramMissing(EmbeddedServerError):
     """Neither the package nor a program on the PATH is there."""
 
 
-class LibraryMissing(EmbeddedServerError):  # noqa: N818 - as above
+class LibraryMissing(EmbeddedServerError):
     """The loader did not find a shared library that the program needs."""
 
     def __init__(self, server: str, library: str) -> None:
@@ -54,7 +54,7 @@ class LibraryMissing(EmbeddedServerError):  # noqa: N818 - as above
         super().__init__(f"{server} needs the shared library {library}, which this system does not have. {remedy}")
 
 
-class AlreadyRunning(EmbeddedServerError):  # noqa: N818 - as above
+class AlreadyRunning(EmbeddedServerError):
     """Another process serves this data directory. `pid` and `address` are None when its state file is unreadable."""
 
     def __init__(self, server: str, data_dir: Path, pid: int | None, address: str | None) -> None:
@@ -65,7 +65,7 @@ class AlreadyRunning(EmbeddedServerError):  # noqa: N818 - as above
         super().__init__(f"{server} already runs{where}{who} with the data in {data_dir}. Use it, or stop it first.")
 
 
-class PortTaken(EmbeddedServerError):  # noqa: N818 - as above
+class PortTaken(EmbeddedServerError):
     """The port that this server must have is in use by another program."""
 
     def __init__(self, server: str, port: int) -> None:
@@ -73,7 +73,7 @@ class PortTaken(EmbeddedServerError):  # noqa: N818 - as above
         super().__init__(f"{server} cannot have port {port}: another program listens there. Stop that program first.")
 
 
-class DiskFull(EmbeddedServerError):  # noqa: N818 - as above
+class DiskFull(EmbeddedServerError):
     """Too little room for the data. Sizes are bytes; `free` is None when the server found out by itself."""
 
     def __init__(self, server: str, data_dir: Path, needed: int, free: int | None = None) -> None:
@@ -86,7 +86,7 @@ class DiskFull(EmbeddedServerError):  # noqa: N818 - as above
         )
 
 
-class NotPermitted(EmbeddedServerError):  # noqa: N818 - as above
+class NotPermitted(EmbeddedServerError):
     """The data directory, or something in it, belongs to another user."""
 
     def __init__(self, server: str, path: Path, user: str) -> None:
@@ -96,7 +96,7 @@ class NotPermitted(EmbeddedServerError):  # noqa: N818 - as above
         )
 
 
-class DidNotStart(EmbeddedServerError):  # noqa: N818 - as above
+class DidNotStart(EmbeddedServerError):
     """It ended before it answered, or did not answer in time."""
 
     def __init__(self, server: str, how: str, log_path: Path, last_lines: list[str]) -> None:

@@ -47,7 +47,7 @@ def missing_servers(named: Collection[str], state_dir: Path) -> list[EmbeddedSer
 
 
 class Machine:
-    """One `manage.py up`. `named` are the settings that say where a server is that we must not start."""
+    """One `manage.py up`. Port 0 is any free one. `named` are the settings that say where a server is already."""
 
     def __init__(self, state_dir: Path, named: Collection[str], *, host: str, port: int, terminal: Terminal) -> None:
         self._state_dir = state_dir.resolve()
@@ -55,7 +55,7 @@ class Machine:
         self._terminal = terminal
         self._supervisor = Supervisor(terminal)
         self._missing = missing_servers(named, self._state_dir)
-        self._web = WebServer(self._state_dir / "web", port, host)
+        self._web = WebServer(self._state_dir / "web", port or None, host)
         # JSON is for machines; whoever named a format gets it.
         for_eyes = terminal.is_interactive and "LOG_FORMAT" not in named
         self._log_format = {"LOG_FORMAT": "console"} if for_eyes else {}
@@ -68,6 +68,9 @@ class Machine:
                 return self._say_what_runs()
         except PermissionError:
             self._terminal.problem(str(NotPermitted("Eloquent AI", self._state_dir, user_name())))
+            return 1
+        except OSError as error:
+            self._terminal.problem(f"{self._state_dir} cannot hold the data: {error.strerror}.")
             return 1
         with self._signals(), self._terminal.lively():
             try:

@@ -112,9 +112,7 @@ def started_at(pid: int) -> str:
 
 
 def _started_at_without_proc(pid: int) -> str:
-    asked = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    asked = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return asked.stdout.strip()
 
 

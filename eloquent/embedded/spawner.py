@@ -32,7 +32,7 @@ class _Spawner:
         while True:
             future, command, options = self._orders.get()
             try:
-                future.set_result(subprocess.Popen(command, **options))  # type: ignore[call-overload]  # noqa: S603
+                future.set_result(subprocess.Popen(command, **options))  # type: ignore[call-overload]
             except BaseException as error:  # noqa: BLE001 - handed to the caller, who waits for it
                 future.set_exception(error)
 

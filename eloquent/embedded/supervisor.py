@@ -16,7 +16,7 @@ RESTARTS_WITHIN_S = 600.0
 RESTART_PAUSE_S = 0.5
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the user asked for it
+class Stopped(Exception):
     """The user wants to stop while something was being started."""
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-SILENCE_S = 1.8
+SILENCE_S = 1.6
 REDRAW_S = 0.2
 NAME_WIDTH = 12
 
@@ -23,6 +23,7 @@ class Terminal:
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._under_way: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
+        self._said_at = time.monotonic()
         self.hint = ""
         """Added to the line of what is under way, e.g. how to hurry."""
 
@@ -33,7 +34,7 @@ class Terminal:
 
     def say(self, text: str = "", style: str = "") -> None:
         """One line, or several."""
-        self._console.print(Text(text, style=style))
+        self._print(Text(text, style=style))
 
     def problem(self, text: str) -> None:
         """Something that the reader should see."""
@@ -59,7 +60,7 @@ class Terminal:
         line = Text("  ok  ", style="green")
         line.append(f"{name:<{NAME_WIDTH}}", style="bold default")
         line.append(f"{took_s:6.2f} s  {what}", style="not bold default")
-        self._console.print(line)
+        self._print(line)
 
     @contextmanager
     def lively(self) -> Iterator[None]:
@@ -74,6 +75,10 @@ class Terminal:
             over.set()
             ticker.join()
 
+    def _print(self, text: Text) -> None:
+        self._said_at = time.monotonic()
+        self._console.print(text)
+
     def _now(self) -> str:
         with self._lock:
             parts = [
@@ -87,7 +92,8 @@ class Terminal:
                 status.update(self._now())
 
     def _print_now_and_then(self, over: threading.Event) -> None:
-        while not over.wait(SILENCE_S):
+        while not over.wait(REDRAW_S):
+            silent_s = time.monotonic() - self._said_at
             now = self._now()
-            if now:
+            if now and silent_s > SILENCE_S:
                 self.say(f"  ..  {now}")

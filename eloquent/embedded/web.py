@@ -34,7 +34,7 @@ class WebServer(EmbeddedServer):
     # When we were killed its database goes at the same moment: nothing is left that a drain could save.
     death_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, data_dir: Path, port: int, host: str = ports.LOOPBACK) -> None:
+    def __init__(self, data_dir: Path, port: int | None, host: str = ports.LOOPBACK) -> None:
         super().__init__(data_dir, port)
         self.host = host
         self.settings: dict[str, str] = {}

@@ -1,8 +1,9 @@
 """A server that is only there to be supervised: it listens, says a line, and behaves as its flags say."""
 
+import os
 import signal
+import socket
 import sys
-import threading
 from pathlib import Path
 
 from eloquent.embedded.base import EmbeddedServer
@@ -45,7 +46,6 @@ class Talker(EmbeddedServer):
         super().__init__(data_dir, port)
         self.script = LISTEN.format(deaf=deaf, mute=mute, dies_after=dies_after)
         self.starts: list[int] = []
-        self.was_asked = threading.Event()
         if deaf:
             self.hurry_signal = signal.SIGTERM
 
@@ -56,6 +56,20 @@ class Talker(EmbeddedServer):
     def address_of(self, port: int) -> str:
         return f"tcp://127.0.0.1:{port}"
 
+    def crash(self) -> None:
+        """Dies by itself, as it seems; psutil's own waiting would take the exit code away from us."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> None:
+        assert self._process is not None
+        self._process.wait(10)
+
+    def be_asked(self) -> None:
+        """Makes one that `dies_after=1` die."""
+        socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        self.wait()
+
     def answers(self, port: int) -> bool:
-        self.was_asked.set()
+        del port
         return True

@@ -1,7 +1,6 @@
 """What every embedded server does, shown with one that does nothing else."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -104,8 +103,7 @@ def test_a_wished_port_that_is_free_is_used_without_a_notice(tmp_path: Path) -> 
 def test_a_restart_insists_on_the_port_that_others_were_told(tmp_path: Path) -> None:
     with Talker(tmp_path / "t") as talker:
         port = talker.port
-        os.kill(talker.pid, signal.SIGKILL)
-        psutil.Process(talker.pid).wait(5)
+        talker.crash()
         talker.start()
         assert talker.port == port
         assert talker.is_running()

@@ -68,7 +68,14 @@ class Command(BaseCommand):
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 # Its lines go to the errors, because what is printed here is shown to the user.
                 call_command("migrate", interactive=False, stdout=self.stderr)
-            call_command("create_staff", email=STAFF_EMAIL, if_none=True, stdout=self.stdout)
+            self._make_first_staff_account()
         except (DatabaseError, PyMongoError) as error:
             address = mask_uri(get_config().mongodb_uri.get_secret_value())
             raise CommandError(f"MongoDB at {address} cannot be used: {error}") from error
+
+    def _make_first_staff_account(self) -> None:
+        """What it prints, a password, goes to our output alone. A name that is taken is no reason not to serve."""
+        try:
+            call_command("create_staff", email=STAFF_EMAIL, if_none=True, stdout=self.stdout)
+        except CommandError as error:
+            self.stdout.write(f"No staff account was made: {error} Make one: manage.py create_staff --email ADDRESS")
