@@ -1,0 +1,92 @@
+"""What the routes answer fits what the OpenAPI document says, and emails have one form."""
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from accounts.emails import MAX_EMAIL_CHARS, EmailError, normalise_email
+from eloquent.api import openapi_document
+from tests.accounts.conftest import PASSWORD
+
+
+def documented(method: str, path: str, status: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schema of an answer, and all named schemas."""
+    document = openapi_document()
+    response = document["paths"][f"/api/v1/{path}"][method]["responses"][status]
+    return response["content"]["application/json"]["schema"], document["components"]["schemas"]
+
+
+def assert_fits(value: Any, schema: dict[str, Any], named: dict[str, Any]) -> None:
+    """Every key that is needed is there, and none that is not documented."""
+    if "$ref" in schema:
+        schema = named[schema["$ref"].rsplit("/", 1)[1]]
+    if schema.get("type") == "object":
+        assert set(schema.get("required", ())) <= set(value) <= set(schema["properties"])
+        for key, inner in value.items():
+            assert_fits(inner, schema["properties"][key], named)
+    elif schema.get("type") == "array":
+        assert value
+        for item in value:
+            assert_fits(item, schema["items"], named)
+    elif "type" in schema:
+        assert isinstance(value, {"string": str, "integer": int, "boolean": bool}[schema["type"]])
+
+
+async def test_every_answer_has_its_documented_shape(a_person: Any, http: httpx.AsyncClient) -> None:
+    person = await a_person(name="Ada")
+    await person.sign_in_again()
+    new = {"email": "shape@example.org", "password": PASSWORD}
+    change = {"current_password": PASSWORD, "new_password": "another good long password"}
+    asked = [
+        ("post", "auth/register", new, 201),
+        ("post", "auth/login", new, 200),
+        ("post", "auth/refresh", {"refresh_token": person.refresh_token}, 200),
+        ("get", "auth/sessions", None, 200),
+        ("post", "auth/socket-ticket", None, 201),
+        ("get", "me", None, 200),
+        ("patch", "me", {"name": "Grace"}, 200),
+        ("post", "auth/password/change", change, 200),
+    ]
+    for method, path, body, status in asked:
+        answer = await person.ask(method, path, **({"json": body} if body else {}))
+        assert answer.status_code == status, (path, answer.text)
+        assert_fits(answer.json(), *documented(method, path, status))
+
+
+async def test_every_route_of_accounts_needs_a_sign_in_but_those_that_give_one(http: httpx.AsyncClient) -> None:
+    open_to_all = {"register", "sign_in", "refresh_tokens"}
+    seen = set()
+    for path, operations in openapi_document()["paths"].items():
+        for method, operation in operations.items():
+            if "accounts" not in operation["tags"]:
+                continue
+            seen.add(operation["operationId"])
+            if operation["operationId"] in open_to_all:
+                continue
+            answer = await http.request(method, path.replace("{session_id}", "0" * 24), json={})
+            assert answer.status_code == 401, path
+    assert open_to_all < seen
+    assert len(seen) == 11
+
+
+@given(st.emails() | st.text(max_size=80))
+@example("İ@example.org")
+@example("a@exämple.org")
+def test_an_email_has_one_form(text: str) -> None:
+    try:
+        email = normalise_email(text)
+    except EmailError:
+        return
+    assert normalise_email(email) == email
+    assert normalise_email(f"  {email.upper()}\t") == email or not email.isascii()
+    assert len(email) <= MAX_EMAIL_CHARS
+    assert email == email.strip()
+
+
+@pytest.mark.parametrize("text", ["\ud800@example.org", "a@example.org\ud800", "a\nb@example.org", "a@" + "b" * 300])
+def test_what_is_no_email_has_no_form(text: str) -> None:
+    with pytest.raises(EmailError):
+        normalise_email(text)
