@@ -96,6 +96,19 @@ async def test_a_blocked_write_ends_the_stream(bare_urls: None, happened: Any) -
     assert [happened.get_nowait(), happened.get_nowait()] == ["pouring", "closed"]
 
 
+async def test_what_is_saved_at_the_end_is_not_timed(bare_urls: None, happened: "SimpleQueue[str]") -> None:
+    from eloquent.handlers import AsyncHandler
+
+    client = Client([b""])
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("gone")
+
+    await AsyncHandler(send_timeout_s=0.02)(scope_of("GET", "/api/slowly-closing"), client.receive, send)
+    assert happened.get_nowait() == "saved"
+
+
 async def test_a_silent_stream_is_not_a_blocked_one(bare_urls: None, happened: Any) -> None:
     """Only writing is timed: a model may think for minutes."""
     from eloquent.handlers import AsyncHandler

@@ -177,6 +177,19 @@ async def pouring_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(words())
 
 
+async def slowly_closing_stream(request: HttpRequest) -> StreamingHttpResponse:
+    """Takes its time to save what there is."""
+
+    async def words() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+        finally:
+            await asyncio.sleep(0.1)
+            happened.put("saved")
+
+    return StreamingHttpResponse(words())
+
+
 async def waiting_view(request: HttpRequest) -> HttpResponse:
     try:
         happened.put("waiting")
@@ -210,5 +223,6 @@ urlpatterns = [
     path("api/silent", silent_stream),
     path("api/stubborn", stubborn_stream),
     path("api/pouring", pouring_stream),
+    path("api/slowly-closing", slowly_closing_stream),
     path("api/waiting", waiting_view),
 ]
