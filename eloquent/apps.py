@@ -1,6 +1,7 @@
 """App configurations: the project itself, and Django's own apps with ObjectId keys in place of integers."""
 
 from django.apps import AppConfig
+from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.apps import AuthConfig
 from django.contrib.contenttypes.apps import ContentTypesConfig
@@ -14,6 +15,11 @@ class EloquentConfig(AppConfig):
 
     name = "eloquent"
     verbose_name = "Eloquent AI"
+
+    def ready(self) -> None:
+        """Give the staff console its first page."""
+        # By now unfold has put its own site in the place of Django's.
+        admin.site.index_template = "console/index.html"
 
 
 class MongoAdminConfig(AdminConfig):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from eloquent import console
 from eloquent.foundation.config import Environment, get_config
 from eloquent.foundation.logs import configure_logging
 
@@ -142,3 +143,5 @@ SILENCED_SYSTEM_CHECKS = [
 LOGGING = configure_logging(_config)
 LOGGING_CONFIG = "logging.config.dictConfig"
 TESTING = _config.eloquent_env is Environment.TEST
+
+UNFOLD = console.UNFOLD

@@ -1,0 +1,165 @@
+"""The staff console's pages of users, groups and signed-in devices."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import UserChangeForm as PlainUserChangeForm
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.decorators import action, display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.emails import EmailError, normalise_email
+from accounts.models import Session, User
+from accounts.revocation import revoke_session
+from eloquent.foundation.clock import now
+from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin, IndexedAdmin
+
+
+class _OneSpelling:
+    """Stores the email in its one form before it is looked up, so that a taken one is said at the field."""
+
+    def clean_email(self) -> str:
+        try:
+            return normalise_email(self.cleaned_data["email"])  # type: ignore[attr-defined]
+        except EmailError as error:
+            raise ValidationError(str(error)) from error
+
+
+class NewUserForm(_OneSpelling, UserCreationForm):
+    """A new user: email, name and password."""
+
+    class Meta(BaseUserCreationForm.Meta):
+        model = User
+        fields = ("email", "name")
+        field_classes = {}
+
+
+class ChangedUserForm(_OneSpelling, UserChangeForm):
+    """A user as staff may change them; the password has a page of its own."""
+
+    class Meta(PlainUserChangeForm.Meta):
+        model = User
+        field_classes = {}
+
+
+@admin.register(User)
+class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):
+    """Users. Only superusers hand out rights: whoever could give them could take all of them."""
+
+    form = ChangedUserForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("email", "name", "is_staff", "is_active", "created_at")
+    list_filter = ("is_staff", "is_active")
+    search_fields = ("email", "name")
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    filter_horizontal = ("groups", "user_permissions")
+    readonly_fields = ("created_at", "last_login", "email_verified_at", "token_version")
+    fieldsets = (
+        (None, {"fields": ("email", "name", "password")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("History", {"fields": ("created_at", "last_login", "email_verified_at", "token_version")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """Rights, too, for staff who are not superusers."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        rights = ("is_staff", "is_superuser", "groups", "user_permissions")
+        return fields if request.user.is_superuser else (*fields, *rights)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """As granted, but a superuser's account, its password above all, is for superusers."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Superusers: all that a user wrote goes along."""
+        del obj
+        return bool(request.user.is_active and request.user.is_superuser)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RightsAdmin(IndexedAdmin, GroupAdmin):
+    """Groups of rights; for superusers, as rights are."""
+
+    sortable_by = ("name",)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Superusers."""
+        del obj
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return self.has_module_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Superusers."""
+        del obj
+        return self.has_module_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Superusers."""
+        del obj
+        return self.has_module_permission(request)
+
+
+@admin.register(Session)
+class SessionAdmin(HistoryAdmin):
+    """Signed-in devices: looked at, and revoked. Their secrets are not shown."""
+
+    list_display = ("label_or_agent", "user", "ip", "state", "last_seen_at", "created_at")
+    list_prefetch = ("user",)
+    search_fields = ("ip", "label")
+    search_help_text = "An email, an id, an IP address or a device"
+    owner_field = "user"
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    fields = ("user", "label", "user_agent", "ip", "state", "created_at", "last_seen_at", "expires_at", "revoked_at")
+    readonly_fields = fields
+    actions = ("revoke",)
+
+    @display(description="Device")
+    def label_or_agent(self, session: Session) -> str:
+        """What names the device best."""
+        return session.label or session.user_agent[:40] or "unknown"
+
+    @display(description="State", label={"living": "success", "revoked": "danger", "expired": "warning"})
+    def state(self, session: Session) -> str:
+        """Whether it still lets anyone in."""
+        if session.revoked_at is not None:
+            return "revoked"
+        return "living" if session.expires_at > now() else "expired"
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Staff with the right to change sessions, which here means to end them."""
+        return request.user.has_perm("accounts.change_session")
+
+    @action(description="Revoke: sign these devices out", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        """Ends the chosen sessions within a second and closes their sockets."""
+        ended = [session for session in queryset if revoke_session(session)]
+        for session in ended:
+            self.log_change(request, session, "Revoked.")
+        many = len(ended)
+        self.message_user(request, f"{many} session{'s' * (many != 1)} revoked.", messages.SUCCESS)
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody on its own; it goes with its user."""
+        del request, obj
+        return False

@@ -1,0 +1,118 @@
+"""The staff console around its pages: name, sidebar, and the first page's numbers.
+
+`UNFOLD` is read by Django's settings, so this module touches no model before it is asked.
+"""
+
+from datetime import datetime, time
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+from django.utils import timezone
+
+
+def _may_view(permission: str) -> str:
+    return f"eloquent.console.may_view_{permission}"
+
+
+def may_view_users(request: HttpRequest) -> bool:
+    """Whether the sidebar offers users."""
+    return request.user.has_perm("accounts.view_user")
+
+
+def may_view_sessions(request: HttpRequest) -> bool:
+    """Whether the sidebar offers signed-in devices."""
+    return request.user.has_perm("accounts.view_session")
+
+
+def may_view_conversations(request: HttpRequest) -> bool:
+    """Whether the sidebar offers conversations."""
+    return request.user.has_perm("chat.view_conversation")
+
+
+def may_view_messages(request: HttpRequest) -> bool:
+    """Whether the sidebar offers messages."""
+    return request.user.has_perm("chat.view_message")
+
+
+def may_view_runs(request: HttpRequest) -> bool:
+    """Whether the sidebar offers runs."""
+    return request.user.has_perm("chat.view_run")
+
+
+def may_view_groups(request: HttpRequest) -> bool:
+    """Whether the sidebar offers groups, which hold rights."""
+    return bool(request.user.is_active and request.user.is_superuser)
+
+
+def _entry(title: str, icon: str, page: str, what: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}"), "permission": _may_view(what)}
+
+
+UNFOLD: Final[dict[str, Any]] = {
+    "SITE_TITLE": "Eloquent AI",
+    "SITE_HEADER": "Eloquent AI",
+    "SITE_SUBHEADER": "Staff console",
+    "SITE_SYMBOL": "forum",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "eloquent.console.with_numbers",
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": "Chat",
+                "items": [
+                    _entry("Conversations", "forum", "chat_conversation_changelist", "conversations"),
+                    _entry("Messages", "chat", "chat_message_changelist", "messages"),
+                    _entry("Runs", "play_circle", "chat_run_changelist", "runs"),
+                ],
+            },
+            {
+                "title": "People",
+                "items": [
+                    _entry("Users", "person", "accounts_user_changelist", "users"),
+                    _entry("Signed-in devices", "devices", "accounts_session_changelist", "sessions"),
+                    _entry("Groups", "group", "auth_group_changelist", "groups"),
+                ],
+            },
+        ],
+    },
+}
+
+
+def with_numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """The first page's context with what the asker may know: totals, and today's runs (UTC) by status."""
+    from accounts.models import User
+    from chat.models import Conversation, Message, Run
+
+    totals = [
+        (model._meta.verbose_name_plural, _total(model), reverse_lazy(f"admin:{page}_changelist"))
+        for model, page, allowed in (
+            (User, "accounts_user", may_view_users),
+            (Conversation, "chat_conversation", may_view_conversations),
+            (Message, "chat_message", may_view_messages),
+            (Run, "chat_run", may_view_runs),
+        )
+        if allowed(request)
+    ]
+    context["totals"] = totals
+    context["runs_today"] = _runs_today(Run) if may_view_runs(request) else None
+    return context
+
+
+def _total(model: Any) -> int:
+    """From the collection's statistics: at once, and at most slightly off after a crash."""
+    from eloquent.mongodb.changelists import CollectionPaginator
+
+    return CollectionPaginator(model.objects.order_by("pk"), 1).count
+
+
+def _runs_today(run: Any) -> list[tuple[str, int]]:
+    from django.db.models import Count
+
+    midnight = datetime.combine(timezone.now().date(), time(), tzinfo=timezone.get_default_timezone())
+    counted = run.objects.filter(created_at__gte=midnight).order_by().values("status").annotate(many=Count("pk"))
+    return sorted((row["status"], row["many"]) for row in counted)

@@ -1,0 +1,142 @@
+"""Staff lists that stay fast over large collections: what every admin class of the project is made of.
+
+Joins are the expensive thing: `$lookup` runs over everything that matches before the page is cut out. So related
+objects are prefetched for the rows shown, a search for a person becomes two queries, and an unfiltered list is counted
+from the collection's own statistics.
+"""
+
+from typing import Any
+
+from bson import ObjectId
+from django.contrib.auth import get_user_model
+from django.core.paginator import Paginator
+from django.db import connections
+from django.db.models import CASCADE, Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+ROWS_A_PAGE = 50
+# A search for part of an email may match many people; their objects are looked up by these at most.
+PEOPLE_A_SEARCH = 100
+_ID_CHARS = 24
+
+
+class CollectionPaginator(Paginator):  # type: ignore[type-arg]  # it takes its parameter only while types are checked
+    """Counts an unfiltered list at once from the collection's statistics, which a crash may leave slightly off."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are over all pages."""
+        rows = self.object_list
+        query = getattr(rows, "query", None)
+        if query is None or query.where or query.is_sliced or query.combinator or query.distinct:
+            return super().count
+        collection = connections[rows.db].database[query.get_meta().db_table]  # type: ignore[union-attr]
+        count: int = collection.estimated_document_count()
+        return count
+
+
+class IndexedAdmin(ModelAdmin):
+    """An admin class whose list is answered by indexes.
+
+    Each order that the list offers needs an index that ends in the primary key, because Django adds it to every order.
+
+    Attributes:
+        list_prefetch: relations that the columns show; one more query for each, for the rows of the page alone.
+        list_columns_ordered: the columns with such an index, the only ones that can be sorted by.
+        owner_field: the relation to the user, searched by email or id; None when there is none.
+    """
+
+    paginator = CollectionPaginator
+    show_full_result_count = False
+    list_per_page = ROWS_A_PAGE
+    list_max_show_all = ROWS_A_PAGE
+    list_filter_submit = False
+    # Not False: that makes the change list join every relation among the columns.
+    list_select_related = ()
+    list_prefetch: tuple[str, ...] = ()
+    sortable_by: tuple[str, ...] = ()
+    owner_field: str | None = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """All rows, their shown relations fetched along."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.prefetch_related(*self.list_prefetch) if self.list_prefetch else rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows by id, by their owner's email or id, else by the words in `search_fields`.
+
+        An id and an email are told by their shape, so that looking for them reads an index instead of every text.
+        """
+        term = search_term.strip()
+        if self.owner_field and "@" in term:
+            people = get_user_model().objects.filter(email__contains=term.lower())
+            return queryset.filter(**{f"{self.owner_field}__in": list(people[:PEOPLE_A_SEARCH])}), False
+        if len(term) == _ID_CHARS and ObjectId.is_valid(term):
+            return queryset.filter(self.matching_id(ObjectId(term))), False
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+        return found
+
+    def matching_id(self, object_id: ObjectId) -> Q:
+        """What a search for this id finds: the object itself, and the owner's."""
+        condition = Q(pk=object_id)
+        return condition | Q(**{self.owner_field: object_id}) if self.owner_field else condition
+
+
+class CountedDeletion:
+    """For admin classes: asks before deleting by saying how much goes along, not by listing thousands of things.
+
+    Whoever may delete the object may delete what hangs on it, even where that is not deleted on its own.
+    """
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """What the confirmation page shows: the objects, and counts of them and of all that is deleted with them."""
+        chosen = list(objs)
+        names = self.opts  # type: ignore[attr-defined]
+        allowed = self.has_delete_permission(request)  # type: ignore[attr-defined]
+        counts = {str(names.verbose_name_plural): len(chosen), **_counts_along(names.model, chosen)}
+        return [str(each) for each in chosen], counts, set() if allowed else {str(names.verbose_name)}, []
+
+
+def _counts_along(model: type[Model], chosen: list[Any]) -> dict[str, int]:
+    """How much a deletion of these cascades to, by the models' names in the plural."""
+    counts: dict[str, int] = {}
+    above: list[tuple[type[Model], list[Any]]] = [(model, [each.pk for each in chosen])]
+    while above:
+        parent, parent_ids = above.pop()
+        for relation in parent._meta.related_objects:
+            child: Any = relation.related_model
+            if relation.on_delete is not CASCADE or child._meta.auto_created or not parent_ids:
+                continue
+            ids = list(child.objects.filter(**{f"{relation.field.name}__in": parent_ids}).values_list("pk", flat=True))
+            name = str(child._meta.verbose_name_plural)
+            counts[name] = counts.get(name, 0) + len(ids)
+            above.append((child, ids))
+    return counts
+
+
+class HistoryAdmin(IndexedAdmin):
+    """An admin class of what has happened: shown to staff who may view it, changed by nobody here.
+
+    Deleting is for superusers.
+    """
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody: history is written by what happens."""
+        del request
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody."""
+        del request, obj
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Superusers."""
+        del obj
+        return bool(request.user.is_active and request.user.is_superuser)
