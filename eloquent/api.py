@@ -10,6 +10,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.openapi.docs import Swagger
 
 from accounts.api import router as accounts_router
+from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, problem
 from eloquent.foundation.logs import request_id_of
@@ -34,7 +35,7 @@ api = NinjaAPI(
     docs=Swagger(settings={"persistAuthorization": True}),
 )
 api.add_router("/", accounts_router)
-api.add_router("/", inference_router)
+api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 
 

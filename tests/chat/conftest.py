@@ -1,10 +1,11 @@
 """People and a language model for the chat's tests."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 
+from chat import runs
 from inference.catalog import OfferedModel, offering
 from inference.providers.scripted import Scripted, saying
 from tests.people import Person
@@ -34,9 +35,10 @@ class LanguageModel:
         self.provider = Scripted(lambda _: self.script)
 
 
-@pytest.fixture
-def model() -> Iterator[LanguageModel]:
-    """A scripted language model that is offered as the default."""
+@pytest_asyncio.fixture
+async def model() -> AsyncIterator[LanguageModel]:
+    """A scripted language model that is offered as the default. Answers that a test leaves running end with it."""
     language_model = LanguageModel()
     with offering(SCRIPTED, language_model.provider):
         yield language_model
+        await asyncio.gather(*(answering.interrupt() for answering in list(runs._at_work.values())))

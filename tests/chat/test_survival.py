@@ -1,0 +1,275 @@
+"""What goes wrong in the middle of an answer, and that the text shown is in the database all the same."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from bson import ObjectId
+
+from chat import reaper, runs, store
+from chat.answering import LEASE_S
+from chat.types import Message, Run
+from eloquent.embedded.llamacpp import LlamaCpp
+from eloquent.foundation import lifecycle
+from eloquent.foundation.clock import now
+from eloquent.foundation.database import database
+from inference.catalog import OfferedModel, offering
+from inference.providers.llamacpp import LlamaCppServer
+from inference.providers.scripted import saying
+from tests.chat.conftest import LanguageModel
+from tests.chat.ui_stream import UIStream
+from tests.people import Person
+from tests.servers import running_servers
+
+
+@pytest.fixture
+def draining_undone() -> Iterator[None]:
+    """Whatever a test marks, the next one starts open for work."""
+    yield
+    lifecycle.open_for_work()
+
+
+async def read_until(person: Person, run_id: str, at_least: int) -> str:
+    """The text shown once it has this many characters; then the reader leaves."""
+    stream = UIStream()
+    async with person.events(f"/runs/{run_id}/stream") as events:
+        async for _, chunk in events:
+            stream.feed(chunk)
+            if len(stream.text) >= at_least:
+                break
+    return stream.text
+
+
+async def test_the_database_is_killed_and_comes_back_in_the_middle_of_an_answer(
+    ann: Person, model: LanguageModel
+) -> None:
+    gate, back = asyncio.Event(), asyncio.Event()
+    model.script = ["Before. ", gate, "Without a database. ", back, *saying("After.")]
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    mongod = running_servers().mongod
+    stream = UIStream()
+    async with ann.events(f"/runs/{run['id']}/stream") as events:
+        async for _, chunk in events:
+            stream.feed(chunk)
+            if stream.text == "Before. " and not gate.is_set():
+                await asyncio.to_thread(mongod.kill)
+                gate.set()
+            elif stream.text == "Before. Without a database. " and not back.is_set():
+                await asyncio.to_thread(mongod.start)
+                back.set()
+    assert stream.text == "Before. Without a database. After."
+    await ann.at_rest(run["id"])
+    answer = (await ann.messages(conversation))[-1]
+    assert (answer["status"], answer["parts"][0]["text"]) == ("complete", stream.text)
+
+
+async def test_an_answer_that_ends_while_the_database_is_away_is_saved_when_it_is_back(
+    ann: Person, model: LanguageModel
+) -> None:
+    gate = asyncio.Event()
+    model.script = ["Before. ", gate, *saying("After.")]
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    mongod = running_servers().mongod
+    stream = UIStream()
+    try:
+        async with ann.events(f"/runs/{run['id']}/stream") as events:
+            async for _, chunk in events:
+                stream.feed(chunk)
+                if chunk["type"] == "text-delta" and not gate.is_set():
+                    await asyncio.to_thread(mongod.kill)
+                    gate.set()
+        # The readers were told the end although nothing could be saved yet.
+        assert stream.text == "Before. After."
+        assert stream.last is not None
+    finally:
+        await asyncio.to_thread(mongod.start)
+    finished = runs._at_work[ObjectId(run["id"])].finished
+    assert finished is not None
+    await finished
+    answer = (await ann.messages(conversation))[-1]
+    assert (answer["status"], answer["parts"][0]["text"]) == ("complete", "Before. After.")
+
+
+async def test_a_model_server_that_is_killed_leaves_the_text_it_had_written(ann: Person, tmp_path: Path) -> None:
+    server = LlamaCpp(data_dir=tmp_path)
+    await asyncio.to_thread(server.start)
+    try:
+        provider = LlamaCppServer(server.address)
+        name = (await provider.models())[0].name
+        offered = OfferedModel(f"real/{name}", name, "real", default=True, context_window=4096)
+        with offering(offered, provider):
+            conversation = await ann.conversation()
+            run = await ann.ask(conversation, "Tell me a very long story about the sea.")
+            stream = UIStream()
+            async with ann.events(f"/runs/{run['id']}/stream") as events:
+                async for _, chunk in events:
+                    stream.feed(chunk)
+                    if len(stream.text) > 20 and server.is_running():
+                        await asyncio.to_thread(server.kill)
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert stream.last is not None
+    assert stream.last["type"] == "error"
+    answer = (await ann.messages(conversation))[-1]
+    assert answer["status"] == "failed"
+    assert answer["parts"][0]["text"] == stream.text
+    assert answer["error"]["detail"] == stream.last["errorText"]
+
+
+async def test_progress_is_saved_while_the_answer_is_written(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
+    saved = asyncio.Event()
+    keep_progress = store.keep_progress
+
+    async def keep_and_tell(run: Run, message: Message) -> bool:
+        kept = await keep_progress(run, message)
+        if message.text:
+            saved.set()
+        return kept
+
+    monkeypatch.setattr(store, "keep_progress", keep_and_tell)
+    gate = asyncio.Event()
+    model.script = ["Half", gate, *saying(" whole")]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    shown = await read_until(ann, run["id"], 4)
+    await saved.wait()
+    answer = (await ann.messages(run["conversation_id"]))[-1]
+    assert (answer["status"], answer["parts"][0]["text"]) == ("streaming", shown)
+    gate.set()
+    await ann.at_rest(run["id"])
+
+
+async def lost(run_id: str, **changes: object) -> Run:
+    """The run as a worker leaves it that was killed a while ago."""
+    at = now() - timedelta(seconds=LEASE_S)
+    fields = {"active": True, "status": "streaming", "lease_expires_at": at, "finished_at": None} | changes
+    await database()["runs"].update_one({"_id": ObjectId(run_id)}, {"$set": fields})
+    document = await database()["runs"].find_one({"_id": ObjectId(run_id)})
+    assert document is not None
+    found = await store.find_run(document["user_id"], ObjectId(run_id))
+    assert found is not None
+    return found
+
+
+async def test_a_lost_run_is_brought_to_rest_with_the_text_so_far(ann: Person, model: LanguageModel) -> None:
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    await ann.at_rest(run["id"])
+    await lost(run["id"])
+    half = {"status": "streaming", "text": "Hel", "parts": [{"type": "text", "text": "Hel"}]}
+    await database()["messages"].update_one({"_id": ObjectId(run["message_id"])}, {"$set": half})
+    await reaper.reap(())
+    answer = (await ann.messages(conversation))[-1]
+    assert (answer["status"], answer["parts"]) == ("interrupted", half["parts"])
+    assert answer["error"]["code"] == "interrupted"
+    rest = await ann.ok("GET", f"/runs/{run['id']}")
+    assert (rest["status"], rest["error"]["code"]) == ("interrupted", "interrupted")
+    await ann.at_rest((await ann.ask(conversation, "Again"))["id"])
+
+
+async def test_a_reader_of_a_lost_run_is_told_its_end(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    await lost(run["id"])
+    await database()["messages"].update_one({"_id": ObjectId(run["message_id"])}, {"$set": {"status": "streaming"}})
+    monkeypatch.setattr(runs, "_journal", runs.MemoryJournal())
+    _, stream = await ann.read(run["id"])
+    assert stream.text == "Hello there!"
+    assert stream.last == {"type": "error", "errorText": "The answer was interrupted. What was written is kept."}
+
+
+async def test_a_run_whose_worker_lives_is_left_alone(ann: Person, model: LanguageModel) -> None:
+    gate = asyncio.Event()
+    model.script = [gate, *saying("x")]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await reaper.reap(())
+    assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "queued"
+    at = now() - timedelta(seconds=1)
+    await database()["runs"].update_one({"_id": ObjectId(run["id"])}, {"$set": {"lease_expires_at": at}})
+    await reaper.reap({ObjectId(run["id"])})
+    gate.set()
+    assert (await ann.at_rest(run["id"]))["status"] == "complete"
+
+
+async def test_two_reapers_bring_a_lost_run_to_rest_once(ann: Person, model: LanguageModel) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    found = await lost(run["id"])
+    lease = now() + timedelta(seconds=LEASE_S)
+    claims = await asyncio.gather(*(store.claim_expired_run(found, lease_expires_at=lease) for _ in range(5)))
+    assert sorted(claims) == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize("written", ["the run", "the run and the question", "all but the leaf", "everything"])
+async def test_a_crash_while_a_run_is_written_shows_all_of_it_or_none(
+    ann: Person, model: LanguageModel, written: str
+) -> None:
+    """What each prefix of the writes leaves, after the reaper has been there."""
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    await ann.at_rest(run["id"])
+    lost_run = await lost(run["id"], status="queued")
+    messages = database()["messages"]
+    await messages.update_one({"_id": lost_run.message_id}, {"$set": {"status": "streaming", "text": "", "parts": []}})
+    if written != "everything":
+        before = {"leaf_id": None, "message_count": 0, "updated_at": lost_run.created_at - timedelta(seconds=1)}
+        await database()["conversations"].update_one({"_id": lost_run.conversation_id}, {"$set": before})
+    if written in ("the run", "the run and the question"):
+        await messages.delete_one({"_id": lost_run.message_id})
+    if written == "the run":
+        await messages.delete_one({"_id": lost_run.user_message_id})
+    await reaper.reap(())
+    shown = await ann.messages(conversation)
+    stored = await messages.count_documents({"conversation_id": lost_run.conversation_id})
+    count = (await ann.ok("GET", f"/conversations/{conversation}"))["message_count"]
+    if written in ("the run", "the run and the question"):
+        assert (shown, stored, count) == ([], 0, 0)
+        await ann.ok("GET", f"/runs/{run['id']}", 404)
+    else:
+        assert [message["status"] for message in shown] == ["complete", "interrupted"]
+        assert (stored, count) == (2, 2)
+        assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "interrupted"
+    await ann.at_rest((await ann.ask(conversation, "Again"))["id"])
+
+
+async def test_draining_lets_answers_finish_and_takes_no_new_ones(
+    ann: Person, model: LanguageModel, draining_undone: None
+) -> None:
+    gate = asyncio.Event()
+    model.script = ["x", gate, *saying("y")]
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    lifecycle.start_draining()
+    refused = await ann.ask(await ann.conversation(), "Hi", status=503)
+    assert refused["code"] == "draining"
+    draining = asyncio.create_task(runs.drain(60))
+    gate.set()
+    await draining
+    assert (await ann.messages(conversation))[-1]["status"] == "complete"
+    lifecycle.open_for_work()
+    await runs.startup()
+    assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "complete"
+
+
+async def test_draining_interrupts_what_does_not_finish_and_saves_it(
+    ann: Person, model: LanguageModel, draining_undone: None
+) -> None:
+    model.script = ["Half", asyncio.Event()]
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    reading = asyncio.create_task(ann.read(run["id"]))
+    await read_until(ann, run["id"], 4)
+    await runs.drain(0)
+    _, stream = await reading
+    assert stream.last == {"type": "error", "errorText": "The answer was interrupted. What was written is kept."}
+    answer = (await ann.messages(conversation))[-1]
+    assert (answer["status"], answer["parts"][0]["text"]) == ("interrupted", "Half")
+    await runs.startup()

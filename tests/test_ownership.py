@@ -1,0 +1,92 @@
+"""Who may do what, for every operation of the OpenAPI document: a new route is tested without being named here."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from bson import ObjectId
+
+from eloquent.api import openapi_document
+from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
+from tests.people import Person
+
+# The only operations that need no access token.
+PUBLIC = {"register", "sign_in", "refresh_tokens"}
+
+# What an operation needs in its body to get as far as looking for the object.
+BODIES: dict[str, Any] = {
+    "change_conversation": {"title": "Mine now"},
+    "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
+}
+
+
+def operations() -> Iterator[tuple[str, str, str]]:
+    """Every (method, path, operation id) of the document."""
+    for path, methods in openapi_document()["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation["operationId"]
+
+
+OPERATIONS = sorted(operations(), key=lambda operation: operation[2])
+WITH_IDS = [operation for operation in OPERATIONS if "{" in operation[1]]
+
+
+async def objects_of(person: Person, model: LanguageModel) -> dict[str, str]:  # noqa: F811 - the fixture's value
+    """One object of each kind: path parameter → id. A run is in the making."""
+    conversation = await person.conversation()
+    model.script = ["x", asyncio.Event()]
+    run = await person.ask(conversation, "Hi")
+    sessions = await person.ok("GET", "/auth/sessions")
+    return {"conversation_id": conversation, "run_id": run["id"], "session_id": sessions["items"][0]["id"]}
+
+
+async def status_and_code(person: Person, method: str, path: str, operation: str) -> tuple[int, str]:
+    """The answer's status, and its code when it is a problem; a stream is not read."""
+    url = path.removeprefix("/api/v1")
+    async with person.http.stream(method, url, json=BODIES.get(operation)) as answer:
+        if answer.headers.get("content-type") != "application/problem+json":
+            return answer.status_code, ""
+        await answer.aread()
+        return answer.status_code, answer.json()["code"]
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), WITH_IDS, ids=[operation[2] for operation in WITH_IDS])
+async def test_another_users_object_is_not_found(
+    ann: Person,  # noqa: F811
+    bob: Person,  # noqa: F811
+    model: LanguageModel,  # noqa: F811
+    method: str,
+    path: str,
+    operation: str,
+) -> None:
+    theirs = path.format(**await objects_of(ann, model))
+    nothing = path.format(**dict.fromkeys(("conversation_id", "run_id", "session_id"), str(ObjectId())))
+    assert await status_and_code(bob, method, theirs, operation) == (404, "not_found")
+    assert await status_and_code(bob, method, nothing, operation) == (404, "not_found")
+    # The owner is let in with the same request: the refusal was not for another reason.
+    status, code = await status_and_code(ann, method, theirs, operation)
+    assert status < 300 or code == "branch_busy"
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[operation[2] for operation in OPERATIONS])
+async def test_nobody_gets_in_without_a_token(server: str, method: str, path: str, operation: str) -> None:
+    url = server + path.format(**dict.fromkeys(("conversation_id", "run_id", "session_id"), str(ObjectId())))
+    async with httpx.AsyncClient() as client:
+        for token in (None, "", "Bearer", "Bearer x", "Bearer a.b.c", "Basic YTpi"):
+            headers = {} if token is None else {"Authorization": token}
+            answer = await client.request(method, url, json=BODIES.get(operation), headers=headers)
+            code = answer.json()["code"]
+            if operation in PUBLIC:
+                assert code in ("invalid_input", "refresh_refused")
+            else:
+                assert answer.status_code == 401, token
+                assert code == ("refresh_refused" if operation == "sign_out" and token is None else "not_signed_in")
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_list_of_public_operations_has_no_stranger() -> None:
+    names = {operation for _, _, operation in OPERATIONS}
+    assert names >= PUBLIC
+    assert len(names) == len(OPERATIONS), "operation ids are unique"
