@@ -4,10 +4,8 @@ A process of its own, because llama.cpp computes in our address space and would 
 """
 
 import argparse
-import os
 import signal
 import sys
-from types import FrameType
 
 from eloquent.embedded.ports import LOOPBACK
 
@@ -19,8 +17,10 @@ WARNINGS_ONLY = 2
 def main() -> int:
     """Serves until SIGTERM or SIGINT; 1 when the model cannot be served."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
+    # The kernel's own way, at once: a handler in Python would wait for the model to be loaded, and closing the server
+    # in order waits up to 30 s for running answers. Nothing is to be saved.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Here and not above: a missing shared library becomes a line in the log that the parent understands.
     import xllamacpp
 
@@ -56,12 +56,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--context", type=int, required=True, help="tokens of each answer")
     parser.add_argument("--parallel", type=int, required=True, help="answers at once")
     return parser.parse_args()
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """Leaves at once. Closing the server in order waits up to 30 s for running answers, and nothing is to be saved."""
-    del number, frame
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from eloquent.embedded import ports
+from eloquent.embedded.errors import EmbeddedServerError
 from eloquent.embedded.llamacpp import LlamaCpp
 
 
@@ -48,5 +52,18 @@ def test_it_stops_at_once_even_while_it_answers(tmp_path: Path) -> None:
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < 3
-    assert server.exit_code == 0
+    assert server.exit_code == -signal.SIGTERM
     assert not directory.exists()
+
+
+def test_it_stops_at_once_even_while_it_loads(tmp_path: Path) -> None:
+    server = LlamaCpp(ports.any_free_port(), data_dir=tmp_path)
+    with ThreadPoolExecutor() as pool:
+        starting = pool.submit(server.start)
+        # It listens before it loads.
+        while not ports.accepts(server._wished_port or 0):
+            assert not starting.done()
+        server.stop()
+        with pytest.raises(EmbeddedServerError, match="stopped while it started"):
+            starting.result()
+    assert server.exit_code == -signal.SIGTERM
