@@ -11,6 +11,7 @@ becomes a response (`exception_response` may replace that).
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from asgiref.sync import iscoroutinefunction
@@ -19,7 +20,7 @@ from django.core.handlers.asgi import get_script_prefix
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import get_resolver, set_script_prefix, set_urlconf
+from django.urls import ResolverMatch, get_resolver, set_script_prefix, set_urlconf
 from django.utils.module_loading import import_string
 
 from eloquent.async_only import SyncOnRequestRoad, View, sync_faults, sync_on_request_road, view_name
@@ -36,6 +37,8 @@ SEND_TIMEOUT_S: Final = 30.0
 
 BODY_TIMEOUT_S: Final = 60.0
 """A request's body must have arrived by then."""
+
+_LONGEST_KEPT_PATH: Final = 200
 
 log = logging.getLogger(__name__)
 
@@ -164,10 +167,7 @@ class AsyncHandler:
         fault = cast(RoadRequest, request).fault
         if fault is not None:
             raise fault
-        urlconf = getattr(request, "urlconf", None)
-        if urlconf is not None:
-            set_urlconf(urlconf)
-        match = request.resolver_match = get_resolver(urlconf).resolve(request.path_info)
+        match = request.resolver_match = _match_of(request)
         view = match.func
         if view not in self._admitted:
             self._admit(view, match.route)
@@ -188,3 +188,26 @@ class AsyncHandler:
         if faults := [*sync_faults(view, route)]:
             raise SyncOnRequestRoad("\n".join(faults))
         self._admitted.add(view)
+
+
+def _match_of(request: HttpRequest) -> ResolverMatch:
+    """Django's resolver match for the request's path.
+
+    Raises:
+        Http404: the path leads nowhere.
+    """
+    urlconf = getattr(request, "urlconf", None)
+    if urlconf is None:
+        urlconf = settings.ROOT_URLCONF
+    else:
+        set_urlconf(urlconf)
+    path = request.path_info
+    # A long path is nobody's: kept in memory it would only be a way to fill it.
+    return _kept_match(urlconf, path) if len(path) <= _LONGEST_KEPT_PATH else get_resolver(urlconf).resolve(path)
+
+
+@lru_cache(maxsize=1024)
+def _kept_match(urlconf: Any, path: str) -> ResolverMatch:
+    # Django tries one pattern after the other, which for the last ones costs as much as the rest of a short request.
+    # A match is only ever read: its arguments are copied into the view's call.
+    return get_resolver(urlconf).resolve(path)

@@ -156,3 +156,20 @@ async def test_a_stream_that_breaks_is_not_ended_as_if_complete(handler: Any, ha
     assert client.body == b"one"
     assert not client.complete
     assert happened.get_nowait() == "closed"
+
+
+async def test_a_path_is_matched_once_and_a_long_one_is_not_kept(ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eloquent import handlers
+
+    handlers._kept_match.cache_clear()
+    resolved = []
+    resolver_of = handlers.get_resolver
+    monkeypatch.setattr(handlers, "get_resolver", lambda urlconf: resolved.append(urlconf) or resolver_of(urlconf))
+    for part in (7, 7, 8):
+        answer = await exchange(ours, "GET", f"/api/things/lamp/parts/{part}")
+        assert json.loads(answer.body)["parts"] == {"thing": "lamp", "part": part}
+    assert len(resolved) == 2
+    for _ in range(2):
+        assert (await exchange(ours, "GET", "/api/things/" + "x" * 300 + "/parts/1")).status == 200
+    assert len(resolved) == 4
+    assert handlers._kept_match.cache_info().currsize == 2
