@@ -1,5 +1,6 @@
 """What the routes answer fits what the OpenAPI document says, and emails have one form."""
 
+from functools import cache
 from typing import Any
 
 import httpx
@@ -12,9 +13,12 @@ from eloquent.api import openapi_document
 from tests.accounts.conftest import PASSWORD
 
 
+openapi = cache(openapi_document)  # writing it takes half a second
+
+
 def documented(method: str, path: str, status: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schema of an answer, and all named schemas."""
-    document = openapi_document()
+    document = openapi()
     response = document["paths"][f"/api/v1/{path}"][method]["responses"][status]
     return response["content"]["application/json"]["schema"], document["components"]["schemas"]
 
@@ -59,7 +63,7 @@ async def test_every_answer_has_its_documented_shape(a_person: Any, http: httpx.
 async def test_every_route_of_accounts_needs_a_sign_in_but_those_that_give_one(http: httpx.AsyncClient) -> None:
     open_to_all = {"register", "sign_in", "refresh_tokens"}
     seen = set()
-    for path, operations in openapi_document()["paths"].items():
+    for path, operations in openapi()["paths"].items():
         for method, operation in operations.items():
             if "accounts" not in operation["tags"]:
                 continue
