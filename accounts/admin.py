@@ -1,6 +1,5 @@
 """The staff console's pages of users, groups and signed-in devices."""
 
-from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin

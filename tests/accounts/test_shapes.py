@@ -12,7 +12,6 @@ from accounts.emails import MAX_EMAIL_CHARS, EmailError, normalise_email
 from eloquent.api import openapi_document
 from tests.accounts.conftest import PASSWORD
 
-
 openapi = cache(openapi_document)  # writing it takes half a second
 
 
