@@ -50,7 +50,7 @@ class Message(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.DO_NOTHING, related_name="+", db_index=False)
     parent_id = ObjectIdField(null=True, blank=True)
     role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
-    parts = models.JSONField(default=list)
+    parts = models.JSONField(default=list, blank=True)
     text = models.TextField(blank=True, default="")
     status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in MessageStatus])
     run_id = ObjectIdField(null=True, blank=True)

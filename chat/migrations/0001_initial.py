@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('id', django_mongodb_backend.fields.ObjectIdAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('parent_id', django_mongodb_backend.fields.ObjectIdField(blank=True, null=True)),
                 ('role', models.CharField(choices=[('user', 'user'), ('assistant', 'assistant')], max_length=16)),
-                ('parts', models.JSONField(default=list)),
+                ('parts', models.JSONField(blank=True, default=list)),
                 ('text', models.TextField(blank=True, default='')),
                 ('status', models.CharField(choices=[('complete', 'complete'), ('streaming', 'streaming'), ('stopped', 'stopped'), ('failed', 'failed'), ('interrupted', 'interrupted')], max_length=16)),
                 ('run_id', django_mongodb_backend.fields.ObjectIdField(blank=True, null=True)),
