@@ -26,7 +26,7 @@ class Progress:
     def __init__(self, title: str) -> None:
         self._title = title
         self._started = time.monotonic()
-        self._doing = ""
+        self._doing = "starting"
         self._done = threading.Event()
         self._terminal = sys.stdout.isatty()
         self._thread = threading.Thread(target=self._tell_until_done, daemon=True)
@@ -45,7 +45,7 @@ class Progress:
 
     def _tell_until_done(self) -> None:
         while True:
-            line = f"{self._title}: {self._doing}"[: os.get_terminal_size().columns - 1 if self._terminal else 200]
+            line = f"{self._title}: {self._doing} ({time.monotonic() - self._started:.0f} s)"[: os.get_terminal_size().columns - 1 if self._terminal else 200]
             if self._terminal:
                 print(f"\r\x1b[K{line}", end="", flush=True)
             else:
