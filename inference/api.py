@@ -3,6 +3,7 @@
 from django.http import HttpRequest
 from ninja import Router, Schema
 
+from eloquent.foundation.problems import problems
 from inference.catalog import models_offered
 
 router = Router(tags=["models"])
@@ -26,7 +27,12 @@ class ModelList(Schema):
     next_cursor: str | None = None
 
 
-@router.get("/models", response=ModelList, operation_id="list_models", summary="List the language models offered")
+@router.get(
+    "/models",
+    response={200: ModelList, **problems(401, 503)},
+    operation_id="list_models",
+    summary="List the language models offered",
+)
 async def list_models(request: HttpRequest) -> ModelList:  # noqa: ARG001  (ninja hands it over)
     """The models offered now. A server that is down hides its own models only."""
     return ModelList(

@@ -18,6 +18,7 @@ from inference.types import (
     Finished,
     FinishReason,
     PromptRequest,
+    TextDelta,
     ToolCall,
     Usage,
 )
@@ -100,7 +101,8 @@ class OllamaDecoder(LineDecoder):
             if line.done:
                 self.finished = self._finish(line)
                 break
-        flush(events, texts)
+        if texts:
+            events.append(TextDelta("".join(texts)))
         return events
 
     def _called(self, call: _Call) -> ToolCall:

@@ -5,7 +5,7 @@ How one talks is a `LineDecoder`, which gets the bytes of each network read and 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar, cast
 
 import aiohttp
@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from eloquent.foundation.http import http_client
-from inference.errors import AnswerCutOff, ModelFailed, ModelUnreachable
+from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
 from inference.providers.lines import LineDecoder
 from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
 from inference.timeouts import CONNECT_S
@@ -125,15 +125,13 @@ async def conversation(
             if not opening.done():
                 async for status in _statuses_until(opening, is_loading):
                     yield status
-        # The stream itself: httpx's aiter_raw is one more generator between the socket and us for every token.
         response = await opening
-        reads = aiter(cast(httpx.AsyncByteStream, response.stream))
-        lost: Exception | None = None
+        read, lost = _reader_of(response), None
         try:
-            async for data in reads:
+            while data := await read():
                 for event in decoder.feed(data):
                     yield event
-                if decoder.is_over:
+                if decoder.finished is not None or decoder.failure is not None:
                     break
         except LOST as error:
             lost = error
@@ -142,10 +140,9 @@ async def conversation(
         for event in decoder.end():
             yield event
         if decoder.finished is None:
-            failure = decoder.failure or AnswerCutOff(decoder.model)
-            raise failure from (failure.__cause__ or lost)
+            raise _verdict(decoder, lost)
         yield decoder.finished
-        await _drain(reads)
+        await _drain(read)
     finally:
         await _hang_up(opening)
 
@@ -179,23 +176,50 @@ async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
         await opening.result().aclose()
 
 
+def _verdict(decoder: LineDecoder, lost: Exception | None) -> InferenceError:
+    failure = decoder.failure or AnswerCutOff(decoder.model)
+    failure.__cause__ = failure.__cause__ or lost
+    return failure
+
+
+def _reader_of(response: httpx.Response) -> Callable[[], Awaitable[bytes]]:
+    """What awaits the body's next bytes, and is empty at its end.
+
+    With httpx's aiohttp transport it is aiohttp's own reader. Three generators lie between it and httpx's stream: work
+    for every token, and left half-read when an answer is stopped.
+    """
+    content = _aiohttp_content(response)
+    if content is not None:
+        return content.readany
+    reads = aiter(cast(httpx.AsyncByteStream, response.stream))
+
+    async def read() -> bytes:
+        return await anext(reads, b"")
+
+    return read
+
+
 def _left_behind(response: httpx.Response) -> bytes:
     """What had arrived when the connection broke: the last words of an answer, which nobody can ask for again.
 
     aiohttp keeps these bytes and raises before it hands them out, so they are taken from where it keeps them.
     """
-    stream = getattr(response.stream, "_stream", None)
-    content = getattr(getattr(stream, "_aiohttp_response", None), "content", None)
+    content = _aiohttp_content(response)
     kept = list(getattr(content, "_buffer", ()))
     offset = getattr(content, "_buffer_offset", 0)
     return b"".join([kept[0][offset:], *kept[1:]]) if kept else b""
 
 
-async def _drain(reads: AsyncIterator[bytes]) -> None:
+def _aiohttp_content(response: httpx.Response) -> aiohttp.StreamReader | None:
+    stream = getattr(response.stream, "_stream", None)
+    return getattr(getattr(stream, "_aiohttp_response", None), "content", None)
+
+
+async def _drain(read: Callable[[], Awaitable[bytes]]) -> None:
     """Read to the end of the body, so that the connection can serve the next answer."""
     try:
         async with asyncio.timeout(DRAIN_S):
-            async for _ in reads:
+            while await read():
                 pass
     except LOST as error:
         logger.debug("The connection is not kept: %r", error)

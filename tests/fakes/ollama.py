@@ -1,7 +1,7 @@
 """An Ollama that is not one: its protocol and its manners, with a model that says what a test wants, when it wants.
 
-It speaks /api/chat, /api/tags, /api/show, /api/ps and /api/version as Ollama 0.32 does: headers of a stream come with the
-first token, each line is one HTTP chunk, and a client that goes away stops the answer.
+It speaks /api/chat, /api/tags, /api/show, /api/ps and /api/version as Ollama 0.32 does: headers of a stream come with
+the first token, each line is one HTTP chunk, and a client that goes away stops the answer.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encod
 class FakeModel:
     """One model's manners.
 
-    `tokens` are written as fast as the socket takes them, or `tokens_per_s` a second. `gates` maps a number of tokens to
-    an event that is awaited before the next one; 0 is before the headers, which is also where a cold model loads.
+    `tokens` are written as fast as the socket takes them, or `tokens_per_s` a second. `gates` maps a number of tokens
+    to an event that is awaited before the next one; 0 is before the headers, which is also where a cold model loads.
     `dies_after` tokens the connection breaks; `silent_after` them the stream ends without its last line;
     `fails_after` them the runner crashes and an error line comes. `refuses` is a status and an error text.
     """
@@ -130,7 +130,9 @@ class FakeOllama:
             await asyncio.gather(answer, gone, return_exceptions=True)
             await self._announce()
 
-    async def _answer(self, body: Any, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(  # noqa: C901  (all of its manners in the order in which they show)
+        self, body: Any, writer: asyncio.StreamWriter
+    ) -> bool:
         model = self.models.get(_full(body["model"]))
         if model is None:
             _whole(writer, 404, {"error": f"model '{body['model']}' not found"})

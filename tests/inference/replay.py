@@ -132,7 +132,7 @@ class ReplayServer:
             for position in sorted({*reply.cuts, *reply.gates, len(reply.wire)}):
                 writer.write(reply.wire[at:position])
                 at = position
-                # The bytes are in the client's socket now; these turns of the loop let it read them apart from the rest.
+                # The bytes are in the client's socket; these turns of the loop let it read them apart from the rest.
                 for _ in range(3):
                     await asyncio.sleep(0)
                 gate = reply.gates.get(position)

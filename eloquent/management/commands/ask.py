@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 from argparse import ArgumentParser
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -25,6 +26,18 @@ INTERRUPTED = 130
 """What a shell expects of a program that was stopped with Ctrl-C: 128 and the signal's number."""
 
 
+@contextmanager
+def discreet_log(*, verbosity: int) -> Iterator[None]:
+    """Keep what the servers said to the log out of the terminal: the sentence is enough, unless -v 2 asks for more."""
+    log = logging.getLogger("inference")
+    before = log.level
+    log.setLevel(logging.WARNING if verbosity > 1 else logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 class Command(BaseCommand):
     """Streams one answer. Needs no database. Exit code 1 with a sentence on stderr when there is no answer."""
 
@@ -42,10 +55,9 @@ class Command(BaseCommand):
         question = " ".join(options["question"])
         if question == "-":
             question = sys.stdin.read()
-        # The sentence is enough for a person; the servers' own words come with -v 2.
-        logging.getLogger("inference").setLevel(logging.WARNING if options["verbosity"] > 1 else logging.CRITICAL)
         try:
-            asyncio.run(self._ask(question, options["model"]))
+            with discreet_log(verbosity=options["verbosity"]):
+                asyncio.run(self._ask(question, options["model"]))
         except EloquentError as error:
             nothing = isinstance(error, NoModelAvailable) and not configured_providers()
             self.stderr.write(NOTHING_CONFIGURED if nothing else error.detail)

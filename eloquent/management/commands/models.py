@@ -1,9 +1,8 @@
 """`manage.py models`: the language models offered, and the servers that do not answer."""
 
 import asyncio
-import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand
 from rich.console import Console
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from eloquent.foundation.config import get_config
 from eloquent.foundation.http import close_http_client
-from eloquent.management.commands.ask import NOTHING_CONFIGURED
+from eloquent.management.commands.ask import NOTHING_CONFIGURED, discreet_log
 from inference.catalog import OfferedModel, close_catalog, configured_providers, models_offered, providers_unreachable
 from inference.errors import InferenceError
 
@@ -25,11 +24,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the table."""
         del args
-        logging.getLogger("inference").setLevel(logging.WARNING if options["verbosity"] > 1 else logging.CRITICAL)
         if not configured_providers():
             self.stderr.write(NOTHING_CONFIGURED)
             sys.exit(1)
-        models, unreachable = asyncio.run(_listed())
+        with discreet_log(verbosity=options["verbosity"]):
+            models, unreachable = asyncio.run(_listed())
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("model", "provider", "window", "default", "reachable"):
             table.add_column(column, overflow="fold")
@@ -37,7 +36,7 @@ class Command(BaseCommand):
             table.add_row(model.id, model.provider, str(model.context_window), "yes" if model.default else "", "yes")
         for provider, error in unreachable.items():
             table.add_row("", provider, "", "", f"no: {error.detail}")
-        console = Console(file=self.stdout)
+        console = Console(file=cast(TextIO, self.stdout))
         if not sys.stdout.isatty():
             console.width = 400  # a pipe has no width: nothing is folded for grep
         console.print(table)
