@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.status import Status
 from rich.text import Text
 
 SILENCE_S = 1.6
@@ -87,9 +88,20 @@ class Terminal:
         return ", ".join(parts) + (f" {self.hint}" if parts and self.hint else "")
 
     def _redraw(self, over: threading.Event) -> None:
-        with self._console.status("") as status:
-            while not over.wait(REDRAW_S):
-                status.update(self._now())
+        status: Status | None = None
+        while not over.wait(REDRAW_S):
+            now = self._now()
+            if now and status is None:
+                status = self._console.status(now)
+                status.start()
+            elif now and status is not None:
+                status.update(now)
+            elif status is not None:
+                # Nothing moves for the hours in which the chat just runs.
+                status.stop()
+                status = None
+        if status is not None:
+            status.stop()
 
     def _print_now_and_then(self, over: threading.Event) -> None:
         while not over.wait(REDRAW_S):

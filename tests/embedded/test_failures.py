@@ -28,6 +28,7 @@ from eloquent.embedded.errors import (
 from eloquent.embedded.llamacpp import LlamaCpp
 from eloquent.embedded.mongod import Mongod
 from eloquent.embedded.valkey import Valkey
+from tests.embedded.talker import Talker
 
 NOBODY = 65534
 
@@ -247,6 +248,19 @@ def test_a_disk_that_fills_up_under_mongod_is_recognised(
     monkeypatch.setattr(Mongod, "start_timeout_s", 3)
     with pytest.raises(DiskFull, match=r"needs 500 MB .* but the disk is full"), Mongod(small_disk / "m"):
         pass
+
+
+def test_a_full_disk_is_recognised_when_the_log_had_no_room_to_say_so(small_disk: Path) -> None:
+    talker = Talker(small_disk / "t")
+    talker.script = f"""
+try:
+    with open({str(small_disk / "ballast")!r}, "wb", buffering=0) as ballast:
+        while True: ballast.write(b"x" * 2**16)
+except OSError:
+    raise SystemExit(1)
+"""
+    with pytest.raises(DiskFull, match="the disk is full"):
+        talker.start()
 
 
 def test_a_full_disk_is_recognised_even_before_the_lock(small_disk: Path) -> None:

@@ -154,12 +154,24 @@ def test_while_something_is_under_way_a_line_says_so_without_a_terminal(
     assert screen.text.startswith("  ..  MongoDB is starting (0 s)")
 
 
-def test_on_a_terminal_a_moving_line_says_so() -> None:
+def test_on_a_terminal_a_moving_line_says_so_and_goes_away_after_it() -> None:
     file = io.StringIO()
     terminal = Terminal(Console(file=file, force_terminal=True, width=80))
-    with terminal.lively(), terminal.step("MongoDB", "is starting"):
-        give_up = threading.Event()
+    shown, looks = threading.Event(), threading.Event()
+    now = terminal._now
+
+    def seen() -> str:
+        (shown if "MongoDB is starting" in file.getvalue() else looks).set()
+        return now()
+
+    terminal._now = seen  # type: ignore[method-assign]
+    with terminal.lively():
+        assert looks.wait(10)
+        assert file.getvalue() == ""
+        with terminal.step("MongoDB", "is starting"):
+            assert shown.wait(10)
+        show_cursor = "\x1b[?25h"
         for _ in range(100):
-            if "MongoDB is starting" in file.getvalue() or give_up.wait(0.1):
+            if show_cursor in file.getvalue() or threading.Event().wait(0.1):
                 break
-    assert "MongoDB is starting" in file.getvalue()
+        assert show_cursor in file.getvalue()
