@@ -107,7 +107,7 @@ class Server:
         raise refusal(about, response.status_code, told, retry_after=response.headers.get("Retry-After"))
 
 
-async def conversation(
+async def conversation(  # noqa: C901  (one answer from its opening to its end; a part apart is a generator a token)
     open_: Callable[[], Coroutine[Any, Any, httpx.Response]],
     decoder: LineDecoder,
     *,

@@ -117,9 +117,8 @@ class FakeOllama:
             if not answer.done():
                 self.closed += 1
                 return False
-            usable = answer.result()
             self.completed += 1
-            return usable
+            return answer.result()
         except ConnectionError:
             self.closed += 1
             return False
@@ -230,5 +229,6 @@ def _chunk(told: dict[str, Any]) -> bytes:
 
 def _whole(writer: asyncio.StreamWriter, status: int, told: dict[str, Any]) -> None:
     body = json.dumps(told, separators=(",", ":")).encode()
-    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json; charset=utf-8\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
