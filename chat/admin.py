@@ -17,6 +17,7 @@ from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin
 
 MESSAGES_A_PAGE = 50
 TEXT_IN_LIST_CHARS = 80
+CONVERSATIONS_A_SEARCH = 1_000
 
 MESSAGE_COLOURS = {
     "complete": "success",
@@ -113,18 +114,37 @@ def _entries(messages: list[Message]) -> list[dict[str, Any]]:
     return entries
 
 
+class PartOfConversation(HistoryAdmin):
+    """What lies in conversations. It is found by its owner through them: it has no index by owner of its own."""
+
+    owner_field = "user"
+    list_prefetch = ("user",)
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+
+    def belonging_to(self, people: list[ObjectId]) -> Q:
+        """What lies in the conversations of these users, the latest of them if they have very many."""
+        theirs = Conversation.objects.filter(user__in=people).order_by("-updated_at", "-pk")
+        return Q(conversation__in=list(theirs.values_list("pk", flat=True)[:CONVERSATIONS_A_SEARCH]))
+
+    def matching_id(self, object_id: ObjectId) -> Q:
+        """The one with this id, or all in the conversation with this id."""
+        return super().matching_id(object_id) | Q(conversation=object_id)
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody on its own: it goes with its conversation."""
+        del request, obj
+        return False
+
+
 @admin.register(Message)
-class MessageAdmin(HistoryAdmin):
+class MessageAdmin(PartOfConversation):
     """Messages of all conversations, newest first."""
 
     list_display = ("beginning", "role", "status_shown", "owner", "model", "created_at")
-    list_prefetch = ("user",)
     list_filter = ("role", "status")
     search_fields = ("text",)
     search_help_text = "Words of a text, an email or an id (of a message, a conversation or a user)"
-    owner_field = "user"
-    ordering = ("-created_at",)
-    sortable_by = ("created_at",)
     fields = (
         ("role", "status_shown"),
         ("owner", "conversation_shown"),
@@ -178,28 +198,15 @@ class MessageAdmin(HistoryAdmin):
         """All of it, lines kept."""
         return format_html('<div class="whitespace-pre-wrap break-words">{}</div>', message.text)
 
-    def matching_id(self, object_id: ObjectId) -> Q:
-        """Also the messages of the conversation with this id."""
-        return super().matching_id(object_id) | Q(conversation=object_id)
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody on its own, which would break the tree."""
-        del request, obj
-        return False
-
 
 @admin.register(Run)
-class RunAdmin(HistoryAdmin):
+class RunAdmin(PartOfConversation):
     """Runs: how each answer came about, how fast, and how it ended."""
 
     list_display = ("model", "status_shown", "owner", "provider", "to_first_token", "took", "tokens", "created_at")
-    list_prefetch = ("user",)
     list_filter = ("status", "created_at")
     search_fields = ("model", "provider")
     search_help_text = "A language model, a provider, an email or an id (of a run, a conversation or a user)"
-    owner_field = "user"
-    ordering = ("-created_at",)
-    sortable_by = ("created_at",)
     fields = (
         ("status_shown", "owner"),
         ("model", "provider"),
@@ -254,15 +261,6 @@ class RunAdmin(HistoryAdmin):
     def tokens(self, run: Run) -> str:
         """What the language model counted."""
         return _tokens(run.usage)
-
-    def matching_id(self, object_id: ObjectId) -> Q:
-        """Also the runs of the conversation with this id."""
-        return super().matching_id(object_id) | Q(conversation=object_id)
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody on its own: it goes with its conversation."""
-        del request, obj
-        return False
 
 
 def _owner(child: Message | Run) -> str:

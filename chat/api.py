@@ -36,7 +36,7 @@ _LONGEST_KEY: Final = 200
 # How the two streaming operations describe themselves: the stream beside the JSON.
 _STREAM_DOC: Final[dict[str, Any]] = {
     "description": "The run's chunks as server-sent events (AI SDK UI message stream), then `[DONE]`.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": {"text/event-stream": {"schema": {}}},
 }
 
 

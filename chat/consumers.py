@@ -12,7 +12,8 @@ import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from pymongo.errors import PyMongoError
 
-from accounts.authentication import Identity, identity_of_ticket
+from accounts.authentication import Identity, identity_of_ticket, may_stay
+from accounts.notices import session_group, user_group
 from accounts.origins import is_own_origin
 from chat import frames, runs
 from chat.journal import Entries
@@ -34,6 +35,8 @@ FRAMES_PER_S: Final = 10.0
 FRAMES_AT_ONCE: Final = 40
 # A reader who takes nothing for this long is cut off; the answer goes on and can be resumed.
 SEND_TIMEOUT_S: Final = 30.0
+# A revoked session closes its sockets at once; this is for what ends without a notice.
+ASK_AGAIN_S: Final = 30.0
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
@@ -49,6 +52,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         self._stopping: set[asyncio.Task[Any]] = set()
         self._bucket = TokenBucket(per_s=FRAMES_PER_S, at_once=FRAMES_AT_ONCE)
         self._groups_joined: list[str] = []
+        self._watch: asyncio.Task[None] | None = None
         offered = self.scope.get("subprotocols", [])
         ticket = next((name.removeprefix(TICKET_PREFIX) for name in offered if name.startswith(TICKET_PREFIX)), "")
         # Accepted first: a browser is told the close code of an open socket only.
@@ -67,18 +71,19 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         except EloquentError:
             await self.close(NOT_SIGNED_IN)
             return
-        self._groups_joined = [f"session.{self.identity.session_id}", f"user.{self.identity.user_id}"]
+        self._groups_joined = [session_group(self.identity.session_id), user_group(self.identity.user_id)]
         for group in self._groups_joined:
             await self.channel_layer.group_add(group, self.channel_name)
+        self._watch = asyncio.create_task(self._close_when_access_ends(), name="socket watch")
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
         """End the readers of this socket; the runs go on."""
         for group in self._groups_joined:
             await self.channel_layer.group_discard(group, self.channel_name)
-        readers = list(self._requests.values())
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+        tasks = [*self._requests.values(), *([self._watch] if self._watch else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def session_revoked(self, event: dict[str, Any]) -> None:  # noqa: ARG002 - as above
         """The session or its user was signed out: so is the socket."""
@@ -109,6 +114,17 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
             self._begin(frame.request_id, self._send_answer(frame, ask))
         elif isinstance(frame, frames.Resume):
             self._begin(frame.request_id, self._resume_answer(frame))
+
+    async def _close_when_access_ends(self) -> None:
+        """Notice what no notice tells of: a session that expired, a user changed behind our back."""
+        while True:
+            await asyncio.sleep(ASK_AGAIN_S)
+            try:
+                if not await may_stay(self.identity):
+                    await self.close(NOT_SIGNED_IN)
+                    return
+            except PyMongoError as error:
+                log.warning("socket watch waits for the database", error=type(error).__name__)
 
     def _begin(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(request_id, work), name=f"socket request {request_id}")

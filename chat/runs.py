@@ -93,8 +93,8 @@ async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> R
     title = None if conversation.title else first_title(question.text)
     try:
         await store.add_run(run, [answer] if regenerated else [question, answer], title)
-    except store.BranchBusy as error:
-        raise BranchIsBusy from error
+    except store.BranchBusy:
+        raise BranchIsBusy from None
     messages = branch if regenerated else [*branch, question]
     answering = Answering(
         run,

@@ -86,7 +86,7 @@ def options_from(options: Any) -> GenerationOptions:
         return generation_options(OptionsIn.model_validate(options))
     except ValidationError as error:
         errors = [{"loc": ["options", *map(str, entry["loc"])], "msg": entry["msg"]} for entry in error.errors()]
-        raise InvalidInput(errors=errors) from error
+        raise InvalidInput(errors=errors) from None
 
 
 def generation_options(options: OptionsIn) -> GenerationOptions:

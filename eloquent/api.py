@@ -1,5 +1,6 @@
 """The REST interface for frontends: one NinjaAPI, one shape of error."""
 
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -8,11 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.docs import Swagger
+from ninja.openapi.schema import OpenAPISchema
+from pymongo.errors import PyMongoError
 
 from accounts.api import router as accounts_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
-from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, problem
+from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable, problem
 from eloquent.foundation.logs import request_id_of
 from inference.api import router as inference_router
 
@@ -25,7 +28,22 @@ Sign in, open a conversation, start a run, and read its answer as server-sent ev
 stream. A reader may leave and come back with `Last-Event-ID`; the run goes on. Errors are `application/problem+json`
 (RFC 9457) with a stable `code`. Lists page by `next_cursor`."""
 
-api = NinjaAPI(
+
+class Api(NinjaAPI):
+    """Ninja's API with a document that tells the truth about refusals."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """The document, with every refusal as problem+json: ninja knows one content type for all answers."""
+        document = super().get_openapi_schema(**options)
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for status, answer in operation["responses"].items():
+                    if int(status) >= HTTPStatus.BAD_REQUEST and "content" in answer:
+                        answer["content"] = {PROBLEM: answer["content"]["application/json"]}
+        return document
+
+
+api = Api(
     title="Eloquent AI",
     version="1",
     description=DESCRIPTION,
@@ -42,7 +60,7 @@ api.add_router("/", chat_router)
 @api.exception_handler(EloquentError)
 def on_expected_failure(request: HttpRequest, error: EloquentError) -> HttpResponse:
     """An expected failure as problem+json; what caused it is logged, never shown."""
-    if error.__cause__ is not None or error.status >= 500:  # noqa: PLR2004 - the server's faults
+    if error.__cause__ is not None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request failed", code=error.code, status=error.status, exc_info=error)
     return HttpResponse(
         orjson.dumps(problem(error, request_id_of())),
@@ -65,6 +83,14 @@ def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     return on_expected_failure(request, InvalidInput("The request's body cannot be read as JSON."))
 
 
+@api.exception_handler(PyMongoError)
+def on_database_away(request: HttpRequest, error: PyMongoError) -> HttpResponse:
+    """MongoDB does not answer, or not as it should."""
+    unavailable = Unavailable(retry_after_s=2)
+    unavailable.__cause__ = error
+    return on_expected_failure(request, unavailable)
+
+
 @api.exception_handler(Http404)
 def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
     """A path that leads nowhere."""
@@ -73,4 +99,5 @@ def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the whole interface."""
-    return api.get_openapi_schema()
+    document: dict[str, Any] = orjson.loads(orjson.dumps(api.get_openapi_schema(), option=orjson.OPT_NON_STR_KEYS))
+    return document

@@ -114,7 +114,7 @@ class Fault:
         return f"{self.name}: found {self.found}; expected {self.expected}"
 
 
-class ConfigFaults(Exception):  # noqa: N818 - it is a list of faults, and reads so where it is raised
+class ConfigFaults(Exception):
     """The configuration cannot be used; `faults` has all that is wrong with it."""
 
     def __init__(self, faults: list[Fault]) -> None:

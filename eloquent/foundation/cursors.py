@@ -28,5 +28,5 @@ def decode(cursor: str) -> Any:
         if len(cursor) > _LONGEST:
             raise ValueError("too long")
         return orjson.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error) as error:
-        raise InvalidInput("This cursor is not one of ours.") from error
+    except (ValueError, binascii.Error):
+        raise InvalidInput("This cursor is not one of ours.") from None

@@ -54,5 +54,5 @@ ObjectIdField = Annotated[
     Any,
     BeforeValidator(_from_hex),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$", "examples": ["65f0c0ffee0123456789abcd"]}),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$"}),
 ]

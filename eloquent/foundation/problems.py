@@ -19,5 +19,8 @@ class Problem(Schema):
 
 
 def problems(*statuses: int) -> dict[int, type[Problem]]:
-    """For an operation's `response=`: these statuses answer a `Problem`."""
-    return dict.fromkeys(statuses, Problem)
+    """For an operation's `response=`: these statuses answer a `Problem`.
+
+    So do 413 (a body above the limit) and 503 (the database is away), which any operation may answer.
+    """
+    return dict.fromkeys((*statuses, 413, 503), Problem)

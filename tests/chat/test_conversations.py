@@ -100,9 +100,7 @@ async def test_an_answer_in_the_making_is_marked(ann: Person, model: LanguageMod
     await ann.at_rest(run["id"])
 
 
-async def test_a_deleted_conversation_is_gone_with_its_messages_and_runs(
-    ann: Person, model: LanguageModel
-) -> None:
+async def test_a_deleted_conversation_is_gone_with_its_messages_and_runs(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
     run = await ann.ask(conversation, "Hi")
     await ann.at_rest(run["id"])

@@ -370,7 +370,8 @@ async def test_a_user_has_a_bounded_number_of_answers_at_once(
     model.script = [gate, *saying("x")]
     started = [await ann.ask(await ann.conversation(), "Hi") for _ in range(2)]
     refused = await ann.http.post(
-        f"/conversations/{await ann.conversation()}/runs", content=orjson.dumps({"parts": [{"type": "text", "text": "x"}]})
+        f"/conversations/{await ann.conversation()}/runs",
+        content=orjson.dumps({"parts": [{"type": "text", "text": "x"}]}),
     )
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_runs")
     assert refused.headers["Retry-After"] == "5"

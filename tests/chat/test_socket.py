@@ -8,6 +8,7 @@ import websockets
 from bson import ObjectId
 
 from chat import consumers
+from eloquent.foundation.database import database
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
@@ -330,6 +331,15 @@ async def test_a_page_of_another_origin_gets_no_socket(ann: Person) -> None:
 async def test_signing_out_closes_the_socket(ann: Person) -> None:
     async with ann.socket() as socket:
         await ann.ok("POST", "/auth/logout", 204)
+        assert await socket.close_code() == 4401
+
+
+async def test_an_access_that_ends_without_a_notice_closes_the_socket(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ASK_AGAIN_S", 0.05)
+    async with ann.socket() as socket:
+        await database()["users"].update_one({"email": ann.email}, {"$set": {"is_active": False}})
         assert await socket.close_code() == 4401
 
 

@@ -26,6 +26,7 @@ const auth = new AuthForm(session);
 const drawer = new Drawer();
 
 let bannerTimer = null;
+let wasLost = false;
 // The model chosen for a conversation that does not exist yet.
 let chosenModel = null;
 
@@ -170,6 +171,12 @@ async function send(text) {
   composer.focus();
 }
 
+// Other tabs and devices may have said something meanwhile.
+function catchUp() {
+  conversations.load().catch(() => {});
+  if (!thread.running) thread.refresh();
+}
+
 function hideBanner() {
   clearTimeout(bannerTimer);
   bannerTimer = null;
@@ -178,8 +185,13 @@ function hideBanner() {
 
 session.addEventListener("signed-in", enter);
 session.addEventListener("signed-out", leave);
-socket.addEventListener("open", hideBanner);
+socket.addEventListener("open", () => {
+  hideBanner();
+  if (wasLost) catchUp();
+  wasLost = false;
+});
 socket.addEventListener("closed", () => {
+  wasLost = true;
   bannerTimer ??= setTimeout(() => {
     byId("banner").hidden = false;
   }, BANNER_AFTER_MS);
@@ -216,10 +228,7 @@ composer.addEventListener("send", ({ detail }) => send(detail));
 composer.addEventListener("stop", () => thread.stop());
 addEventListener("hashchange", () => session.user && openFromAddress());
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState !== "visible" || !session.user) return;
-  // Another tab may have said something meanwhile.
-  conversations.load().catch(() => {});
-  if (!thread.running) thread.refresh();
+  if (document.visibilityState === "visible" && session.user) catchUp();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;

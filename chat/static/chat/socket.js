@@ -6,6 +6,8 @@ const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 20_000;
 // A connection that died without a word is noticed when a running answer says nothing for so long.
 const SILENCE_MS = 90_000;
+// A question that is asked while the connection is down waits so long for it.
+const PATIENCE_MS = 5_000;
 const NOT_SIGNED_IN = 4401;
 
 // How long to wait before the given try (0 is the first): doubling, with full jitter, so that the pages of a
@@ -26,6 +28,7 @@ export class ChatSocket extends EventTarget {
   #retry = null;
   #silence = null;
   #requests = new Map();
+  #unsent = new Map();
   #counter = 0;
 
   // `ticket` resolves to a one-use ticket for the handshake.
@@ -51,6 +54,8 @@ export class ChatSocket extends EventTarget {
     this.#wanted = false;
     clearTimeout(this.#retry);
     this.#socket?.close(1000);
+    for (const { timer } of this.#unsent.values()) clearTimeout(timer);
+    this.#unsent.clear();
     this.#drop();
   }
 
@@ -62,34 +67,54 @@ export class ChatSocket extends EventTarget {
     this.#connect();
   }
 
-  // Asks. `fields`: trigger, messages, messageId, body. Returns the request's id, for abort().
+  // Asks. `fields`: trigger, messages, messageId, body. Returns the request's id, for abort(). While the connection is
+  // down it waits a moment for it, then error() is told: what was surely not sent need not be looked for later.
   send(chatId, fields, handler) {
-    return this.#request({ type: "send", id: chatId, headers: {}, body: {}, ...fields }, handler);
+    const requestId = this.#newId();
+    const frame = { type: "send", requestId, id: chatId, headers: {}, body: {}, ...fields };
+    if (this.isOpen) {
+      this.#request(frame, handler);
+    } else {
+      const giveUp = () => this.#withdraw(requestId, "The server cannot be reached.");
+      this.#unsent.set(requestId, { frame, handler, timer: setTimeout(giveUp, PATIENCE_MS) });
+    }
+    return requestId;
   }
 
   // Follows the answer that runs in a chat, from its first chunk.
   resume(chatId, handler) {
-    return this.#request({ type: "resume", id: chatId, headers: {}, body: {} }, handler);
+    const requestId = this.#newId();
+    if (this.isOpen) this.#request({ type: "resume", requestId, id: chatId, headers: {}, body: {} }, handler);
+    else queueMicrotask(() => handler.lost());
+    return requestId;
   }
 
   // Stops the answer. False when the connection is down: the server has to be told another way.
   abort(requestId) {
+    if (this.#withdraw(requestId, "You stopped it before it was sent.")) return true;
     if (!this.isOpen || !this.#requests.has(requestId)) return false;
     this.#socket.send(JSON.stringify({ type: "abort", requestId }));
     return true;
   }
 
-  #request(frame, handler) {
+  #newId() {
     this.#counter += 1;
-    const requestId = `r${this.#counter}-${crypto.randomUUID?.() ?? Date.now().toString(36)}`;
-    if (!this.isOpen) {
-      queueMicrotask(() => handler.lost());
-      return requestId;
-    }
-    this.#requests.set(requestId, { handler, next: 0 });
-    this.#socket.send(JSON.stringify({ ...frame, requestId }));
+    return `r${this.#counter}-${crypto.randomUUID?.() ?? Date.now().toString(36)}`;
+  }
+
+  #request(frame, handler) {
+    this.#requests.set(frame.requestId, { handler, next: 0 });
+    this.#socket.send(JSON.stringify(frame));
     this.#listenForSilence();
-    return requestId;
+  }
+
+  #withdraw(requestId, reason) {
+    const request = this.#unsent.get(requestId);
+    if (!request) return false;
+    clearTimeout(request.timer);
+    this.#unsent.delete(requestId);
+    request.handler.error(reason);
+    return true;
   }
 
   async #connect() {
@@ -110,6 +135,11 @@ export class ChatSocket extends EventTarget {
     this.#socket = socket;
     socket.addEventListener("open", () => {
       this.#attempt = 0;
+      for (const { frame, handler, timer } of this.#unsent.values()) {
+        clearTimeout(timer);
+        this.#request(frame, handler);
+      }
+      this.#unsent.clear();
       this.dispatchEvent(new Event("open"));
     });
     socket.addEventListener("message", (event) => {

@@ -86,7 +86,7 @@ export class Thread extends EventTarget {
       if (this.#live?.outcome === "gone") this.#askLater();
       else this.answers.resume(id, running);
     } else if (this.#live?.outcome) {
-      this.#adopt();
+      this.#settle();
     }
     this.#draw();
     if (first) this.#scrollToEnd("instant");
@@ -143,10 +143,45 @@ export class Thread extends EventTarget {
 
   async #finished(live) {
     if (live !== this.#live) return;
-    if (live.outcome === "refused" && live.question) this.#unsent.set(live.conversationId, { text: live.question, reason: live.refusal });
-    if (live.outcome === "ended") announce(live.answer.status === "complete" ? "The answer is complete." : "The answer ended.");
-    this.dispatchEvent(new Event("changed"));
+    if (live.outcome === "refused") this.#refused(live);
+    else if (live.outcome === "ended" && live.answer.id) this.#keep(live);
+    this.#draw();
     await this.refresh();
+  }
+
+  #refused(live) {
+    this.#live = null;
+    if (live.question !== null) this.#unsent.set(live.conversationId, { text: live.question, reason: live.refusal });
+    else this.dispatchEvent(new CustomEvent("fault", { detail: live.refusal }));
+  }
+
+  // The answer came to its end: it is history now, in the views that showed it, so that nothing flickers and the next
+  // question need not wait until the server's history was read.
+  #keep(live) {
+    const { id, parts, status, error, finishReason, metadata } = live.answer;
+    const cut = this.#messages.findIndex((message) => message.id === live.replacing || message.id === id);
+    if (cut >= 0) this.#messages = this.#messages.slice(0, cut);
+    if (live.question !== null && !this.#endsWith(this.#messages, live.question)) {
+      const sent = `sent-${live.requestId}`;
+      this.#messages.push({ id: sent, role: "user", parts: [{ type: "text", text: live.question }], status: "complete" });
+      this.#rename("question", sent);
+    }
+    const ended = status === "waiting" || status === "streaming" ? "interrupted" : status;
+    this.#messages.push({ id, role: "assistant", parts, status: ended, error: error && { detail: error }, model: metadata.model, finishReason });
+    this.#rename("live", id);
+    this.#live = null;
+    announce(ended === "complete" ? "The answer is complete." : "The answer ended early.");
+  }
+
+  #rename(key, next) {
+    if (!this.#views.has(key) || this.#views.has(next)) return;
+    this.#views.set(next, this.#views.get(key));
+    this.#views.delete(key);
+  }
+
+  #endsWith(messages, question) {
+    const last = messages.at(-1);
+    return last?.role === "user" && textOf(last.parts) === question;
   }
 
   #askLater() {
@@ -162,31 +197,28 @@ export class Thread extends EventTarget {
     const before = items.length ? this.#messages.findIndex((message) => message.id === items[0].parent_id) : -1;
     const keep = known >= 0 ? known : before + 1;
     if (!keep) this.#olderCursor = cursor;
+    for (const old of this.#messages.slice(keep)) {
+      const now = items.find((item) => item.id === old.id);
+      // Only the stream told it.
+      if (now && old.finishReason) now.finishReason = old.finishReason;
+      if (!old.id.startsWith("sent-")) continue;
+      const stored = items.findLast((item) => item.role === "user" && textOf(item.parts) === textOf(old.parts));
+      if (stored) this.#rename(old.id, stored.id);
+    }
     this.#messages = [...this.#messages.slice(0, keep), ...items];
     this.top.hidden = !this.#olderCursor;
   }
 
-  // The answer came to its end and the history has it: its views become the history's, so nothing flickers.
-  #adopt() {
+  // How it ended is not known: the connection was lost meanwhile. The history, which was just read, has it, or has
+  // not even the question.
+  #settle() {
     const live = this.#live;
-    const stored = this.#messages.findLast((message) => message.role === "assistant" && message.id === live.answer.id);
-    const question = this.#messages.findLast((message) => message.role === "user");
-    const view = this.#views.get("live");
-    if (live.outcome !== "refused" && stored && view) {
-      this.#views.set(stored.id, view);
-      if (live.answer.finishReason) stored.finishReason = live.answer.finishReason;
-    }
-    const sent = live.question !== null && question && textOf(question.parts) === live.question;
-    if (sent && live.outcome !== "refused" && this.#views.has("question")) this.#views.set(question.id, this.#views.get("question"));
-    // The connection broke before the server heard the question: it is still here, to be sent again.
-    if (live.outcome === "gone" && live.question !== null && !sent) {
+    const answered = this.#messages.findLast((message) => message.role === "user");
+    if (live.question !== null && !(answered && textOf(answered.parts) === live.question)) {
       this.#unsent.set(live.conversationId, { text: live.question, reason: "The connection was lost before it arrived." });
     }
-    if (live.outcome === "refused" && live.replacing) this.dispatchEvent(new CustomEvent("fault", { detail: live.refusal }));
-    this.#views.delete("live");
-    this.#views.delete("question");
+    if (live.answer.id) this.#rename("live", live.answer.id);
     this.#live = null;
-    this.dispatchEvent(new Event("changed"));
   }
 
   // Once in a frame, however many words arrived.
@@ -215,10 +247,8 @@ export class Thread extends EventTarget {
       if (message.role === "user") entries.push([message.id, QuestionView, { text: textOf(message.parts) }]);
       else if (message.role === "assistant") entries.push([message.id, AnswerView, this.#storedAnswer(message, free && index === history.length - 1)]);
     });
-    if (live && live.outcome !== "refused") {
-      const last = history.at(-1);
-      const isThere = last?.role === "user" && textOf(last.parts) === live.question;
-      if (live.question !== null && !isThere) entries.push(["question", QuestionView, { text: live.question }]);
+    if (live) {
+      if (live.question !== null && !this.#endsWith(history, live.question)) entries.push(["question", QuestionView, { text: live.question }]);
       entries.push(["live", AnswerView, this.#liveAnswer(live)]);
     }
     const unsent = this.#unsent.get(this.id);
@@ -238,19 +268,8 @@ export class Thread extends EventTarget {
   }
 
   #liveAnswer(live) {
-    const { parts, status, error, progress, finishReason, metadata } = live.visible;
-    const running = !live.outcome || live.outcome === "gone";
-    return {
-      parts,
-      status: running && status !== "failed" ? (parts.length ? "streaming" : "waiting") : status === "waiting" || status === "streaming" ? "interrupted" : status,
-      error,
-      progress,
-      finishReason,
-      connected: live.connected,
-      stopping: live.stopping && running,
-      model: this.conversations.modelName(metadata.model),
-      onretry: null,
-    };
+    const { parts, status, error, progress } = live.visible;
+    return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null };
   }
 
   #unsentQuestion({ text, reason }) {
