@@ -4,7 +4,6 @@ Start, wait until it answers, stop (SIGTERM, then SIGKILL), restart on the same 
 ends, even by SIGKILL. One process at a time serves a directory; a second start says what runs already.
 """
 
-import errno
 import os
 import shutil
 import signal
@@ -18,17 +17,8 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from eloquent.embedded import ports
-from eloquent.embedded.errors import (
-    LOADER_MESSAGE,
-    TOO_OLD_MESSAGE,
-    AlreadyRunning,
-    DidNotStart,
-    DiskFull,
-    EmbeddedServerError,
-    LibraryMissing,
-    NotPermitted,
-    PortTaken,
-)
+from eloquent.embedded.diagnosis import Diagnosis
+from eloquent.embedded.errors import AlreadyRunning, DiskFull, EmbeddedServerError, NotPermitted, PortTaken
 from eloquent.embedded.room import LOOK_EVERY_S, Room, ServerState, end_leftover, started_at, user_name
 from eloquent.embedded.spawner import spawn
 
@@ -212,7 +202,7 @@ class EmbeddedServer(ABC):
         except PermissionError as error:
             raise NotPermitted(self.name, self._room.directory, user_name()) from error
         except OSError as error:
-            raise self._space_error(error) from error
+            raise self._diagnosis().of_os_error(error) from error
         if not ours:
             state = self._room.state()
             alive = state is not None and state.is_alive()
@@ -286,7 +276,7 @@ class EmbeddedServer(ABC):
         except PermissionError as error:
             raise NotPermitted(self.name, self._room.directory, user_name()) from error
         except OSError as error:
-            raise self._space_error(error) from error
+            raise self._diagnosis().of_os_error(error) from error
         self._wait_until_it_answers(self._process, port)
         self._insists_on_port = True
 
@@ -295,49 +285,20 @@ class EmbeddedServer(ABC):
         while True:
             code = process.poll()
             if code is not None:
-                raise self._why_it_ended(code, port)
+                said = self._room.log_since(self._log_start)
+                known = self.explain(code, said)
+                raise known or self._diagnosis().of_end(code, said, self.last_lines(), port)
             if ports.listens(process.pid, port, self.host) and self.answers(port):
                 return
             if not self._wanted.is_set():
                 raise EmbeddedServerError(f"{self.name} was stopped while it started.")
             if time.monotonic() > give_up:
-                if self._disk_is_full(self._room.log_since(self._log_start)):
-                    raise DiskFull(self.name, self._room.directory, self.needs_fresh_bytes)
-                raise DidNotStart(
-                    self.name,
-                    f"did not answer within {self.start_timeout_s:.0f} s",
-                    self.log_path,
-                    self.last_lines() + self.last_words(),
-                )
+                said = self._room.log_since(self._log_start)
+                raise self._diagnosis().of_silence(self.start_timeout_s, said, self.last_lines() + self.last_words())
             time.sleep(LOOK_EVERY_S)
 
-    def _why_it_ended(self, code: int, port: int) -> EmbeddedServerError:
-        said = self._room.log_since(self._log_start)
-        if missing := LOADER_MESSAGE.search(said):
-            return LibraryMissing(self.name, missing[1])
-        if self._disk_is_full(said):
-            return DiskFull(self.name, self._room.directory, self.needs_fresh_bytes)
-        if "Address already in use" in said:
-            return PortTaken(self.name, port)
-        if "Permission denied" in said:
-            return NotPermitted(self.name, self._room.data, user_name())
-        if too_old := TOO_OLD_MESSAGE.search(said):
-            return EmbeddedServerError(
-                f"{self.name} needs {too_old[1]}, which is newer than this system. "
-                "Use Debian 12, Ubuntu 22.04 or newer."
-            )
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        known = self.explain(code, said)
-        return known or DidNotStart(self.name, f"{how} before it answered", self.log_path, self.last_lines())
-
-    def _disk_is_full(self, said: str) -> bool:
-        """What the server says about it may have found no room in its log, which lies on the same disk."""
-        return "No space left on device" in said or shutil.disk_usage(self._room.directory).free < MEBIBYTE
-
-    def _space_error(self, error: OSError) -> EmbeddedServerError:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return DiskFull(self.name, self._room.directory, self.needs_fresh_bytes)
-        return EmbeddedServerError(f"{self.name} cannot use {self._room.directory}: {error.strerror or error}.")
+    def _diagnosis(self) -> Diagnosis:
+        return Diagnosis(self.name, self._room.directory, self.log_path, self.needs_fresh_bytes)
 
     def _end_process(self, how: signal.Signals, *, grace_s: float, hurry: threading.Event | None = None) -> None:
         process = self._process

