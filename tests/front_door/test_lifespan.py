@@ -79,6 +79,7 @@ def test_running_answers_finish_after_sigterm_and_their_readers_stay(process: Pr
     log = process.end()
     assert '"streams_cut":1' in log
     assert "Application shutdown complete" in log
+    assert "timeout graceful shutdown exceeded" not in log
     assert "Traceback" not in log
 
 
