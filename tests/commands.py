@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import monitoring
 from pymongo.database import Database
 
@@ -15,6 +16,8 @@ from pymongo.database import Database
 PLANNED = {"find", "aggregate", "count", "distinct", "update", "delete", "findAndModify"}
 # What the driver adds for the connection's own purposes and `explain` does not take.
 NOT_EXPLAINED = {"$db", "lsid", "$clusterTime", "txnNumber", "autocommit", "startTransaction", "readConcern"}
+# Index bounds reach to the ends of time, further than Python's dates.
+AT_ALL_TIMES = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
 class Command(NamedTuple):
@@ -95,7 +98,10 @@ def plans_of(command: Command, database: Database[dict[str, Any]]) -> list[Plan]
     body = {name: value for name, value in command.body.items() if name not in NOT_EXPLAINED}
     statements = {"update": "updates", "delete": "deletes"}.get(command.name)
     bodies = [{**body, statements: [statement]} for statement in body[statements]] if statements else [body]
-    return [_plan(command, database.command("explain", each, verbosity="executionStats")) for each in bodies]
+    return [
+        _plan(command, database.command("explain", each, verbosity="executionStats", codec_options=AT_ALL_TIMES))
+        for each in bodies
+    ]
 
 
 def _plan(command: Command, explained: dict[str, Any]) -> Plan:

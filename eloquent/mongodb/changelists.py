@@ -15,6 +15,7 @@ from django.db.models import CASCADE, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 ROWS_A_PAGE = 50
 # A search for part of an email may match many people; their objects are looked up by these at most.
@@ -35,6 +36,23 @@ class CollectionPaginator(Paginator):  # type: ignore[type-arg]  # it takes its 
         collection = connections[rows.db].database[query.get_meta().db_table]  # type: ignore[union-attr]
         count: int = collection.estimated_document_count()
         return count
+
+
+class IndexedChangeList(ChangeList):
+    """A list whose rows of one moment are ordered the way the list goes.
+
+    Django always ends the order in `-pk`. Beside an ascending column no index has that, since an index is read either
+    forwards or backwards as a whole.
+    """
+
+    def _get_deterministic_ordering(self, ordering: Any) -> list[Any]:
+        fields: list[Any] = super()._get_deterministic_ordering(ordering)
+        if len(fields) < 2 or fields[-1] != "-pk" or not isinstance(fields[0], str):  # noqa: PLR2004 -- a field and -pk
+            return fields
+        # What follows the chosen column is the list's own order, mostly the same column again.
+        first = fields[0]
+        rest = [field for field in fields[1:-1] if str(field).lstrip("-") != first.lstrip("-")]
+        return fields if rest or first.startswith("-") else [first, "pk"]
 
 
 class IndexedAdmin(ModelAdmin):
@@ -59,6 +77,11 @@ class IndexedAdmin(ModelAdmin):
     sortable_by: tuple[str, ...] = ()
     owner_field: str | None = None
 
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        """Django's list with an order that an index has."""
+        del request, options
+        return IndexedChangeList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """All rows, their shown relations fetched along."""
         rows: QuerySet[Any] = super().get_queryset(request)
@@ -72,18 +95,24 @@ class IndexedAdmin(ModelAdmin):
         An id and an email are told by their shape, so that looking for them reads an index instead of every text.
         """
         term = search_term.strip()
+        users = get_user_model().objects
         if self.owner_field and "@" in term:
-            people = get_user_model().objects.filter(email__contains=term.lower())
-            return queryset.filter(**{f"{self.owner_field}__in": list(people[:PEOPLE_A_SEARCH])}), False
+            people = users.filter(email__contains=term.lower()).values_list("pk", flat=True)
+            return queryset.filter(self.belonging_to(list(people[:PEOPLE_A_SEARCH]))), False
         if len(term) == _ID_CHARS and ObjectId.is_valid(term):
-            return queryset.filter(self.matching_id(ObjectId(term))), False
+            object_id = ObjectId(term)
+            person = self.owner_field and users.filter(pk=object_id).exists()
+            return queryset.filter(self.belonging_to([object_id]) if person else self.matching_id(object_id)), False
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
         return found
 
+    def belonging_to(self, people: list[ObjectId]) -> Q:
+        """What a search for these users finds: theirs."""
+        return Q(**{f"{self.owner_field}__in": people})
+
     def matching_id(self, object_id: ObjectId) -> Q:
-        """What a search for this id finds: the object itself, and the owner's."""
-        condition = Q(pk=object_id)
-        return condition | Q(**{self.owner_field: object_id}) if self.owner_field else condition
+        """What a search for the id of something else than a user finds: the object itself."""
+        return Q(pk=object_id)
 
 
 class CountedDeletion:
