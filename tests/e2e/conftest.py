@@ -1,0 +1,86 @@
+"""One chat and one Chromium for all browser tests; a fresh browser profile for each.
+
+A page that breaks its own policy, throws, or talks to another host fails the test that opened it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.e2e.chromium import ChromiumMissing, launched
+from tests.e2e.pages import ChatPage, Watch
+from tests.e2e.site import Site, running_site
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder drive the browser."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("browser")
+    # Another of the run's Redis databases than the one that the other tests empty.
+    redis_url = os.environ["REDIS_URL"].rpartition("/")[0] + "/7"
+    with running_site(directory, mongodb_uri=os.environ["MONGODB_URI"], redis_url=redis_url) as site:
+        yield site
+
+
+@pytest.fixture
+def site(_site: Site) -> Iterator[Site]:
+    """The running chat."""
+    _site.forget_attempts()
+    yield _site
+    if not _site.web.is_running():
+        _site.web.start()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Without Chromium these tests fail, with a sentence that says what to install."""
+    with sync_playwright() as playwright:
+        try:
+            browser = launched(playwright)
+        except ChromiumMissing as missing:
+            pytest.fail(str(missing), pytrace=False)
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., ChatPage]
+
+
+@pytest.fixture
+def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
+    """Opens the chat in a new profile, or in the one of `beside` as a second tab. `options` are Playwright's."""
+    contexts: list[BrowserContext] = []
+    watches: list[Watch] = []
+
+    def opened(*, beside: Page | None = None, path: str = "/", **options: object) -> ChatPage:
+        if beside is None:
+            contexts.append(chromium.new_context(**options))  # type: ignore[arg-type]
+        context = contexts[-1] if beside is None else beside.context
+        page = context.new_page()
+        watches.append(Watch(page, site.url))
+        page.goto(site.url + path)
+        return ChatPage(page, site)
+
+    yield opened
+    for context in contexts:
+        context.close()
+    for watch in watches:
+        watch.verify()
+
+
+@pytest.fixture
+def chat(open_page: OpenPage) -> ChatPage:
+    """A new user, signed in, before a new conversation with the scripted model."""
+    chat = open_page()
+    chat.register()
+    return chat

@@ -1,0 +1,173 @@
+"""The chat page as a person uses it: what to fill in, press and read, by the names that are on the screen."""
+
+import itertools
+import json
+import re
+import time
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, WebSocket, expect
+
+from tests.e2e.site import Site
+
+PASSWORD = "plum orchard tuesday lantern"
+_numbers = itertools.count()
+
+# Resolves when the element's text is longer than asked, at the change that makes it so.
+UNTIL_LONGER = """
+([selector, length]) => new Promise((resolve) => {
+  const look = () => {
+    const text = document.querySelector(selector)?.textContent ?? "";
+    if (text.length <= length) return;
+    watcher.disconnect();
+    resolve(text);
+  };
+  const watcher = new MutationObserver(look);
+  watcher.observe(document.body, { subtree: true, childList: true, characterData: true });
+  look();
+})
+"""
+
+
+class Watch:
+    """Notes what no page of ours may ever do."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.faults: list[str] = []
+        self.requests: list[str] = []
+        self._own = (url, url.replace("http", "ws", 1), "data:", "blob:")
+        page.on("pageerror", lambda error: self.faults.append(f"an exception was not caught: {error}"))
+        page.on("console", self._heard)
+        page.on("request", self._asked)
+        page.on("websocket", lambda socket: self._reached(socket.url))
+        page.add_init_script(
+            "addEventListener('securitypolicyviolation', (e) => console.error("
+            "`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`))"
+        )
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if re.search("Content Security Policy|Trusted", message.text):
+            self.faults.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        self._reached(request.url)
+
+    def _reached(self, url: str) -> None:
+        self.requests.append(url)
+        if not url.startswith(self._own):
+            self.faults.append(f"a request left for {url}")
+
+    def verify(self) -> None:
+        """Fails with what was noted."""
+        assert not self.faults
+
+
+class Frames:
+    """The frames of a page's chat sockets."""
+
+    def __init__(self, page: Page) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
+        self.sockets: list[WebSocket] = []
+        page.on("websocket", self._opened)
+
+    def _opened(self, socket: WebSocket) -> None:
+        self.sockets.append(socket)
+        socket.on("framesent", lambda data: self.sent.append(json.loads(data)))
+        socket.on("framereceived", lambda data: self.received.append(json.loads(data)))
+
+    def chunks(self, kind: str) -> list[dict[str, Any]]:
+        """The chunks of one type, as they came."""
+        return [f["chunk"] for f in self.received if f["type"] == "chunk" and f["chunk"]["type"] == kind]
+
+
+class ChatPage:
+    """One tab with the chat."""
+
+    def __init__(self, page: Page, site: Site) -> None:
+        self.page = page
+        self.site = site
+        self.email = f"reader{next(_numbers)}-{time.time_ns()}@example.org"
+        self.box = page.get_by_role("textbox", name="Message", exact=True)
+        self.stop_button = page.get_by_role("button", name="Stop the answer")
+        self.answers = page.get_by_role("article", name="Eloquent")
+        self.questions = page.get_by_role("article", name="You")
+        self.title = page.locator("#thread-title")
+        self.rows = page.locator("#conversation-list .conversation")
+        self.banner = page.locator("#banner")
+
+    def register(self, name: str = "Ada Lovelace") -> None:
+        """Create an account through the form."""
+        self.page.get_by_role("button", name="Create an account").click()
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("button", name="Create account").click()
+        expect(self.box).to_be_visible()
+
+    def sign_in(self, password: str = PASSWORD, email: str | None = None) -> None:
+        """Fill the form in and send it."""
+        self.page.get_by_label("Email").fill(email or self.email)
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def choose_model(self, name: str) -> None:
+        """By its name in the picker."""
+        self.page.get_by_label("Language model").select_option(label=name)
+
+    def ask(self, question: str) -> None:
+        """Write it and press Enter."""
+        self.box.fill(question)
+        self.box.press("Enter")
+
+    @property
+    def answer(self) -> Locator:
+        """The last answer."""
+        return self.answers.last
+
+    @property
+    def text(self) -> Locator:
+        """The words of the last answer."""
+        return self.answer.locator(".markdown")
+
+    def expect_answer(self, status: str) -> None:
+        """Wait until the last answer is "streaming", "complete", "stopped", "failed"."""
+        expect(self.answer).to_have_attribute("data-status", status, timeout=60_000)
+
+    def until_longer(self, length: int) -> int:
+        """Wait until the last answer is longer than so many letters; its length then."""
+        return len(self.page.evaluate(UNTIL_LONGER, [".answer:last-child .markdown", length]))
+
+    def conversation_id(self) -> str:
+        """The open conversation's, from the address bar."""
+        return self.page.url.rpartition("/")[2]
+
+    def api(self, path: str, *, token: str) -> Any:
+        """What the API answers to GET."""
+        response = self.page.request.get(f"{self.site.url}/api/v1{path}", headers={"Authorization": f"Bearer {token}"})
+        assert response.ok, response.text()
+        return response.json()
+
+    def api_token(self) -> str:
+        """A token of a session beside the page's own."""
+        body = {"email": self.email, "password": PASSWORD}
+        return self.page.request.post(f"{self.site.url}/api/v1/auth/login", data=body).json()["access_token"]
+
+    def stored_messages(self) -> list[dict[str, Any]]:
+        """The open conversation as the API has it."""
+        return self.api(f"/conversations/{self.conversation_id()}/messages", token=self.api_token())["items"]
+
+    def open_menu(self, title: str) -> None:
+        """A conversation's menu in the sidebar."""
+        row = self.rows.filter(has_text=title)
+        row.hover()
+        row.get_by_role("button").click()
+
+    def choose(self, action: str) -> None:
+        """From the open menu."""
+        self.page.get_by_role("menuitem", name=action).click()
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """A stored message's text."""
+    return "".join(part["text"] for part in message["parts"] if part["type"] == "text")

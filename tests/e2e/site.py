@@ -1,0 +1,88 @@
+"""The whole chat as a browser meets it: the real server process, a real small model, and one that says what a test wants."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import redis
+
+from eloquent.embedded.llamacpp import LlamaCpp
+from eloquent.embedded.programs import PROJECT, project_environment
+from eloquent.embedded.web import WebServer
+from tests.fakes.ollama import FakeModel, FakeOllama, fake_ollama_in_a_thread
+
+SCRIPTED = "scripted"
+REAL = "smollm2-135m"
+
+
+class Site:
+    """A running chat at `url`. `environment` says where its database and Redis are; both are its own."""
+
+    def __init__(self, web: WebServer, ollama: FakeOllama, environment: Mapping[str, str]) -> None:
+        self.web = web
+        self.ollama = ollama
+        self._environment = environment
+
+    @property
+    def url(self) -> str:
+        """Without a slash at the end. The same after a restart."""
+        return self.web.address
+
+    def script(self, *tokens: str, gates: tuple[int, ...] = (), **manners: object) -> dict[int, "Gate"]:
+        """What the scripted model says next. A gate at n holds back token n and what follows until it is opened."""
+        made = {at: Gate(self.ollama) for at in gates}
+        events = {at: gate.event for at, gate in made.items()}
+        self.ollama.models[f"{SCRIPTED}:latest"] = FakeModel(tokens=tokens, gates=events, **manners)  # type: ignore[arg-type]
+        return made
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py`; what it printed."""
+        command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
+        environment = project_environment(self._environment)
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    def forget_attempts(self) -> None:
+        """All tests come from one address: what one of them tried must not throttle the next."""
+        with redis.Redis.from_url(self._environment["REDIS_URL"]) as client:
+            client.flushdb()
+
+
+class Gate:
+    """Holds the scripted model back. It lives in the loop of the fake server's thread."""
+
+    def __init__(self, ollama: FakeOllama) -> None:
+        self.event = asyncio.Event()
+        self._loop = ollama._server.get_loop()
+
+    def open(self) -> None:
+        """Let it go on."""
+        self._loop.call_soon_threadsafe(self.event.set)
+
+
+@contextmanager
+def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterator[Site]:
+    """Start all of it; `directory` takes its data and logs."""
+    with ExitStack() as stack:
+        llamacpp = stack.enter_context(LlamaCpp(data_dir=directory / "llamacpp"))
+        ollama = stack.enter_context(fake_ollama_in_a_thread(**{SCRIPTED: FakeModel()}))
+        environment = {
+            "ELOQUENT_ENV": "test",
+            "ELOQUENT_STATE_DIR": str(directory / "state"),
+            "MONGODB_URI": mongodb_uri,
+            "MONGODB_NAME": "eloquent_browser",
+            "REDIS_URL": redis_url,
+            "OLLAMA_HOST": ollama.url,
+            "OLLAMA_MODEL": SCRIPTED,
+            "LLAMACPP_HOST": llamacpp.address,
+            "LOG_LEVEL": "INFO",
+        }
+        web = WebServer(directory / "web", port=None)
+        web.settings = environment
+        site = Site(web, ollama, environment)
+        site.manage("migrate", "--verbosity", "0")
+        stack.callback(web.kill)
+        web.start()
+        yield site
