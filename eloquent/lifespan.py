@@ -27,6 +27,7 @@ from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
 from eloquent.roads import Receive, Scope, Send
+from inference.catalog import close_catalog
 
 # Interrupted runs are saved within this.
 _SAVING_S: Final = 5.0
@@ -89,7 +90,7 @@ class Lifespan:
                 signal.signal(number, before)
         self._replaced.clear()
         # The clients last: runs are saved through them.
-        for close in (close_http_client, close_redis, close_database):
+        for close in (close_catalog, close_http_client, close_redis, close_database):
             try:
                 await close()
             except Exception:

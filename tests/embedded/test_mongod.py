@@ -48,7 +48,7 @@ def test_it_listens_on_the_loopback_only_and_makes_no_socket_file(mongod: Mongod
         entry.laddr.ip for entry in psutil.Process(mongod.pid).net_connections() if entry.status == psutil.CONN_LISTEN
     }
     assert listening == {"127.0.0.1"}
-    assert not Path(f"/tmp/mongodb-{mongod.port}.sock").exists()
+    assert not (Path("/tmp") / f"mongodb-{mongod.port}.sock").exists()
 
 
 def test_a_second_mongod_on_the_same_data_started_by_hand_harms_nothing(mongod: Mongod) -> None:
