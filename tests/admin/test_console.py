@@ -241,11 +241,11 @@ def test_a_conversation_is_deleted_by_superusers_alone(staff_with, talk):
 def test_a_deleted_conversation_takes_its_messages_and_runs_along_and_no_others(root, talk, other_talk):
     path = page("chat_conversation_delete", talk.conversation.pk)
 
-    asked = text_of(root.get(path))
+    asked = root.get(path)
     root.post(path, {"post": "yes"})
 
-    assert "4" in asked
-    assert talk.messages[0].text not in asked
+    assert dict(asked.context["model_count"]) == {"conversations": 1, "messages": 4, "runs": 2}
+    assert talk.messages[0].text not in text_of(asked)
     assert not Conversation.objects.filter(pk=talk.conversation.pk).exists()
     assert not Message.objects.filter(conversation_id=talk.conversation.pk).exists()
     assert not Run.objects.filter(conversation_id=talk.conversation.pk).exists()
@@ -404,8 +404,11 @@ def test_a_user_is_deleted_by_superusers_alone_with_all_that_is_theirs(root, sta
     path = page("accounts_user_delete", talk.user.pk)
 
     assert staff_with("view_user", "delete_user").post(path, {"post": "yes"}).status_code == 403
+    asked = root.get(path)
     assert root.post(path, {"post": "yes"}).status_code == 302
 
+    along = {"users": 1, "sessions": 1, "conversations": 1, "messages": 4, "runs": 2, "log entries": 0}
+    assert dict(asked.context["model_count"]) == along
     assert not User.objects.filter(pk=talk.user.pk).exists()
     for model in (Session, Conversation, Message, Run):
         assert {row.user_id for row in model.objects.all()} == {other_talk.user.pk}
