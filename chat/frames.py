@@ -60,7 +60,7 @@ class _UIMessage(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-_frames: Final = msgspec.json.Decoder(Frame)
+_frames: Final[msgspec.json.Decoder[Frame]] = msgspec.json.Decoder(Frame)
 _messages: Final = msgspec.json.Decoder(_UIMessage)
 
 

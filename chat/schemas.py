@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from ninja import Field, Schema
-from pydantic import ConfigDict, StringConstraints, ValidationError
+from ninja import Schema
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
 from eloquent.foundation.errors import InvalidInput
@@ -24,6 +24,10 @@ LONGEST_MODEL_ID: Final = 200
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE)]
 SystemPrompt = Annotated[str, StringConstraints(max_length=LONGEST_SYSTEM_PROMPT)]
 ModelId = Annotated[str, StringConstraints(max_length=LONGEST_MODEL_ID)]
+
+
+# The default of a field that may be left out and may not be null.
+_LEFT_OUT: Final[Any] = None
 
 
 class _Input(Schema):
@@ -43,11 +47,11 @@ class NewConversation(_Input):
 class ConversationChanges(_Input):
     """What to change; fields that are left out stay."""
 
-    title: Title = Field(None)
-    model: ModelId = Field(None)
-    system_prompt: SystemPrompt = Field(None)
-    pinned: bool = Field(None)
-    archived: bool = Field(None)
+    title: Title = _LEFT_OUT
+    model: ModelId = _LEFT_OUT
+    system_prompt: SystemPrompt = _LEFT_OUT
+    pinned: bool = _LEFT_OUT
+    archived: bool = _LEFT_OUT
 
 
 class TextPartIn(_Input):
@@ -60,11 +64,11 @@ class TextPartIn(_Input):
 class OptionsIn(_Input):
     """How to generate. What is left out is the server's default."""
 
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_output_tokens: int | None = Field(None, ge=1, le=100_000)
-    seed: int | None = Field(None, ge=0, lt=2**31)
-    stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field([], max_length=8)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_output_tokens: int | None = Field(default=None, ge=1, le=100_000)
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(default=[], max_length=8)
 
 
 class NewRun(_Input):

@@ -155,7 +155,7 @@ def _is_secret(name: str) -> bool:
 def _shown(name: str, value: str) -> str:
     if not value:
         return "nothing"
-    if name.endswith(("_uri", "_url", "_host")):
+    if "://" in value and name.endswith(("_uri", "_url", "_host")):
         return mask_uri(value)
     return "********" if _is_secret(name) else value
 

@@ -1,0 +1,155 @@
+"""The configuration: from the environment, then `.env`, all faults at once, no secret shown."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eloquent.foundation import keys
+from eloquent.foundation.config import Config, ConfigFaults, effective_settings, load_config
+from eloquent.foundation.masking import mask_uri
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2-hunter2-hunter2"
+KEY = keys.make_signing_key()
+GOOD_PRODUCTION = {
+    "ELOQUENT_ENV": "prod",
+    "SECRET_KEY": SECRET,
+    "JWT_PRIVATE_KEY": KEY,
+    "ALLOWED_HOSTS": "api.example.org",
+}
+
+
+@pytest.fixture(autouse=True)
+def _empty_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting from outside, and a directory of the test's own."""
+    for name in Config.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_development_machine_needs_no_setting_and_keeps_its_own_keys() -> None:
+    first, second = load_config(), load_config()
+    assert first == second
+    assert len(first.secret_key.get_secret_value()) >= 50
+    assert "BEGIN PRIVATE KEY" in first.jwt_private_key.get_secret_value()
+    for file in ("secret-key", "jwt.pem"):
+        assert stat.S_IMODE(Path(".eloquent", file).stat().st_mode) == 0o600
+
+
+def test_processes_that_start_at_once_keep_the_same_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda _: keys.kept(tmp_path / "key", keys.make_secret), range(32)))
+    assert len(set(kept)) == 1
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text('PORT=7000\nMONGODB_NAME="from_file"\nLOG_LEVEL=\n')
+    monkeypatch.setenv("PORT", "7001")
+    config = load_config()
+    assert (config.port, config.mongodb_name, config.log_level) == (7001, "from_file", "INFO")
+    sources = {setting.name: setting.source for setting in effective_settings(config)}
+    assert sources["PORT"] == "environment"
+    assert sources["MONGODB_NAME"] == ".env"
+    assert sources["LOG_LEVEL"] == "default"
+    assert sources["SECRET_KEY"] == ".eloquent/secret-key"
+
+
+def test_all_faults_are_reported_at_once_with_name_finding_and_expectation(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {
+        "ELOQUENT_ENV": "prod",
+        "DEBUG": "true",
+        "PORT": "http",
+        "ALLOWED_HOSTS": "*",
+        "MONGODB_URI": "postgres://user:hunter2@db/x",
+        "OLLAMA_HOST": "ollama:11434",
+        "ALLOWED_ORIGINS": "https://a.example/path",
+        "JWT_PREVIOUS_KEY": "hunter2",
+        "LOG_LEVEL": "LOUD",
+    }
+    set_all(monkeypatch, wrong)
+    with pytest.raises(ConfigFaults) as raised:
+        load_config()
+    assert {fault.name for fault in raised.value.faults} == {*wrong, "SECRET_KEY", "JWT_PRIVATE_KEY"} - {"ELOQUENT_ENV"}
+    text = str(raised.value)
+    assert "hunter2" not in text
+    assert "PORT: found http; expected port to listen on" in text
+    assert "postgres://user:********@db/x" in text
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_production_starts_with_real_settings_and_makes_no_keys(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    set_all(monkeypatch, GOOD_PRODUCTION | {"ELOQUENT_ENV": environment})
+    assert load_config().strict
+    assert not Path(".eloquent").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", ""),
+        ("SECRET_KEY", "short"),
+        ("JWT_PRIVATE_KEY", ""),
+        ("JWT_PRIVATE_KEY", "not a key"),
+        ("DEBUG", "1"),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "api.example.org,*.example.org"),
+        ("ALLOWED_HOSTS", ".example.org"),
+    ],
+)
+def test_production_refuses_to_start_without_real_settings(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    set_all(monkeypatch, GOOD_PRODUCTION | {name: value})
+    with pytest.raises(ConfigFaults) as raised:
+        load_config()
+    assert [fault.name for fault in raised.value.faults] == [name]
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, GOOD_PRODUCTION)
+    monkeypatch.setenv("MONGODB_URI", "mongodb+srv://app:hunter2@cluster.example/?w=majority")
+    monkeypatch.setenv("REDIS_URL", "rediss://:hunter2@cache.example:6379/0")
+    monkeypatch.setenv("OPENAI_COMPATIBLE_API_KEY", "sk-hunter2")
+    config = load_config()
+    shown = {setting.name: setting.shown for setting in effective_settings(config)}
+    assert shown["MONGODB_URI"] == "mongodb+srv://app:********@cluster.example/?w=majority"
+    assert shown["REDIS_URL"] == "rediss://:********@cache.example:6379/0"
+    assert shown["SECRET_KEY"] == shown["JWT_PRIVATE_KEY"] == shown["OPENAI_COMPATIBLE_API_KEY"] == "********"
+    for text in (repr(config), str(shown)):
+        assert "hunter2" not in text
+        assert "PRIVATE KEY" not in text
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/@:"), min_size=12))
+def test_a_masked_address_has_nothing_of_its_password(password: str) -> None:
+    assert password not in mask_uri(f"could not reach mongodb://user:{password}@host/db today")
+
+
+def test_a_password_with_an_at_sign_is_masked_whole() -> None:
+    assert mask_uri("mongodb://user:p@ss@host/db") == "mongodb://user:********@host/db"
+
+
+def test_a_key_with_escaped_line_breaks_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_PRIVATE_KEY", KEY.replace("\n", "\\n"))
+    assert load_config().jwt_private_key.get_secret_value() == KEY
+
+
+def test_a_weak_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    monkeypatch.setenv("JWT_PRIVATE_KEY", weak.decode())
+    with pytest.raises(ConfigFaults):
+        load_config()
