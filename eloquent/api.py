@@ -15,13 +15,12 @@ from pymongo.errors import PyMongoError
 from accounts.api import router as accounts_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
-from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable, problem
-from eloquent.foundation.logs import request_id_of
+from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
+from eloquent.problem_replies import PROBLEM, problem_reply
 from inference.api import router as inference_router
 
 log = structlog.get_logger(__name__)
 
-PROBLEM = "application/problem+json"
 DESCRIPTION = """Conversations with language models whose answers are never lost.
 
 Sign in, open a conversation, start a run, and read its answer as server-sent events: chunks of the AI SDK's UI message
@@ -58,43 +57,37 @@ api.add_router("/", chat_router)
 
 
 @api.exception_handler(EloquentError)
-def on_expected_failure(request: HttpRequest, error: EloquentError) -> HttpResponse:
-    """An expected failure as problem+json; what caused it is logged, never shown."""
+def on_expected_failure(_request: HttpRequest, error: EloquentError) -> HttpResponse:
+    """An expected failure; what caused it is logged, never shown."""
     if error.__cause__ is not None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request failed", code=error.code, status=error.status, exc_info=error)
-    return HttpResponse(
-        orjson.dumps(problem(error, request_id_of())),
-        content_type=PROBLEM,
-        status=error.status,
-        headers=error.headers,
-    )
+    return problem_reply(error)
 
 
 @api.exception_handler(ValidationError)
-def on_invalid_input(request: HttpRequest, error: ValidationError) -> HttpResponse:
+def on_invalid_input(_request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Input that does not fit its schema. What was sent is not repeated: it may be a password."""
     errors = [{"loc": list(map(str, entry["loc"])), "msg": entry["msg"]} for entry in error.errors]
-    return on_expected_failure(request, InvalidInput(errors=errors))
+    return problem_reply(InvalidInput(errors=errors))
 
 
 @api.exception_handler(HttpError)
-def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    """Ninja's own refusals: above all a body that is not JSON."""
-    return on_expected_failure(request, InvalidInput("The request's body cannot be read as JSON."))
+def on_http_error(_request: HttpRequest, _error: HttpError) -> HttpResponse:
+    """Ninja's own refusals: a body that is not JSON."""
+    return problem_reply(InvalidInput("The request's body cannot be read as JSON."))
 
 
 @api.exception_handler(PyMongoError)
-def on_database_away(request: HttpRequest, error: PyMongoError) -> HttpResponse:
+def on_database_away(_request: HttpRequest, error: PyMongoError) -> HttpResponse:
     """MongoDB does not answer, or not as it should."""
-    unavailable = Unavailable(retry_after_s=2)
-    unavailable.__cause__ = error
-    return on_expected_failure(request, unavailable)
+    log.warning("database away", exc_info=error)
+    return problem_reply(Unavailable(retry_after_s=2))
 
 
 @api.exception_handler(Http404)
-def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
+def on_missing(_request: HttpRequest, _error: Http404) -> HttpResponse:
     """A path that leads nowhere."""
-    return on_expected_failure(request, NotFound())
+    return problem_reply(NotFound())
 
 
 def openapi_document() -> dict[str, Any]:

@@ -11,42 +11,49 @@ from django.urls import reverse_lazy
 from django.utils import timezone
 
 
-def _may_view(permission: str) -> str:
-    return f"eloquent.console.may_view_{permission}"
+def _has(request: HttpRequest, permission: str) -> bool:
+    user: Any = request.user
+    return bool(user.has_perm(permission))
 
 
 def may_view_users(request: HttpRequest) -> bool:
     """Whether the sidebar offers users."""
-    return request.user.has_perm("accounts.view_user")
+    return _has(request, "accounts.view_user")
 
 
 def may_view_sessions(request: HttpRequest) -> bool:
     """Whether the sidebar offers signed-in devices."""
-    return request.user.has_perm("accounts.view_session")
+    return _has(request, "accounts.view_session")
 
 
 def may_view_conversations(request: HttpRequest) -> bool:
     """Whether the sidebar offers conversations."""
-    return request.user.has_perm("chat.view_conversation")
+    return _has(request, "chat.view_conversation")
 
 
 def may_view_messages(request: HttpRequest) -> bool:
     """Whether the sidebar offers messages."""
-    return request.user.has_perm("chat.view_message")
+    return _has(request, "chat.view_message")
 
 
 def may_view_runs(request: HttpRequest) -> bool:
     """Whether the sidebar offers runs."""
-    return request.user.has_perm("chat.view_run")
+    return _has(request, "chat.view_run")
 
 
 def may_view_groups(request: HttpRequest) -> bool:
     """Whether the sidebar offers groups, which hold rights."""
-    return bool(request.user.is_active and request.user.is_superuser)
+    user: Any = request.user
+    return bool(user.is_active and user.is_superuser)
 
 
 def _entry(title: str, icon: str, page: str, what: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}"), "permission": _may_view(what)}
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{page}"),
+        "permission": f"eloquent.console.may_view_{what}",
+    }
 
 
 UNFOLD: Final[dict[str, Any]] = {

@@ -18,8 +18,14 @@ DAYS_BACK: Final = 90
 SESSION_DAYS: Final = 30
 EMAIL_DOMAIN: Final = "demo.example.com"
 
-_FIRST = "Ada Bo Chen Dana Elif Femi Grace Hugo Ines Jonas Kaya Lea Milo Nora Omar Pia Quinn Rosa Sam Tove Uma Vera Wen Yara".split()
-_LAST = "Abel Berg Cruz Diaz Eriksen Faye Gupta Hahn Ito Jansen Kim Lopez Meyer Novak Okoro Park Rossi Silva Tanaka Weber".split()
+_FIRST = (
+    "Ada", "Bo", "Chen", "Dana", "Elif", "Femi", "Grace", "Hugo", "Ines", "Jonas", "Kaya", "Lea",
+    "Milo", "Nora", "Omar", "Pia", "Quinn", "Rosa", "Sam", "Tove", "Uma", "Vera", "Wen", "Yara",
+)  # fmt: skip
+_LAST = (
+    "Abel", "Berg", "Cruz", "Diaz", "Eriksen", "Faye", "Gupta", "Hahn", "Ito", "Jansen",
+    "Kim", "Lopez", "Meyer", "Novak", "Okoro", "Park", "Rossi", "Silva", "Tanaka", "Weber",
+)  # fmt: skip
 _DEVICES = ("Firefox on Linux", "Chrome on Windows", "Safari on macOS", "Safari on iPhone", "Chrome on Android")
 _TOPICS = (
     "a sourdough starter", "the night train to Vienna", "our quarterly report", "a leaking tap", "Rust lifetimes",

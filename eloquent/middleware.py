@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
-import orjson
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core import signals
@@ -27,8 +26,9 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from eloquent.foundation.config import get_config
-from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge, problem
+from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
 from eloquent.foundation.logs import request_id_of, request_id_var
+from eloquent.problem_replies import problem_reply
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -79,12 +79,7 @@ def problem_response(request: HttpRequest, error: Exception) -> HttpResponseBase
         expected = EloquentError()
     if expected.status >= _SERVER_FAULT:
         log.error("unexpected failure", method=request.method, route=_route(request), exc_info=error)
-    return HttpResponse(
-        orjson.dumps(problem(expected, request_id_of())),
-        content_type=PROBLEM,
-        status=expected.status,
-        headers=expected.headers,
-    )
+    return problem_reply(expected)
 
 
 def request_road(get_response: GetResponse) -> GetResponse:

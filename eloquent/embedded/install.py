@@ -45,7 +45,9 @@ class Progress:
 
     def _tell_until_done(self) -> None:
         while True:
-            line = f"{self._title}: {self._doing} ({time.monotonic() - self._started:.0f} s)"[: os.get_terminal_size().columns - 1 if self._terminal else 200]
+            elapsed_s = time.monotonic() - self._started
+            width = os.get_terminal_size().columns - 1 if self._terminal else 200
+            line = f"{self._title}: {self._doing} ({elapsed_s:.0f} s)"[:width]
             if self._terminal:
                 print(f"\r\x1b[K{line}", end="", flush=True)
             else:

@@ -22,8 +22,8 @@ def http_client() -> httpx.AsyncClient:
     client = _clients.get(loop)
     if client is None or client.is_closed:
         client = httpx.AsyncClient(
-            # 0 is aiohttp's word for no limit; None would be its default of 100, and answer 101 would wait in silence.
-            # llama.cpp closes idle connections after 5 s: one that we keep as long may be gone when the request is sent.
+            # 0 is no limit for aiohttp; None would be its default of 100, and answer 101 would wait in silence.
+            # llama.cpp closes idle connections after 5 s: one kept as long may be gone when the request is sent.
             transport=AiohttpTransport(limits=httpx.Limits(max_connections=0, keepalive_expiry=4.0)),
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
             follow_redirects=False,

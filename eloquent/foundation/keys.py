@@ -1,5 +1,6 @@
 """Keys that a development machine makes once and keeps in its state directory, readable by its owner alone."""
 
+import contextlib
 import os
 import secrets
 import tempfile
@@ -20,10 +21,8 @@ def kept(path: Path, make: Callable[[], str]) -> str:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="ascii") as file:  # made with mode 0600
             file.write(make())
             file.flush()
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(file.name, path)
-            except FileExistsError:
-                pass
     return path.read_text(encoding="ascii")
 
 

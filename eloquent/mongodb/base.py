@@ -9,7 +9,10 @@ What differs from django-mongodb-backend 5.2.4, each with a test that fails on t
 - text indexes can be introspected (introspection.py).
 """
 
+from typing import Any
+
 from django_mongodb_backend import base
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from eloquent.mongodb.introspection import DatabaseIntrospection
@@ -23,6 +26,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     SchemaEditorClass = DatabaseSchemaEditor
     introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations
+    session: ClientSession | None
+    run_on_commit: list[Any]
 
     def commit_mongo(self) -> None:
         """Commit; on failure forget the transaction before the error goes on.

@@ -5,7 +5,7 @@ objects are prefetched for the rows shown, a search for a person becomes two que
 from the collection's own statistics.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from bson import ObjectId
 from django.contrib.auth import get_user_model
@@ -23,18 +23,24 @@ PEOPLE_A_SEARCH = 100
 _ID_CHARS = 24
 
 
+def is_superuser(request: HttpRequest) -> bool:
+    """Whether a superuser asks."""
+    user: Any = request.user
+    return bool(user.is_active and user.is_superuser)
+
+
 class CollectionPaginator(Paginator):  # type: ignore[type-arg]  # it takes its parameter only while types are checked
     """Counts an unfiltered list at once from the collection's statistics, which a crash may leave slightly off."""
 
     @cached_property
     def count(self) -> int:
         """How many rows there are over all pages."""
-        rows = self.object_list
+        rows: Any = self.object_list
         query = getattr(rows, "query", None)
         if query is None or query.where or query.is_sliced or query.combinator or query.distinct:
             return super().count
-        collection = connections[rows.db].database[query.get_meta().db_table]  # type: ignore[union-attr]
-        count: int = collection.estimated_document_count()
+        connection: Any = connections[rows.db]
+        count: int = connection.database[query.get_meta().db_table].estimated_document_count()
         return count
 
 
@@ -62,19 +68,19 @@ class IndexedAdmin(ModelAdmin):
 
     Attributes:
         list_prefetch: relations that the columns show; one more query for each, for the rows of the page alone.
-        list_columns_ordered: the columns with such an index, the only ones that can be sorted by.
+        sortable_by: the columns with such an index, the only ones that can be sorted by.
         owner_field: the relation to the user, searched by email or id; None when there is none.
     """
 
-    paginator = CollectionPaginator
+    paginator: Any = CollectionPaginator
     show_full_result_count = False
     list_per_page = ROWS_A_PAGE
     list_max_show_all = ROWS_A_PAGE
     list_filter_submit = False
     # Not False: that makes the change list join every relation among the columns.
-    list_select_related = ()
-    list_prefetch: tuple[str, ...] = ()
-    sortable_by: tuple[str, ...] = ()
+    list_select_related: Any = ()
+    list_prefetch: ClassVar[tuple[str, ...]] = ()
+    sortable_by: ClassVar[Any] = ()
     owner_field: str | None = None
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
@@ -95,7 +101,8 @@ class IndexedAdmin(ModelAdmin):
         An id and an email are told by their shape, so that looking for them reads an index instead of every text.
         """
         term = search_term.strip()
-        users = get_user_model().objects
+        user: Any = get_user_model()
+        users = user.objects
         if self.owner_field and "@" in term:
             people = users.filter(email__contains=term.lower()).values_list("pk", flat=True)
             return queryset.filter(self.belonging_to(list(people[:PEOPLE_A_SEARCH]))), False
@@ -168,4 +175,4 @@ class HistoryAdmin(IndexedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Superusers."""
         del obj
-        return bool(request.user.is_active and request.user.is_superuser)
+        return is_superuser(request)

@@ -23,11 +23,13 @@ from django_mongodb_backend.query import MongoQuery
 
 if TYPE_CHECKING:
     Stage: TypeAlias = dict[str, Any]
-    Condition: TypeAlias = WhereNode | Lookup[Any]
+    Condition: TypeAlias = WhereNode | Lookup[Any] | Any
 
 
 class IndexedQuery(MongoQuery):
     """A pipeline whose `$sort` still stands on stored fields."""
+
+    extra_fields: Stage | None
 
     def get_pipeline(self) -> list[Stage]:
         """The stages for `aggregate`."""
@@ -101,5 +103,6 @@ def _with_plain_in(condition: Condition) -> Any:
         and isinstance(condition.rhs, list | tuple)
     ):
         column = Col(pairs.alias, pairs.targets[0], pairs.sources[0])
-        return column.get_lookup("in")(column, [value for (value,) in condition.rhs])
+        lookup: Any = column.get_lookup("in")
+        return lookup(column, [value for (value,) in condition.rhs])
     return condition

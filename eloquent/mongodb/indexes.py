@@ -79,5 +79,6 @@ class TextIndex(Index):
 
 
 def _column(model: type[Model], field_name: str) -> str:
-    column: str = model._meta.get_field(field_name).column
+    field: Any = model._meta.get_field(field_name)
+    column: str = field.column
     return column

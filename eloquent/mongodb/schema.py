@@ -31,7 +31,7 @@ SMALLEST: Final[dict[str, Any]] = {
 class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
     """The original's schema editor with unique indexes that serve look-ups."""
 
-    def add_index(  # noqa: PLR0913 -- the original's signature
+    def add_index(
         self,
         model: type[Model],
         index: Index,
@@ -49,7 +49,8 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
                 model, index, field=field, unique=unique, column_prefix=column_prefix, parent_model=parent_model
             )
             return
-        condition = dict(index._get_condition_mql(model, self)) if index.condition else {}  # noqa: SLF001 -- the original's way
+        described: Any = index
+        condition = dict(described._get_condition_mql(model, self)) if index.condition else {}  # noqa: SLF001 -- the original's way
         # A condition on the field itself is a comparison, and keeps null out already.
         conditions = [
             *([condition] if condition else []),
@@ -62,12 +63,12 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
         options: dict[str, Any] = {}
         if conditions:
             options["partialFilterExpression"] = conditions[0] if len(conditions) == 1 else {"$and": conditions}
-        columns = [(key.column, direction) for key, direction in keys]
+        columns = [(str(key.column), direction) for key, direction in keys]
         self.get_collection(model._meta.db_table).create_indexes(
             [IndexModel(columns, name=index.name, unique=True, **options)]
         )
 
-    def _alter_field(  # noqa: PLR0913, PLR0917 -- the original's signature
+    def _alter_field(  # noqa: PLR0917 -- the original's signature
         self,
         model: type[Model],
         old_field: Field[Any, Any],
@@ -101,7 +102,5 @@ def _keys(model: type[Model], index: Index, field: Field[Any, Any] | None) -> li
     """The index's fields with their directions. An index for one field's own `unique` names it in `field`."""
     if field is not None:
         return [(field, ASCENDING)]
-    return [
-        (model._meta.get_field(name), DESCENDING if order == "DESC" else ASCENDING)
-        for name, order in index.fields_orders
-    ]
+    fields: dict[str, Any] = {name: model._meta.get_field(name) for name, _ in index.fields_orders}
+    return [(fields[name], DESCENDING if order == "DESC" else ASCENDING) for name, order in index.fields_orders]

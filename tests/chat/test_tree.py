@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from bson import ObjectId
 from hypothesis import given
@@ -46,7 +47,7 @@ def test_a_path_is_unbroken_and_ends_at_the_leaf(tree: Tree, data: st.DataObject
     path, missing = path_up(tree, leaf, limit)
     assert missing is None
     assert path[-1].id == leaf
-    assert all(child.parent_id == parent.id for parent, child in zip(path, path[1:], strict=False))
+    assert all(child.parent_id == parent.id for parent, child in pairwise(path))
     assert path[0].parent_id is None or len(path) == limit
 
 

@@ -1,4 +1,4 @@
-"""A strict reader of the AI SDK's UI message stream, as its version 5.0.100 reads it: what it refuses, a client refuses.
+"""A strict reader of the AI SDK's UI message stream, as its version 5.0.100 reads it: what it refuses, they refuse.
 
 Source of the rules: npm `ai` (src/ui-message-stream/ui-message-chunks.ts, src/ui/process-ui-message-stream.ts).
 """

@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
+from django.db import connections
 from django.utils import timezone
+from pymongo.collection import Collection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -54,11 +55,11 @@ class Command(BaseCommand):
     def _owners(self) -> list[Any]:
         """The made-up users, this time's and earlier ones': real people get no made-up conversations."""
         made_up = {"email": {"$regex": f"@{EMAIL_DOMAIN}$"}}
-        return [user["_id"] for user in connection.database["users"].find(made_up, {"_id": 1})]
+        return [user["_id"] for user in _collection("users").find(made_up, {"_id": 1})]
 
     def _add_users(self, count: int) -> None:
         bar = self._progress.add_task("Users", total=count)
-        made = self._demo.users(connection.database["users"].estimated_document_count() + 1, count)
+        made = self._demo.users(_collection("users").estimated_document_count() + 1, count)
         while users := list(islice(made, ROWS_A_WRITE)):
             self._write("users", users)
             self._write("sessions", [self._demo.session(user["_id"]) for user in users for _ in range(SESSIONS_A_USER)])
@@ -87,8 +88,14 @@ class Command(BaseCommand):
 
     def _write(self, name: str, documents: Iterable[Document]) -> None:
         if documents:
-            written = connection.database[name].insert_many(documents, ordered=False)
+            written = _collection(name).insert_many(documents, ordered=False)
             self._added[name] += len(written.inserted_ids)
+
+
+def _collection(name: str) -> Collection[Document]:
+    connection: Any = connections["default"]
+    collection: Collection[Document] = connection.database[name]
+    return collection
 
 
 def _count(text: str) -> int:
