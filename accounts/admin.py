@@ -1,5 +1,6 @@
 """The staff console's pages of users, groups and signed-in devices."""
 
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -16,7 +17,7 @@ from accounts.emails import EmailError, normalise_email
 from accounts.models import Session, User
 from accounts.revocation import revoke_session
 from eloquent.foundation.clock import now
-from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin, IndexedAdmin
+from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin, IndexedAdmin, is_superuser
 
 
 class _OneSpelling:
@@ -47,7 +48,7 @@ class ChangedUserForm(_OneSpelling, UserChangeForm):
 
 
 @admin.register(User)
-class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):
+class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):  # type: ignore[type-arg]  # only while types are checked
     """Users. Only superusers hand out rights: whoever could give them could take all of them."""
 
     form = ChangedUserForm
@@ -71,18 +72,18 @@ class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):
         """Rights, too, for staff who are not superusers."""
         fields = tuple(super().get_readonly_fields(request, obj))
         rights = ("is_staff", "is_superuser", "groups", "user_permissions")
-        return fields if request.user.is_superuser else (*fields, *rights)
+        return fields if is_superuser(request) else (*fields, *rights)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """As granted, but a superuser's account, its password above all, is for superusers."""
-        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+        if obj is not None and obj.is_superuser and not is_superuser(request):
             return False
         return bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Superusers: all that a user wrote goes along."""
         del obj
-        return bool(request.user.is_active and request.user.is_superuser)
+        return is_superuser(request)
 
 
 admin.site.unregister(Group)
@@ -96,7 +97,7 @@ class RightsAdmin(IndexedAdmin, GroupAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Superusers."""
-        return bool(request.user.is_active and request.user.is_superuser)
+        return is_superuser(request)
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Superusers."""
@@ -147,7 +148,8 @@ class SessionAdmin(HistoryAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Staff with the right to change sessions, which here means to end them."""
-        return request.user.has_perm("accounts.change_session")
+        user: Any = request.user
+        return bool(user.has_perm("accounts.change_session"))
 
     @action(description="Revoke: sign these devices out", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:

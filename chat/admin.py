@@ -95,8 +95,10 @@ class ConversationAdmin(CountedDeletion, HistoryAdmin):
 
 
 def _entries(messages: list[Message]) -> list[dict[str, Any]]:
-    """What the transcript shows of each message. `turns_off` marks an edit or a second answer: it does not follow the
-    message above it."""
+    """What the transcript shows of each message.
+
+    `turns_off` marks an edit or a second answer: it does not follow the message above it.
+    """
     entries = []
     previous: ObjectId | None = None
     for message in messages:
@@ -263,7 +265,7 @@ class RunAdmin(PartOfConversation):
         return _tokens(run.usage)
 
 
-def _owner(child: Message | Run) -> str:
+def _owner(child: Any) -> str:
     return str(getattr(child, "user", None) or child.user_id)
 
 

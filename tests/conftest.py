@@ -44,10 +44,10 @@ def _redis() -> redis.Redis:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """Empty after each test by our own means: MongoDB has no rollback here, and Django's flush takes ten times longer."""
+    """Empty after each test by our own means: there is no rollback here, and Django's flush takes far longer."""
     assert connection.settings_dict["NAME"].startswith("test_")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_the_databases())
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: empty_the_databases())
         yield
 
 

@@ -29,7 +29,7 @@ def plan_of(queryset: QuerySet) -> Plan:
     return plans_sent_by(lambda: list(queryset))[0]
 
 
-def plans_sent_by(act) -> list[Plan]:  # noqa: ANN001 -- any callable
+def plans_sent_by(act) -> list[Plan]:
     """The plans of all look-ups that `act` makes."""
     with recorded_commands() as commands:
         act()

@@ -209,6 +209,22 @@ KINDS: dict[type[Value], Kind] = {
 Call = Callable[[World], Awaitable[Any]]
 ROTATION = Rotation(from_hash="a" * 64, to_hash="f" * 64, successor="s", at=NOW, expires_at=LATER)
 
+
+async def _another_run(world: World) -> None:
+    question, answer = world._exchange(world.conversation, world.answer.id)
+    run = msgspec.structs.replace(world._run(world.conversation, question, answer), idempotency_key=None)
+    await chat.store.add_run(run, [question, answer], "Tea, again")
+
+
+async def _repeated_run(world: World) -> None:
+    question, answer = world._exchange(world.conversation, world.answer.id)
+    try:
+        await chat.store.add_run(world._run(world.conversation, question, answer), [question, answer], None)
+    except chat.store.BranchBusy:
+        return
+    raise AssertionError("the key was not refused")
+
+
 CALLS: dict[ModuleType, dict[str, list[Call]]] = {
     accounts.store: {
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
@@ -271,11 +287,11 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=1),
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=5),
         ],
-        "add_run": [lambda world: _another_run(world), lambda world: _repeated_run(world)],
+        "add_run": [_another_run, _repeated_run],
         "find_run": [lambda world: chat.store.find_run(world.owner.id, world.run.id)],
         "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],
         "active_runs_of": [lambda world: chat.store.active_runs_of(world.owner.id, world.conversation.id)],
-        "expired_runs": [lambda world: chat.store.expired_runs(NOW + timedelta(hours=1))],
+        "expired_runs": [lambda _world: chat.store.expired_runs(NOW + timedelta(hours=1))],
         "claim_expired_run": [lambda world: chat.store.claim_expired_run(world.run, lease_expires_at=LATER)],
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
@@ -284,18 +300,3 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "keep_rest": [lambda world: chat.store.keep_rest(world.run, world.answer)],
     },
 }
-
-
-async def _another_run(world: World) -> None:
-    question, answer = world._exchange(world.conversation, world.answer.id)
-    run = msgspec.structs.replace(world._run(world.conversation, question, answer), idempotency_key=None)
-    await chat.store.add_run(run, [question, answer], "Tea, again")
-
-
-async def _repeated_run(world: World) -> None:
-    question, answer = world._exchange(world.conversation, world.answer.id)
-    try:
-        await chat.store.add_run(world._run(world.conversation, question, answer), [question, answer], None)
-    except chat.store.BranchBusy:
-        return
-    raise AssertionError("the key was not refused")

@@ -41,9 +41,9 @@ def collection_of(model: type[models.Model], alias: str) -> Iterator[None]:
 def gadget() -> Iterator[type[models.Model]]:
     with isolate_apps("chat"):
 
-        class Gadget(models.Model):
+        class Gadget(models.Model):  # noqa: DJ008 -- it is never shown
             code = models.CharField(max_length=20, unique=True)
-            serial = models.CharField(max_length=20, null=True, unique=True)
+            serial = models.CharField(max_length=20, null=True, unique=True)  # noqa: DJ001 -- what the test is about
             owner_id = ObjectIdField(null=True, unique=True)
             made_at = models.DateTimeField(null=True, unique=True)
             number = models.IntegerField(null=True, unique=True)
@@ -176,7 +176,7 @@ def devices() -> None:
 
 
 def test_prefetching_a_foreign_key_looks_up_by_index(devices) -> None:
-    sessions, users = _prefetch(OURS)
+    _, users = _prefetch(OURS)
 
     assert users.command.collection == "users"
     assert not users.scans
@@ -198,7 +198,7 @@ def test_prefetching_finds_what_a_query_for_each_finds(devices) -> None:
 
 def _fail_to_commit(alias: str) -> None:
     """A swallowed duplicate makes the server end the transaction, so that the commit finds none."""
-    with pytest.raises(PyMongoError), atomic(using=alias):
+    with pytest.raises(PyMongoError), atomic(using=alias):  # noqa: PT012 -- what is raised ends the transaction
         try:
             User.objects.using(alias).create(email="taken@example.com")
         except IntegrityError:
@@ -209,7 +209,7 @@ def test_after_a_failed_commit_transactions_work_again() -> None:
     User.objects.create(email="taken@example.com")
     _fail_to_commit(OURS)
 
-    with pytest.raises(ZeroDivisionError), atomic():
+    with pytest.raises(ZeroDivisionError), atomic():  # noqa: PT012 -- what is raised ends the transaction
         User.objects.create(email="undone@example.com")
         1 / 0  # noqa: B018
     with atomic():
@@ -222,7 +222,7 @@ def test_the_original_has_no_transactions_after_a_failed_commit(stock) -> None:
     User.objects.create(email="taken@example.com")
     _fail_to_commit(STOCK)
 
-    with pytest.raises((ZeroDivisionError, PyMongoError)), atomic(using=STOCK):
+    with pytest.raises((ZeroDivisionError, PyMongoError)), atomic(using=STOCK):  # noqa: PT012 -- what is raised ends the transaction
         User.objects.using(STOCK).create(email="undone@example.com")
         1 / 0  # noqa: B018
 
@@ -234,7 +234,7 @@ def test_a_transaction_that_the_server_has_ended_rolls_back_quietly() -> None:
 
     with pytest.raises(IntegrityError), atomic():
         User.objects.create(email="taken@example.com")
-    with pytest.raises(ZeroDivisionError), atomic():
+    with pytest.raises(ZeroDivisionError), atomic():  # noqa: PT012 -- what is raised ends the transaction
         User.objects.create(email="undone@example.com")
         connections[OURS].session.abort_transaction()
         1 / 0  # noqa: B018
