@@ -24,6 +24,8 @@ VALKEY_PORT = 6379
 MODEL_SETTINGS = frozenset({"OLLAMA_HOST", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL"})
 # A database that is down must not hold a request for the driver's 30 s.
 SERVER_SELECTION = "&serverSelectionTimeoutMS=5000"
+# Where other commands on this machine find what runs; eloquent.foundation.config reads it.
+RUNNING_FILE = "running.env"
 
 
 def servers_of(state_dir: Path) -> dict[str, EmbeddedServer]:
@@ -83,6 +85,7 @@ class Machine:
             else:
                 failed = self._watch()
             finally:
+                (self._state_dir / RUNNING_FILE).unlink(missing_ok=True)
                 self._supervisor.stop()
                 self._echo_log()
                 self._room.release()
@@ -97,6 +100,7 @@ class Machine:
         self._supervisor.wait_for(database)
         account = self._prepare()
         self._supervisor.wait_for(futures)
+        self._tell_other_commands()
         self._web.settings = {**self._settings(), **self._log_format}
         self._supervisor.wait_for(self._supervisor.start(self._web))
         address = self._web.address
@@ -120,6 +124,11 @@ class Machine:
         if Mongod.setting in running:
             running[Mongod.setting] += SERVER_SELECTION
         return running
+
+    def _tell_other_commands(self) -> None:
+        """Write the addresses down, so that `manage.py ask` beside us needs no setting."""
+        lines = [f"{setting}={address}\n" for setting, address in self._settings().items()]
+        (self._state_dir / RUNNING_FILE).write_text("".join(lines), encoding="utf-8")
 
     def _announce(self, address: str, account: str, took_s: float) -> None:
         self._terminal.say()

@@ -1,4 +1,4 @@
-"""Every setting: its name, type, meaning and default. Read once, from the environment, then `.env`, then the defaults.
+"""Every setting: its name, type, meaning and default. Read once: the environment, then `.env`, then the default.
 
 Names in the environment are the attributes' in upper case (`MONGODB_URI`). An empty value counts as not set.
 All faults are reported together: `ConfigFaults` names each setting, what was found (secrets masked) and what is
@@ -138,14 +138,21 @@ _SHORTEST_SECRET_KEY = 50
 
 
 def _found() -> dict[str, tuple[str, str]]:
-    """Each setting that is set: attribute → (value, source). The environment wins over `.env`."""
-    found: dict[str, tuple[str, str]] = {}
-    for source, values in ((".env", dotenv_values(".env")), ("environment", os.environ)):
-        for name in _FIELDS:
-            value = values.get(name.upper())
-            if value:
-                found[name] = (value, source)
-    return found
+    """Each setting that is set: attribute → (value, source). The environment wins over `.env`.
+
+    On a development machine, what neither sets is looked for among the servers that `manage.py up` has running.
+    """
+    named = {
+        name: (value, source)
+        for source, values in ((".env", dotenv_values(".env")), ("environment", os.environ))
+        for name in _FIELDS
+        if (value := values.get(name.upper()))
+    }
+    if named.get("eloquent_env", (Environment.DEV,))[0] != Environment.DEV:
+        return named
+    file = Path(named.get("eloquent_state_dir", (_FIELDS["eloquent_state_dir"].default,))[0]) / "running.env"
+    running = {name.lower(): (value, str(file)) for name, value in dotenv_values(file).items() if value}
+    return {name: entry for name, entry in running.items() if name in _FIELDS} | named
 
 
 def _is_secret(name: str) -> bool:

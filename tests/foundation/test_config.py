@@ -64,6 +64,21 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(monkey
     assert sources["SECRET_KEY"] == ".eloquent/secret-key"
 
 
+def test_the_servers_that_run_on_a_development_machine_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".eloquent").mkdir()
+    Path(".eloquent/running.env").write_text(
+        "MONGODB_URI=mongodb://127.0.0.1:9/\nLLAMACPP_HOST=http://127.0.0.1:8\nX=1\n"
+    )
+    monkeypatch.setenv("LLAMACPP_HOST", "http://127.0.0.1:7")
+    config = load_config()
+    assert config.mongodb_uri.get_secret_value() == "mongodb://127.0.0.1:9/"
+    assert config.llamacpp_host == "http://127.0.0.1:7"
+    sources = {setting.name: setting.source for setting in effective_settings(config)}
+    assert sources["MONGODB_URI"] == ".eloquent/running.env"
+    set_all(monkeypatch, GOOD_PRODUCTION)
+    assert load_config().mongodb_uri.get_secret_value() != "mongodb://127.0.0.1:9/"
+
+
 def test_all_faults_are_reported_at_once_with_name_finding_and_expectation(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {
         "ELOQUENT_ENV": "prod",
