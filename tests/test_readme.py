@@ -1,0 +1,135 @@
+"""Every command in the README is run: what it says is what happens."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eloquent.foundation.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+START_S = 90
+
+# Run by `.ci/run` as they stand (tests/test_project.py holds it to that), or by a test of their own.
+RUN_ELSEWHERE = {"make test", "make check", "make test-browser", "make bench", "make help", "make lock"}
+
+
+class Started:
+    """`make run` in a directory of its own."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.environment = {
+            name: value for name, value in os.environ.items() if name.lower() not in Config.model_fields
+        }
+        self.environment |= {"ELOQUENT_STATE_DIR": str(state_dir), "PORT": "0"}
+        self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
+        self.lines: list[str] = []
+        self.ready = threading.Event()
+        self.process = subprocess.Popen(
+            ["make", "run"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self.process.stdout or ():
+            self.lines.append(line.rstrip())
+            if "Ctrl-C stops everything" in line:
+                self.ready.set()
+        self.ready.set()
+
+    @property
+    def said(self) -> str:
+        """What it has printed."""
+        return "\n".join(self.lines)
+
+    def run(self, script: str, **environment: str) -> str:
+        """Run a script as somebody would in another terminal; returns what it printed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=ROOT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """The first of the two commands."""
+    made = Started(tmp_path_factory.mktemp("state"))
+    try:
+        assert made.ready.wait(START_S), made.said
+        assert made.process.poll() is None, made.said
+        yield made
+    finally:
+        os.killpg(made.process.pid, signal.SIGINT)
+        made.process.wait(30)
+    assert "All stopped." in made.said
+
+
+def address(started: Started, what: str) -> str:
+    """An address that was printed."""
+    found = re.search(rf"^\s*{what}\s+(http://\S+)$", started.said, re.MULTILINE)
+    assert found, started.said
+    return found[1]
+
+
+def test_the_two_commands_stand_on_the_first_screen() -> None:
+    first_screen = "\n".join(README.splitlines()[:15])
+    assert "make run" in first_screen
+    assert "make test" in first_screen
+
+
+@pytest.mark.timeout(180)
+def test_make_run_prints_the_addresses_and_the_staff_password_once(started: Started) -> None:
+    assert address(started, "Chat").startswith("http://127.0.0.1:")
+    assert address(started, "Staff").endswith("/admin/")
+    assert address(started, "API").endswith("/api/v1/docs")
+    for server in ("MongoDB", "Valkey", "llama.cpp"):
+        assert re.search(rf"{re.escape(server)}\s+[\d.]+ s\s+\S+://127\.0\.0\.1:", started.said)
+    assert len(re.findall(r"[Pp]assword", started.said)) == 1
+
+
+@pytest.mark.timeout(180)
+def test_the_example_for_frontends_streams_a_real_answer(started: Started) -> None:
+    (example,) = (block for block in BLOCKS if "curl" in block)
+    streamed = started.run(example, API=address(started, "API").removesuffix("/docs"))
+    assert streamed.count('"type":"text-delta"') > 3
+    assert '"type":"finish"' in streamed
+    assert streamed.rstrip().endswith("data: [DONE]")
+
+
+@pytest.mark.timeout(180)
+def test_the_commands_for_operators_work_beside_make_run(started: Started) -> None:
+    (block,) = (block for block in BLOCKS if "manage.py" in block)
+    said = {line.split()[2]: started.run(line) for line in block.splitlines()}
+    assert "smollm2" in said["models"]
+    assert len(said["ask"].split()) > 3
+    assert "you@example.org" in said["create_staff"]
+    assert said["seed_demo"]
+    assert "running.env" in started.run("python manage.py config")
+
+
+def test_no_command_of_the_readme_is_left_out() -> None:
+    named = set(re.findall(r"^(make \S+|python manage\.py \w+)", "\n".join(BLOCKS), re.MULTILINE))
+    named |= set(re.findall(r"`(make [\w-]+|python manage\.py \w+)", README))
+    operators = {f"python manage.py {name}" for name in ("models", "ask", "create_staff", "seed_demo", "config")}
+    assert named - RUN_ELSEWHERE - operators == {"make run"}
