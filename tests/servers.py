@@ -25,6 +25,18 @@ from eloquent.foundation import config
 # Data in memory makes every journalled write faster; mongod alone takes 300 MB of it.
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED_BYTES = 2 * 2**30
+PREFIX = "eloquent-tests-"
+
+
+def remove_leftovers(place: Path) -> None:
+    """Remove what killed runs left behind: their servers died with them, their directories did not."""
+    for directory in place.glob(f"{PREFIX}*"):
+        try:
+            os.kill(int(directory.name.removeprefix(PREFIX).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(directory, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue  # not one of ours
 
 
 class Servers:
@@ -33,7 +45,9 @@ class Servers:
     def __init__(self) -> None:
         in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED_BYTES
         self._owner = os.getpid()
-        self.directory = Path(tempfile.mkdtemp(prefix="eloquent-tests-", dir=MEMORY if in_memory else None))
+        place = MEMORY if in_memory else Path(tempfile.gettempdir())
+        remove_leftovers(place)
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{self._owner}-", dir=place))
         self.mongod = Mongod(self.directory / "mongod")
         self.valkey = Valkey(self.directory / "valkey")
 
