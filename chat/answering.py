@@ -103,8 +103,8 @@ class Answering:
     async def _work(self, relay: "asyncio.Task[Finished]") -> None:
         while not relay.done():
             await asyncio.wait({relay}, timeout=KEEP_EVERY_S)
-            if not relay.done():
-                await self._keep_progress()
+            if not relay.done() and not await self._keep_progress():
+                relay.cancel()  # deleted, or taken for lost: what is written from here on is nobody's
         try:
             await self._settle(relay)
         finally:
@@ -179,13 +179,14 @@ class Answering:
             **changes,
         )
 
-    async def _keep_progress(self) -> None:
+    async def _keep_progress(self) -> bool:
         self._flush()  # the position saved must cover just the text saved
         self.run = replace(self.run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
         try:
-            await store.keep_progress(self.run, self._written(MessageStatus.STREAMING))
+            return await store.keep_progress(self.run, self._written(MessageStatus.STREAMING))
         except PyMongoError as error:
             log.warning("progress not saved", run_id=str(self.run.id), error=type(error).__name__)
+            return True
 
     async def _settle(self, relay: "asyncio.Task[Finished]") -> None:
         self._flush()

@@ -145,6 +145,17 @@ async def test_progress_is_saved_while_the_answer_is_written(
     await ann.at_rest(run["id"])
 
 
+async def test_a_run_that_is_deleted_behind_our_back_ends(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
+    model.script = ["Half", asyncio.Event()]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await read_until(ann, run["id"], 4)
+    await database()["runs"].delete_one({"_id": ObjectId(run["id"])})
+    await model.provider.until_idle()
+
+
 async def lost(run_id: str, **changes: object) -> Run:
     """The run as a worker leaves it that was killed a while ago."""
     at = now() - timedelta(seconds=LEASE_S)

@@ -123,6 +123,11 @@ async function openFromAddress() {
   }
 }
 
+function startAnew() {
+  if (location.hash) history.pushState(null, "", location.pathname);
+  openFromAddress();
+}
+
 function showTitle() {
   const title = thread.id ? conversations.get(thread.id)?.title || "New conversation" : "New conversation";
   byId("thread-title").textContent = title;
@@ -213,8 +218,8 @@ conversations.addEventListener("changed", ({ detail }) => {
   showModels();
 });
 conversations.addEventListener("deleted", ({ detail }) => {
-  if (detail === thread.id) location.hash = "";
-  byId("new-chat").focus();
+  if (detail === thread.id) startAnew();
+  else byId("new-chat").focus();
 });
 conversations.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("changed", showState);
@@ -222,11 +227,11 @@ thread.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("resend", ({ detail }) => send(detail));
 thread.addEventListener("missing", () => {
   toast("This conversation does not exist any more.");
-  location.hash = "";
+  startAnew();
 });
 composer.addEventListener("send", ({ detail }) => send(detail));
 composer.addEventListener("stop", () => thread.stop());
-addEventListener("hashchange", () => session.user && openFromAddress());
+for (const way of ["hashchange", "popstate"]) addEventListener(way, () => session.user && openFromAddress());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && session.user) catchUp();
 });
@@ -239,8 +244,7 @@ byId("fault-retry").addEventListener("click", start);
 byId("banner-retry").addEventListener("click", () => socket.connectNow());
 byId("new-chat").addEventListener("click", () => {
   drawer.close();
-  if (location.hash) location.hash = "";
-  composer.focus();
+  startAnew();
 });
 byId("sign-out").addEventListener("click", async () => {
   try {

@@ -173,9 +173,11 @@ export class Conversations extends EventTarget {
       if (save && title && title !== before) this.change(id, { title });
     };
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") finish(true);
-      if (event.key === "Escape") finish(false);
       event.stopPropagation();
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      // The focus moves to a button, which this same key would press.
+      event.preventDefault();
+      finish(event.key === "Enter");
     });
     field.addEventListener("blur", () => finish(true));
     row.link.replaceWith(field);

@@ -54,8 +54,10 @@ export class Thread extends EventTarget {
   // Opens a conversation; null shows an empty one that does not exist yet.
   async open(id) {
     this.#reset(id);
-    if (!id) return;
-    this.#live = null;
+    if (!id) {
+      this.#draw();
+      return;
+    }
     const live = this.answers.of(id);
     if (live) this.#watch(live);
     await this.refresh(true);
