@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from unittest import mock
 
 import pytest
 
@@ -97,7 +96,4 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     for name in config.Config.model_fields:
         os.environ.pop(name.upper(), None)
     os.environ.update(servers.environment())
-    # Cached here without `.env`; a test that is about `.env` reads the configuration anew.
-    with mock.patch.object(config, "dotenv_values", return_value={}):
-        config.get_config()
     return (yield)

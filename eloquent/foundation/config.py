@@ -140,11 +140,13 @@ _SHORTEST_SECRET_KEY = 50
 def _found() -> dict[str, tuple[str, str]]:
     """Each setting that is set: attribute → (value, source). The environment wins over `.env`.
 
-    On a development machine, what neither sets is looked for among the servers that `manage.py up` has running.
+    On a development machine, what neither sets is looked for among the servers that `manage.py up` has running. Tests
+    see neither of these, nor `.env`.
     """
+    file_values = {} if os.environ.get("ELOQUENT_ENV") == Environment.TEST else dotenv_values(".env")
     named = {
         name: (value, source)
-        for source, values in ((".env", dotenv_values(".env")), ("environment", os.environ))
+        for source, values in ((".env", file_values), ("environment", os.environ))
         for name in _FIELDS
         if (value := values.get(name.upper()))
     }

@@ -28,7 +28,7 @@ MISSING = (
 )
 
 
-class ChromiumMissing(Exception):  # noqa: N818 - named for what is so
+class ChromiumMissing(Exception):
     """No Chromium on the PATH; the message says what to install."""
 
 

@@ -207,7 +207,7 @@ def breakable_sockets(page: Page) -> list:
     """The server's ends of the page's sockets, as they are opened; closing one breaks the connection."""
     connections: list = []
 
-    def connect(socket) -> None:  # noqa: ANN001 - Playwright's WebSocketRoute
+    def connect(socket) -> None:
         connections.append(socket)
         socket.connect_to_server()
 

@@ -64,7 +64,7 @@ def test_signing_out_in_one_tab_signs_the_other_out(chat: ChatPage, open_page: O
 def test_a_token_that_ran_out_is_replaced_without_a_word(chat: ChatPage, site: Site) -> None:
     refused: list[str] = []
 
-    def refuse_once(route) -> None:  # noqa: ANN001 - Playwright's Route
+    def refuse_once(route) -> None:
         refused.append(route.request.url)
         route.fulfill(status=401, json={"status": 401, "code": "not_signed_in", "detail": "Sign in."})
 

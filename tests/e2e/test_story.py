@@ -45,7 +45,7 @@ def test_a_visit_from_registering_to_signing_in_again(open_page: OpenPage) -> No
     expect(chat.questions).to_have_count(1)
     assert frames.sent[-1]["type"] == "resume"
     chat.expect_answer("complete")
-    question, answer = chat.stored_messages()
+    _, answer = chat.stored_messages()
     assert answer["status"] == "complete"
     assert len(text_of(answer)) > lengths[-1]
     assert page.evaluate(RENDERED_ALIKE, text_of(answer))

@@ -73,8 +73,8 @@ def test_a_step_that_is_reset_leaves_those_before_it(page: Page) -> None:
 
 
 def test_data_of_the_same_id_is_replaced(page: Page) -> None:
-    parts = page.evaluate(FOLD, [{"type": "data-x", "id": "1", "data": 1}, {"type": "data-x", "id": "1", "data": 2}])["parts"]
-    assert [part["data"] for part in parts] == [2]
+    answer = page.evaluate(FOLD, [{"type": "data-x", "id": "1", "data": data} for data in (1, 2)])
+    assert [part["data"] for part in answer["parts"]] == [2]
 
 
 @pytest.mark.parametrize(

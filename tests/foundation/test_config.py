@@ -64,6 +64,13 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(monkey
     assert sources["SECRET_KEY"] == ".eloquent/secret-key"
 
 
+def test_tests_do_not_see_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=7000\n")
+    assert load_config().port == 7000
+    monkeypatch.setenv("ELOQUENT_ENV", "test")
+    assert load_config().port == 8000
+
+
 def test_the_servers_that_run_on_a_development_machine_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".eloquent").mkdir()
     Path(".eloquent/running.env").write_text(
