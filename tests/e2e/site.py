@@ -1,4 +1,4 @@
-"""The whole chat as a browser meets it: the real server process, a real small model, and one that says what a test wants."""
+"""The whole chat as a browser meets it: the real server process, a real small model, and a scripted one."""
 
 import asyncio
 import subprocess

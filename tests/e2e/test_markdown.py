@@ -13,8 +13,8 @@ async (text) => {
   const { renderMarkdown } = await import("/static/chat/markdown.js");
   const whole = document.createElement("div");
   whole.append(...renderMarkdown(text));
-  for (const node of whole.querySelectorAll("*"))
-    for (const name of ["dir", "rel", "target", "title", "scope", "aria-label", "tabindex", "role"]) node.removeAttribute(name);
+  const beside = ["dir", "rel", "target", "title", "scope", "aria-label", "tabindex", "role"];
+  for (const node of whole.querySelectorAll("*")) for (const name of beside) node.removeAttribute(name);
   for (const node of whole.querySelectorAll(".code-bar, svg")) node.remove();
   return whole.innerHTML;
 }
@@ -119,7 +119,8 @@ def page(_site: Site, chromium: Browser) -> Iterator[Page]:
         ("One\nTwo\n\nThree", "<p>One<br>Two</p><p>Three</p>"),
         ("# One\n## Two ##\n###### Six", '<h3 class="h1">One</h3><h4 class="h2">Two</h4><h6 class="h6">Six</h6>'),
         ("#hashtag", "<p>#hashtag</p>"),
-        ("*a* _b_ **c** __d__ ***e***", "<p><em>a</em> <em>b</em> <strong>c</strong> <strong>d</strong> <em><strong>e</strong></em></p>"),
+        ("*a* _b_ **c** __d__", "<p><em>a</em> <em>b</em> <strong>c</strong> <strong>d</strong></p>"),
+        ("***e***", "<p><em><strong>e</strong></em></p>"),
         ("**bold *and* bold**", "<p><strong>bold <em>and</em> bold</strong></p>"),
         ("a_b_c 2 * 3 * 4 ** 5", "<p>a_b_c 2 * 3 * 4 ** 5</p>"),
         ("~~gone~~ ~5", "<p><del>gone</del> ~5</p>"),
@@ -139,25 +140,27 @@ def page(_site: Site, chromium: Browser) -> Iterator[Page]:
         ("> a\nb\n\nc", "<blockquote><p>a<br>b</p></blockquote><p>c</p>"),
         ("> > a", "<blockquote><blockquote><p>a</p></blockquote></blockquote>"),
         ("***\n---\n- - -", "<hr><hr><hr>"),
-        ("```js\nlet a = `<b>`;\n```\nafter", '<div class="code-block"><pre><code>let a = `&lt;b&gt;`;</code></pre></div><p>after</p>'),
+        ("```js\n`<b>`;\n```\na", '<div class="code-block"><pre><code>`&lt;b&gt;`;</code></pre></div><p>a</p>'),
         ("````\n```\n````", '<div class="code-block"><pre><code>```</code></pre></div>'),
         ("```\nopen", '<div class="code-block"><pre><code>open</code></pre></div>'),
         ("    four", '<div class="code-block"><pre><code>four</code></pre></div>'),
         (
             "See:\n| a | b |\n|---|--:|\n| 1 |\n\nafter",
-            '<p>See:</p><div class="table-scroll"><table><thead><tr><th>a</th><th class="align-right">b</th></tr></thead>'
-            '<tbody><tr><td>1</td><td class="align-right"></td></tr></tbody></table></div><p>after</p>',
+            (
+                '<p>See:</p><div class="table-scroll"><table><thead><tr><th>a</th><th class="align-right">b</th></tr>'
+                '</thead><tbody><tr><td>1</td><td class="align-right"></td></tr></tbody></table></div><p>after</p>'
+            ),
         ),
         ("a | b\nc | d", "<p>a | b<br>c | d</p>"),
         ("[a](https://example.org)", '<p><a href="https://example.org/">a</a></p>'),
-        ("[**a** `b`](mailto:a@example.org)", '<p><a href="mailto:a@example.org"><strong>a</strong> <code>b</code></a></p>'),
+        ("[**a** `b`](mailto:a@b.c)", '<p><a href="mailto:a@b.c"><strong>a</strong> <code>b</code></a></p>'),
         ("(https://example.org/a_(b)).", '<p>(<a href="https://example.org/a_(b)">https://example.org/a_(b)</a>).</p>'),
-        ("[a [b](https://example.org) c](https://example.com)", '<p>[a <a href="https://example.org/">b</a> c](<a href="https://example.com/">https://example.com</a>)</p>'),
-        ("[a](javascript:alert(1))", "<p><span>a</span></p>"),
-        ("[a](JaVaScRiPt:alert(1)) [b](data:text/html,x) [c](/admin/) [d](//evil.example)", "<p><span>a</span> <span>b</span> <span>c</span> <span>d</span></p>"),
+        ("[a [b](https://x.org) c](mailto:x)", '<p>[a <a href="https://x.org/">b</a> c](mailto:x)</p>'),
+        ("[a](javascript:alert(1)) [b](JaVaScRiPt:alert(1))", "<p><span>a</span> <span>b</span></p>"),
+        ("[a](data:text/html,x) [b](/admin/) [c](//x.org)", "<p><span>a</span> <span>b</span> <span>c</span></p>"),
         ("![alt](https://images.example/p.png)", '<p><a class="image-link" href="https://images.example/p.png">alt</a></p>'),
         ("![x](javascript:alert(1))", '<p><span class="image-link">x</span></p>'),
-        ("[![alt](https://images.example/p.png)](https://example.org)", '<p><a href="https://example.org/"><span class="image-link">alt</span></a></p>'),
+        ("[![a](https://x.org/p)](https://x.org)", '<p><a href="https://x.org/"><span class="image-link">a</span></a></p>'),
     ],
 )  # fmt: skip
 def test_what_a_text_becomes(page: Page, text: str, html: str) -> None:

@@ -26,7 +26,21 @@ STORM = """<script>window.harmed = 1</script>
 ```
 """
 LINKS = "(place) => [...place.querySelectorAll('a')].map((a) => [a.protocol, a.target, a.rel])"
-FOREIGN = "(place) => place.querySelectorAll('img, script, iframe, style, link, object, [onerror], [onclick], [onload], [style]').length"
+FOREIGN = """
+(place) => place.querySelectorAll(
+  "img, script, iframe, style, link, object, [onerror], [onclick], [onload], [style]"
+).length
+"""
+MARKUP = """
+() => {
+  try {
+    document.createElement("p").innerHTML = "<b>x</b>";
+    return "written";
+  } catch {
+    return "refused";
+  }
+}
+"""
 
 
 def test_a_hostile_answer_is_only_text(open_page: OpenPage, site: Site) -> None:
@@ -83,10 +97,9 @@ def test_the_policy_lets_no_other_script_run(open_page: OpenPage) -> None:
     assert "style=" not in markup
     assert " on" + "click=" not in markup
     # Trusted Types: a string never becomes HTML, not even by mistake.
-    with_markup = "() => { try { document.createElement('p').innerHTML = '<b>x</b>'; return 'written'; } catch { return 'refused'; } }"
     fresh = chat.page.context.new_page()
     fresh.goto(chat.site.url)
-    assert fresh.evaluate(with_markup) == "refused"
+    assert fresh.evaluate(MARKUP) == "refused"
 
 
 def test_no_token_is_where_a_script_could_find_it_later(chat: ChatPage) -> None:

@@ -1,0 +1,135 @@
+"""Pictures of the page in its states: `python -m tests.e2e.screens DIRECTORY`. For eyes; nothing is compared."""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from eloquent.embedded.mongod import Mongod
+from eloquent.embedded.valkey import Valkey
+from tests.e2e.chromium import launched
+from tests.e2e.pages import ChatPage
+from tests.e2e.site import Site, running_site
+
+DESKTOP = {"width": 1280, "height": 820}
+PHONE = {"width": 390, "height": 800}
+LETTER = """## Two ways to say it
+
+Rainbows need **sunlight behind you** and *rain in front of you*. Each drop works as a small prism:
+
+1. Light bends as it enters the drop.
+2. It is reflected at the back.
+3. It bends once more on its way out.
+   - red leaves at about 42°
+   - violet at about 40°
+
+> The bow is a circle. The ground hides its lower half.
+
+| Colour | Wavelength | Angle |
+|:-------|-----------:|:-----:|
+| Red    | 650 nm     | 42.4° |
+| Violet | 400 nm     | 40.5° |
+
+```python
+def bow(colour: str) -> float:
+    \"\"\"The angle at which a colour is seen, in degrees.\"\"\"
+    return {"red": 42.4, "violet": 40.5}[colour]
+```
+
+More in `optics.md`, or at [the encyclopedia](https://example.org/rainbow)."""
+# Those that never end (a breathing dot) are not waited for.
+AT_REST = """
+() => Promise.all(document.getAnimations()
+  .filter((animation) => animation.effect.getTiming().iterations === 1)
+  .map((animation) => animation.finished))
+"""
+WORDS = [word + " " for word in LETTER.split(" ")]
+
+
+def main() -> None:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    directory: Path = parser.parse_args().directory
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="eloquent-screens-") as data:
+        place = Path(data)
+        with Mongod(place / "mongod") as mongod, Valkey(place / "valkey") as valkey:
+            uris = {"mongodb_uri": mongod.address, "redis_url": valkey.address}
+            with running_site(place / "site", **uris) as site, sync_playwright() as playwright:
+                browser = launched(playwright)
+                take_all(site, browser, lambda name: directory / f"{name}.png")
+                browser.close()
+
+
+def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> None:
+    """Each under its name."""
+    page = browser.new_page(viewport=DESKTOP)  # type: ignore[arg-type]
+    chat = ChatPage(page, site)
+
+    def take(name: str) -> None:
+        page.evaluate(AT_REST)
+        page.screenshot(path=path_of(name))
+
+    page.goto(site.url)
+    expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
+    take("01-sign-in")
+    chat.sign_in("not the password")
+    expect(page.locator("#auth-error")).to_be_visible()
+    take("02-sign-in-refused")
+    chat.register()
+    expect(page.get_by_label("Language model")).to_be_visible()
+    take("03-empty")
+    site.script("One moment.", gates=(0,))
+    chat.ask("What do you do while I wait?")
+    expect(chat.answer).to_be_visible()
+    take("04-waiting")
+    chat.stop_button.click()
+    chat.expect_answer("stopped")
+    take("05-stopped")
+    page.get_by_role("button", name="New conversation").click()
+    site.script(*WORDS, gates=(len(WORDS) // 2,))
+    chat.ask("How do rainbows form? Please show me a table and some code.")
+    expect(chat.text).to_contain_text("a circle")
+    take("06-streaming")
+    chat.stop_button.click()
+    site.script(*WORDS)
+    chat.answer.get_by_role("button", name="Try again").click()
+    chat.expect_answer("complete")
+    take("07-complete")
+    page.emulate_media(color_scheme="dark")
+    take("08-dark")
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    take("09-phone-dark")
+    page.emulate_media(color_scheme="light")
+    page.locator("#thread").evaluate("(thread) => { thread.scrollTop = 0; }")
+    take("10-phone")
+    page.get_by_role("button", name="Open the list").click()
+    take("11-phone-list")
+    page.keyboard.press("Escape")
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    site.script("It began", " well", " but", fails_after=2)
+    chat.ask("And how do they end?")
+    chat.expect_answer("failed")
+    take("12-failed")
+    chat.open_menu("How do rainbows")
+    take("13-menu")
+    chat.choose("Delete")
+    take("14-delete")
+    page.keyboard.press("Escape")
+    site.web.kill()
+    expect(chat.banner).to_be_visible()
+    chat.ask("Is anybody there?")
+    expect(page.get_by_text("Not sent.")).to_be_visible(timeout=10_000)
+    take("15-connection-lost")
+    page.route("**/auth/refresh", lambda route: route.abort())
+    site.web.start()
+    page.reload()
+    expect(page.get_by_role("heading", name="We can’t reach the server")).to_be_visible()
+    take("16-server-away")
+
+
+if __name__ == "__main__":
+    main()
