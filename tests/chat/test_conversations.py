@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from bson import ObjectId
 
+from chat import store
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
 from tests.people import Person
@@ -144,6 +145,16 @@ async def test_a_cursor_of_another_users_message_shows_nothing_of_it(
     await ann.at_rest((await ann.ask(mine, "Hi"))["id"])
     stolen = await ann.ok("GET", f"/conversations/{mine}/messages", params={"cursor": page["next_cursor"]})
     assert stolen == {"items": [], "next_cursor": None}
+
+
+async def test_a_branch_is_read_for_its_owner_alone(ann: Person, bob: Person, model: LanguageModel) -> None:
+    """The edge asks for the conversation first; the store does not rely on it."""
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    conversation, leaf = ObjectId(run["conversation_id"]), ObjectId(run["message_id"])
+    owners = [ObjectId(person.tokens["user"]["id"]) for person in (ann, bob)]
+    read = [await store.branch_ending_at(owner, conversation, leaf, limit=10) for owner in owners]
+    assert [len(branch) for branch in read] == [2, 0]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,18 @@ async def test_a_reader_waits_for_what_is_not_written_yet() -> None:
     assert await reader == [b"1"]
 
 
+async def test_a_chunk_reaches_a_waiting_reader_at_once() -> None:
+    journal, run_id = MemoryJournal(), ObjectId()
+    journal.open(run_id)
+    entries = journal.follow(run_id)
+    for number in range(3):
+        waiting = asyncio.ensure_future(anext(entries))
+        await asyncio.sleep(0)
+        journal.append(run_id, [b"%d" % number])
+        async with asyncio.timeout(1):
+            assert await waiting == (number, [b"%d" % number])
+
+
 async def test_an_idle_log_says_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "ALIVE_EVERY_S", 0.01)
     journal, run_id = MemoryJournal(), ObjectId()
