@@ -62,7 +62,8 @@ EVERYTHING = """# A title with `code`
 
 A paragraph with *emphasis*, **strong _and nested_ words**, ~~gone~~, `code with *stars*`, a snake_case_name,
 #hashtag at the start of a line, and
----no rule either: their first letters look like blocks of their own. 5 * 3 = 15, a [link](https://example.org/a_(b) "its title"), <https://example.org>, https://example.org/x?a=1&b=2.
+---no rule either: their first letters look like blocks of their own.
+5 * 3 = 15, a [link](https://example.org/a_(b) "its title"), <https://example.org>, https://example.org/x?a=1&b=2.
 
 1. First
 2. Second
