@@ -343,6 +343,7 @@ async def test_the_first_words_are_never_held_back(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answering, "HELD_BACK_S", 3600)
+    monkeypatch.setattr(answering, "KEEP_EVERY_S", 3600)
     gate = asyncio.Event()
     model.script = ["First", gate, *saying(" then", " the rest")]
     run = await ann.ask(await ann.conversation(), "Hi")

@@ -292,6 +292,18 @@ async def test_another_users_message_cannot_be_gone_on_from(
         assert (await socket.frame())["problem"]["code"] == "parent_unknown"
 
 
+@pytest.mark.parametrize("trigger", ["submit-message", "regenerate-message"])
+async def test_a_message_of_another_conversation_cannot_be_redone_here(
+    ann: Person, model: LanguageModel, trigger: str
+) -> None:
+    elsewhere = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(elsewhere["id"])
+    redone = elsewhere["user_message_id" if trigger == "submit-message" else "message_id"]
+    async with ann.socket() as socket:
+        await socket.ask("r1", await ann.conversation(), "Hi", trigger=trigger, messageId=redone)
+        assert (await socket.frame())["problem"]["code"] == "parent_unknown"
+
+
 async def test_another_users_abort_does_nothing(ann: Person, bob: Person, model: LanguageModel) -> None:
     gate = asyncio.Event()
     model.script = ["x", gate, *saying("y")]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bson import ObjectId
+from pymongo.errors import AutoReconnect, NotPrimaryError, ServerSelectionTimeoutError
 
 from chat import reaper, runs, store
 from chat.answering import LEASE_S
@@ -92,6 +93,25 @@ async def test_an_answer_that_ends_while_the_database_is_away_is_saved_when_it_i
     await finished
     answer = (await ann.messages(conversation))[-1]
     assert (answer["status"], answer["parts"][0]["text"]) == ("complete", "Before. After.")
+
+
+async def test_saving_is_tried_until_it_is_done(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.answering._RETRY_FIRST_S", 0.001)
+    failures = [AutoReconnect("gone"), ServerSelectionTimeoutError("gone"), NotPrimaryError("stepped down")]
+    keep_rest = store.keep_rest
+
+    async def fail_first(run: Run, message: Message) -> None:
+        if failures:
+            raise failures.pop()
+        await keep_rest(run, message)
+
+    monkeypatch.setattr(store, "keep_rest", fail_first)
+    run = await ann.ask(await ann.conversation(), "Hi")
+    assert (await ann.at_rest(run["id"]))["status"] == "complete"
+    assert failures == []
+    assert (await ann.messages(run["conversation_id"]))[-1]["parts"][0]["text"] == "Hello there!"
 
 
 async def test_a_model_server_that_is_killed_leaves_the_text_it_had_written(ann: Person, tmp_path: Path) -> None:
@@ -206,6 +226,7 @@ async def test_a_run_whose_worker_lives_is_left_alone(ann: Person, model: Langua
     at = now() - timedelta(seconds=1)
     await database()["runs"].update_one({"_id": ObjectId(run["id"])}, {"$set": {"lease_expires_at": at}})
     await reaper.reap({ObjectId(run["id"])})
+    assert (await ann.messages(run["conversation_id"]))[-1]["status"] == "streaming"
     gate.set()
     assert (await ann.at_rest(run["id"]))["status"] == "complete"
 
@@ -214,8 +235,8 @@ async def test_two_reapers_bring_a_lost_run_to_rest_once(ann: Person, model: Lan
     run = await ann.ask(await ann.conversation(), "Hi")
     await ann.at_rest(run["id"])
     found = await lost(run["id"])
-    lease = now() + timedelta(seconds=LEASE_S)
-    claims = await asyncio.gather(*(store.claim_expired_run(found, lease_expires_at=lease) for _ in range(5)))
+    leases = [now() + timedelta(seconds=LEASE_S + number) for number in range(5)]
+    claims = await asyncio.gather(*(store.claim_expired_run(found, lease_expires_at=lease) for lease in leases))
     assert sorted(claims) == [False, False, False, False, True]
 
 
