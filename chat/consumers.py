@@ -5,6 +5,7 @@ handler returns, so a handler that streamed would be deaf to `abort`. When the s
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
@@ -137,6 +138,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         self._aborted.discard(request_id)
 
     async def _guarded(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
+        with contextlib.suppress(OSError):  # the client is gone; Channels tells us next
+            await self._answered(request_id, work)
+
+    async def _answered(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except EloquentError as error:
@@ -146,6 +151,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
             await self._refuse(request_id, Unavailable(retry_after_s=2))
         except TimeoutError:
             await self.close(MALFORMED)  # a reader that does not read
+        except OSError:
+            raise
         except Exception as error:
             log.exception("socket request broke", exc_info=error)
             await self._refuse(request_id, EloquentError())

@@ -46,7 +46,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     parts: list[dict[str, Any]] = []
-    parent_id: MessageId | None | msgspec.UnsetType = msgspec.UNSET
+    parent_id: MessageId | msgspec.UnsetType | None = msgspec.UNSET
     edits: MessageId | None = None
     regenerates: MessageId | None = None
     model: str = ""

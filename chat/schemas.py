@@ -1,6 +1,7 @@
-"""What travels over HTTP: the shapes of requests (checked) and of answers (documented, and made by hand: it is cheaper).
+"""What travels over HTTP: the shapes of requests, which are checked, and of answers, which are documented.
 
-Answers are dicts that orjson writes; a test reads every documented answer back through its schema here.
+Answers are dicts that orjson writes, since validating our own values costs more than making them. The fuzzer in
+tests/test_openapi.py compares them with their schemas.
 """
 
 from collections.abc import Sequence

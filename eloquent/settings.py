@@ -1,5 +1,6 @@
 """Django's settings, made from `eloquent.foundation.config`: a setting that depends on the place is read there."""
 
+import warnings
 from pathlib import Path
 
 from eloquent import console
@@ -27,6 +28,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_mongodb_backend",
     "channels",
+    "ninja",  # for its copy of Swagger's files: the API's page loads nothing from elsewhere
     "eloquent.apps.EloquentConfig",
     "accounts",
     "inference",
@@ -108,12 +110,14 @@ LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
 # Collected for staging and production; elsewhere (a developer's machine, tests) they are served from where they lie.
 STATIC_ROOT = BASE_DIR / "staticfiles" if _config.strict else None
-WHITENOISE_USE_FINDERS = not _config.strict
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _config.strict
+# Static files are small and read on the desk road; Django warns that reading them there takes a thread.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": (
-            "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            "eloquent.static_files.HashedStaticFiles"
             if _config.strict
             else "django.contrib.staticfiles.storage.StaticFilesStorage"
         )

@@ -1,6 +1,7 @@
 """The chat socket: the AI SDK 7 websocket transport, and who may open it."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -130,6 +131,25 @@ async def test_a_dropped_socket_does_not_stop_the_answer(ann: Person, model: Lan
     assert (await ann.at_rest(run_id))["status"] == "complete"
     assert frame["chunk"]["delta"] == "One"
     assert (await ann.messages(conversation))[-1]["parts"][0]["text"] == "One two"
+
+
+async def test_a_client_that_vanishes_leaves_no_error_behind(
+    ann: Person, model: LanguageModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = asyncio.Event()
+    model.script = ["One", gate, *saying(*["more and more " * 1000] * 50)]
+    conversation = await ann.conversation()
+    async with ann.socket() as socket:
+        await socket.ask("r1", conversation, "Hi")
+        while (await socket.frame())["chunk"]["type"] != "text-delta":
+            pass
+        socket.connection.transport.abort()
+        gate.set()
+    run_id = (await ann.messages(conversation))[-1]["run_id"]
+    assert (await ann.at_rest(run_id))["status"] == "complete"
+    # asyncio itself remarks on writes to a lost connection.
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [line for line in said if line != "socket.send() raised exception."] == []
 
 
 async def test_a_regenerated_answer_is_a_sibling_of_the_first(ann: Person, model: LanguageModel) -> None:
