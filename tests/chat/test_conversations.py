@@ -112,7 +112,11 @@ async def test_a_deleted_conversation_is_gone_with_its_messages_and_runs(ann: Pe
     assert await listed(ann) == []
 
 
-async def test_deleting_stops_an_answer_in_the_making(ann: Person, model: LanguageModel) -> None:
+async def test_deleting_stops_an_answer_in_the_making(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At once, and not because the next saving of progress finds the run gone.
+    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 3600)
     model.script = ["x", asyncio.Event()]
     conversation = await ann.conversation()
     await ann.ask(conversation, "Hi")
