@@ -6,6 +6,7 @@ import pytest
 from bson import ObjectId
 
 from chat import store
+from eloquent.foundation import cursors
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
 from tests.people import Person
@@ -136,6 +137,14 @@ async def test_a_made_up_cursor_is_refused(ann: Person, path: str, cursor: str) 
     if cursor:
         problem = await ann.ok("GET", path, 422, params={"cursor": cursor})
         assert problem["code"] == "invalid_input"
+
+
+@pytest.mark.parametrize("updated_ms", [-1, 10**17, 2**62])
+async def test_a_cursor_with_an_impossible_time_is_refused(ann: Person, updated_ms: int) -> None:
+    cursor = cursors.encode([False, updated_ms, str(ObjectId())])
+    problem = await ann.ok("GET", "/conversations", 422, params={"cursor": cursor})
+    assert problem["code"] == "invalid_input"
+    await ann.ok("GET", "/conversations", params={"cursor": cursors.encode([False, 10**12, str(ObjectId())])})
 
 
 async def test_a_cursor_of_another_users_message_shows_nothing_of_it(
