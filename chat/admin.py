@@ -47,7 +47,7 @@ def _conversation_link(conversation: Conversation) -> str:
 class ConversationAdmin(CountedDeletion, HistoryAdmin):
     """Conversations, each with its transcript."""
 
-    list_display = ("title_shown", "user", "model", "message_count", "pinned", "archived", "updated_at")
+    list_display = ("title_shown", "user", "model", "message_count", "marks", "updated_at")
     list_prefetch = ("user",)
     list_filter = ("archived", "pinned")
     search_fields = ("title",)
@@ -79,6 +79,11 @@ class ConversationAdmin(CountedDeletion, HistoryAdmin):
     def title_shown(self, conversation: Conversation) -> str:
         """The title, or words in its place, so that there is something to click on."""
         return str(conversation)
+
+    @display(description="")
+    def marks(self, conversation: Conversation) -> str:
+        """What is out of the ordinary: pinned, archived."""
+        return ", ".join(name for name in ("pinned", "archived") if getattr(conversation, name))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

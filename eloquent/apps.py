@@ -20,6 +20,7 @@ class EloquentConfig(AppConfig):
         """Give the staff console its first page."""
         # By now unfold has put its own site in the place of Django's.
         admin.site.index_template = "console/index.html"
+        admin.site.index_title = "Overview"
 
 
 class MongoAdminConfig(AdminConfig):

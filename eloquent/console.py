@@ -7,6 +7,7 @@ from datetime import datetime, time
 from typing import Any, Final
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils import timezone
 
@@ -60,7 +61,26 @@ UNFOLD: Final[dict[str, Any]] = {
     "SITE_TITLE": "Eloquent AI",
     "SITE_HEADER": "Eloquent AI",
     "SITE_SUBHEADER": "Staff console",
-    "SITE_SYMBOL": "forum",
+    "SITE_ICON": lambda _request: static("chat/logo.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("chat/logo.svg")},
+    ],
+    # The chat page's green, from its lightest to its darkest.
+    "COLORS": {
+        "primary": {
+            "50": "#eef8f5",
+            "100": "#d5efe8",
+            "200": "#aeded3",
+            "300": "#6ccdb8",
+            "400": "#3fae98",
+            "500": "#1f8f7b",
+            "600": "#0d6858",
+            "700": "#0a5246",
+            "800": "#0a4239",
+            "900": "#083530",
+            "950": "#041f1c",
+        },
+    },
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
