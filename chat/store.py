@@ -154,7 +154,8 @@ async def branch_ending_at(
         batch = [_message(document) for document in await cursor.to_list()]
         found.update((message.id, message) for message in batch)
         path, missing = path_up(found, leaf_id, limit)
-        if missing is None or len(batch) < limit:
+        # An id that the last read asked for and did not bring is of no message here, and never will be.
+        if missing is None or missing == at_most or len(batch) < limit:
             return path
         at_most = missing
 

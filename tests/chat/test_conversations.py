@@ -160,6 +160,17 @@ async def test_a_cursor_of_another_users_message_shows_nothing_of_it(
     assert stolen == {"items": [], "next_cursor": None}
 
 
+@pytest.mark.parametrize("nothing", ["f" * 24, "0" * 24])
+async def test_a_cursor_that_names_no_message_ends_the_list(ann: Person, model: LanguageModel, nothing: str) -> None:
+    """Also where the page is full of others."""
+    conversation = await ann.conversation()
+    await ann.at_rest((await ann.ask(conversation, "Hi"))["id"])
+    params = {"limit": 1, "cursor": cursors.encode([nothing])}
+    async with asyncio.timeout(5):
+        page = await ann.ok("GET", f"/conversations/{conversation}/messages", params=params)
+    assert page == {"items": [], "next_cursor": None}
+
+
 async def test_a_branch_is_read_for_its_owner_alone(ann: Person, bob: Person, model: LanguageModel) -> None:
     """The edge asks for the conversation first; the store does not rely on it."""
     run = await ann.ask(await ann.conversation(), "Hi")
