@@ -39,6 +39,7 @@ BODY_TIMEOUT_S: Final = 60.0
 """A request's body must have arrived by then."""
 
 _LONGEST_KEPT_PATH: Final = 200
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,9 @@ class AsyncHandler:
             # Without one the default is right: each request has a context of its own.
             set_script_prefix(script_prefix)
         request = request_of(scope, body)
-        if not body.unread:
+        if not body.unread and request.method in _SAFE_METHODS:
+            # Only reading is ended for a client that leaves. What it asked to be changed is changed to the end: half of
+            # it (a password changed, its other sessions not ended) is what nobody asked for.
             watch.listen_later()
         try:
             response = await self._respond(request)

@@ -33,6 +33,16 @@ async def test_a_running_view_is_cancelled_when_its_client_leaves(handler: Any, 
     assert happened.get_nowait() == "cancelled"
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+async def test_a_change_is_made_to_its_end_when_its_client_leaves(ours: Any, happened: Any, method: str) -> None:
+    client = Client([b""])
+    serving = asyncio.create_task(ours(scope_of(method, "/api/changing"), client.receive, client.send))
+    assert await next_of(happened) == "began"
+    client.leave()
+    await serving
+    assert happened.get_nowait() == "done"
+
+
 async def test_a_client_that_leaves_within_its_body_reaches_no_view(handler: Any, happened: Any) -> None:
     client = Client([b"x"], ends_body=False)
     client.leave()

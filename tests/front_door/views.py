@@ -200,6 +200,13 @@ async def waiting_view(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+async def changing_view(request: HttpRequest) -> HttpResponse:
+    happened.put("began")
+    await asyncio.sleep(0.2)
+    happened.put("done")
+    return HttpResponse()
+
+
 async def other_urls(request: HttpRequest) -> HttpResponse:
     return HttpResponse("from the request's own urlconf")
 
@@ -225,4 +232,5 @@ urlpatterns = [
     path("api/pouring", pouring_stream),
     path("api/slowly-closing", slowly_closing_stream),
     path("api/waiting", waiting_view),
+    path("api/changing", changing_view),
 ]
