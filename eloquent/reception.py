@@ -51,17 +51,17 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, timeout_s
     """
     if _announced_length(scope) > max_bytes:
         return Body(fault=_too_large(max_bytes), unread=True)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    content = message.get("body", b"")
-    if not message.get("more_body", False):
-        return Body(content) if len(content) <= max_bytes else Body(fault=_too_large(max_bytes))
     try:
-        async with asyncio.timeout(timeout_s):
-            return await _read_rest(bytearray(content), receive, max_bytes)
+        async with asyncio.timeout(timeout_s):  # from here on: a body of which nothing ever comes is late, too
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            content = message.get("body", b"")
+            if message.get("more_body", False):
+                return await _read_rest(bytearray(content), receive, max_bytes)
     except TimeoutError:
         return Body(fault=BodyTooSlow(f"Its body did not arrive in {timeout_s:g} s"), unread=True)
+    return Body(content) if len(content) <= max_bytes else Body(fault=_too_large(max_bytes))
 
 
 async def _read_rest(content: bytearray, receive: Receive, max_bytes: int) -> Body:

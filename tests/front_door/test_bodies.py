@@ -87,14 +87,16 @@ async def test_an_endless_body_is_not_read_to_its_end(limited: Any) -> None:
     assert (client.status, client.complete) == (413, True)
 
 
-async def test_a_body_that_stops_arriving_is_given_up(limited: Any) -> None:
-    client = Client([b"x"], ends_body=False)
+@pytest.mark.parametrize("frames", [[], [b"x"]], ids=["nothing", "a beginning"])
+async def test_a_body_that_stops_arriving_is_given_up(limited: Any, frames: list[bytes]) -> None:
+    client = Client(frames, ends_body=False)
 
     async def send(message: dict[str, Any]) -> None:
         await client.send(message)
         client.leave()
 
-    await limited(scope_of("POST", "/api/length", [("Content-Length", "10")]), client.receive, send)
+    async with asyncio.timeout(5):
+        await limited(scope_of("POST", "/api/length", [("Content-Length", "10")]), client.receive, send)
     assert client.status == 400
     assert json.loads(client.body)["detail"] == "Its body did not arrive in 0.05 s."
 
