@@ -34,6 +34,10 @@ _LOST_RUN_POLL_S: Final = 1.0
 
 _journal: Journal = MemoryJournal()
 _at_work: dict[RunId, Answering] = {}
+# The owner of each run that is being started and not yet at work.
+_starting: list[UserId] = []
+# Runs that are being written, with their owners: not at work yet, and not to be forgotten.
+_beginning: dict[asyncio.Task[None], UserId] = {}
 _reaping: asyncio.Task[None] | None = None
 
 
@@ -71,8 +75,7 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
     key = ask.idempotency_key
     if key and (first := await store.find_run_by_key(owner, key)):
         return first
-    if sum(answering.run.user_id == owner for answering in _at_work.values()) >= MOST_RUNS_OF_A_USER:
-        raise TooManyRuns(retry_after_s=5)
+    _require_room(owner)
     conversation = await conversation_of(owner, conversation_id)
     model = await model_named(ask.model or conversation.model or None)
     try:
@@ -82,6 +85,8 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         if key and (first := await store.find_run_by_key(owner, key)):
             return first
         raise
+    finally:
+        _starting.remove(owner)
 
 
 async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> Run:
@@ -91,10 +96,6 @@ async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> R
     question = regenerated or _question(run, branch, ask)
     answer = _empty_answer(run)
     title = None if conversation.title else first_title(question.text)
-    try:
-        await store.add_run(run, [answer] if regenerated else [question, answer], title)
-    except store.BranchBusy:
-        raise BranchIsBusy from None
     messages = branch if regenerated else [*branch, question]
     answering = Answering(
         run,
@@ -105,9 +106,43 @@ async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> R
         journal=_journal,
         title=title,
     )
+    await _begin(answering, [answer] if regenerated else [question, answer], title)
+    return answering.run
+
+
+def _require_room(owner: UserId) -> None:
+    at_once = sum(answering.run.user_id == owner for answering in _at_work.values())
+    if at_once + sum(waiting == owner for waiting in _beginning.values()) >= MOST_RUNS_OF_A_USER:
+        raise TooManyRuns(retry_after_s=5)
+
+
+async def _begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+    """Write the run and set it to work, even when whoever asked for it leaves in between."""
+    # Asked again, because what was read since took a while. From here on `drain` and the others see this run.
+    if lifecycle.is_draining():
+        raise Draining(retry_after_s=5)
+    _require_room(answering.run.user_id)
+    beginning = asyncio.create_task(_write_and_begin(answering, messages, title))
+    _beginning[beginning] = answering.run.user_id
+    beginning.add_done_callback(_begun)
+    await asyncio.shield(beginning)
+
+
+async def _write_and_begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+    try:
+        await store.add_run(answering.run, messages, title)
+    except store.BranchBusy:
+        raise BranchIsBusy from None
+    except store.ConversationGone:
+        raise NotFound("There is no such conversation.") from None
     answering.begin()
     _keep(answering)
-    return answering.run
+
+
+def _begun(beginning: asyncio.Task[None]) -> None:
+    del _beginning[beginning]
+    if not beginning.cancelled():
+        beginning.exception()  # fetched here: whoever waited for it may have left
 
 
 async def run_of(owner: UserId, run_id: RunId) -> Run:
@@ -284,7 +319,10 @@ async def drain(within_s: float) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await _reaping
         _reaping = None
+    if _beginning:
+        await asyncio.wait(list(_beginning))
     running = [answering.finished for answering in _at_work.values() if answering.finished is not None]
     if running:
         await asyncio.wait(running, timeout=within_s)
-    await asyncio.gather(*(answering.interrupt() for answering in list(_at_work.values())))
+    # One that breaks is logged by `_keep`; the others are waited for all the same.
+    await asyncio.gather(*(answering.interrupt() for answering in list(_at_work.values())), return_exceptions=True)

@@ -1,12 +1,13 @@
 """Runs over HTTP: an answer is started, read, left, resumed and stopped, and what was shown is kept."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
 from bson import ObjectId
 
-from chat import answering, runs
+from chat import answering, runs, store
 from chat import journal as journal_module
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
@@ -385,3 +386,45 @@ async def test_a_user_has_a_bounded_number_of_answers_at_once(
     for run in started:
         await ann.at_rest(run["id"])
     await ann.ask(await ann.conversation(), "Hi")
+
+
+async def test_the_bound_holds_for_runs_that_are_started_at_the_same_moment(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MOST_RUNS_OF_A_USER", 2)
+    model.script = [asyncio.Event()]
+    paths = [f"/conversations/{await ann.conversation()}/runs" for _ in range(5)]
+    body = {"parts": [{"type": "text", "text": "x"}]}
+    answers = await asyncio.gather(*(ann.http.post(path, json=body) for path in paths))
+    assert sorted(answer.status_code for answer in answers) == [202, 202, 429, 429, 429]
+
+
+async def test_the_bound_holds_for_requests_that_come_at_once(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MOST_RUNS_OF_A_USER", 2)
+    model.script = [asyncio.Event()]
+    owner = ObjectId(ann.tokens["user"]["id"])
+    ask = runs.Ask(parts=[{"type": "text", "text": "Hi"}])
+    conversations = [ObjectId(await ann.conversation()) for _ in range(6)]
+    outcomes = await asyncio.gather(
+        *(runs.start_run(owner, conversation, ask) for conversation in conversations), return_exceptions=True
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Run"] * 2 + ["TooManyRuns"] * 4
+
+
+async def test_a_send_that_a_deletion_overtakes_leaves_nothing_behind(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await ann.conversation()
+    writes = store.add_run
+
+    async def overtaken(*run_and_messages: Any) -> None:
+        await ann.ok("DELETE", f"/conversations/{conversation}", 204)
+        await writes(*run_and_messages)
+
+    monkeypatch.setattr(store, "add_run", overtaken)
+    assert (await ann.ask(conversation, "Hi", 404))["code"] == "not_found"
+    for collection in ("messages", "runs"):
+        assert await database()[collection].count_documents({"conversation_id": ObjectId(conversation)}) == 0
+    assert model.provider.requests == []

@@ -1,7 +1,7 @@
 """What goes wrong in the middle of an answer, and that the text shown is in the database all the same."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pymongo.errors import AutoReconnect, NotPrimaryError, ServerSelectionTimeou
 
 from chat import reaper, runs, store
 from chat.answering import LEASE_S
+from chat.errors import Draining
 from chat.types import Message, Run
 from eloquent.embedded.llamacpp import LlamaCpp
 from eloquent.foundation import lifecycle
@@ -289,6 +290,83 @@ async def test_draining_lets_answers_finish_and_takes_no_new_ones(
     lifecycle.open_for_work()
     await runs.startup()
     assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "complete"
+
+
+class SlowWriting:
+    """Holds the writing of a run up until `gate` is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self.gate = asyncio.Event(), asyncio.Event()
+        self._add_run = store.add_run
+        monkeypatch.setattr(store, "add_run", self._write)
+
+    async def _write(self, run: Run, messages: Sequence[Message], title: str | None) -> None:
+        self.reached.set()
+        await self.gate.wait()
+        await self._add_run(run, messages, title)
+
+
+def asked(person: Person, conversation: str) -> "asyncio.Task[Run]":
+    """A run that is being started, as the socket and the route start it."""
+    ask = runs.Ask(parts=[{"type": "text", "text": "Hi"}])
+    return asyncio.create_task(runs.start_run(ObjectId(person.tokens["user"]["id"]), ObjectId(conversation), ask))
+
+
+async def test_a_run_that_is_being_written_goes_on_when_its_sender_leaves(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = SlowWriting(monkeypatch)
+    conversation = await ann.conversation()
+    starting = asked(ann, conversation)
+    await writing.reached.wait()
+    starting.cancel()
+    await asyncio.wait([starting])
+    beginning = list(runs._beginning)
+    writing.gate.set()
+    await asyncio.wait(beginning)
+    shown = await ann.messages(conversation)
+    assert len(shown) == 2
+    assert (await ann.at_rest(shown[-1]["run_id"]))["status"] == "complete"
+
+
+async def test_draining_waits_for_a_run_that_is_being_written(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, draining_undone: None
+) -> None:
+    writing = SlowWriting(monkeypatch)
+    conversation = await ann.conversation()
+    starting = asked(ann, conversation)
+    await writing.reached.wait()
+    lifecycle.start_draining()
+    draining = asyncio.create_task(runs.drain(60))
+    await asyncio.sleep(0)
+    writing.gate.set()
+    await draining
+    await starting
+    lifecycle.open_for_work()
+    await runs.startup()
+    assert [message["status"] for message in await ann.messages(conversation)] == ["complete", "complete"]
+
+
+async def test_a_run_is_refused_when_draining_begins_while_it_is_prepared(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, draining_undone: None
+) -> None:
+    reached, gate = asyncio.Event(), asyncio.Event()
+    model_named = runs.model_named
+
+    async def slowly(model_id: str | None) -> OfferedModel:
+        reached.set()
+        await gate.wait()
+        return await model_named(model_id)
+
+    monkeypatch.setattr(runs, "model_named", slowly)
+    conversation = await ann.conversation()
+    starting = asked(ann, conversation)
+    await reached.wait()
+    lifecycle.start_draining()
+    gate.set()
+    with pytest.raises(Draining):
+        await starting
+    assert await ann.messages(conversation) == []
 
 
 async def test_draining_interrupts_what_does_not_finish_and_saves_it(
