@@ -34,8 +34,6 @@ _LOST_RUN_POLL_S: Final = 1.0
 
 _journal: Journal = MemoryJournal()
 _at_work: dict[RunId, Answering] = {}
-# The owner of each run that is being started and not yet at work.
-_starting: list[UserId] = []
 # Runs that are being written, with their owners: not at work yet, and not to be forgotten.
 _beginning: dict[asyncio.Task[None], UserId] = {}
 _reaping: asyncio.Task[None] | None = None
@@ -85,8 +83,6 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         if key and (first := await store.find_run_by_key(owner, key)):
             return first
         raise
-    finally:
-        _starting.remove(owner)
 
 
 async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> Run:

@@ -30,6 +30,10 @@ class BranchBusy(Exception):
     """An active run already writes on this branch."""
 
 
+class ConversationGone(Exception):
+    """The conversation was deleted meanwhile."""
+
+
 def _conversation(document: dict[str, Any]) -> Conversation:
     document["id"] = document.pop("_id")
     return Conversation(**document)
@@ -173,6 +177,7 @@ async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> N
     Raises:
         BranchBusy: another active run writes on this branch, or the idempotency key was used before. Nothing was
             written.
+        ConversationGone: it was deleted before it could name the answer. Nothing is left.
     """
     written = database()[MESSAGES].insert_many([_document(message) for message in messages])
     started, kept = await asyncio.gather(database()[RUNS].insert_one(_document(run)), written, return_exceptions=True)
@@ -184,10 +189,13 @@ async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> N
     changes: dict[str, Any] = {"leaf_id": run.message_id, "updated_at": run.created_at}
     if title:
         changes["title"] = title
-    await database()[CONVERSATIONS].update_one(
+    shown = await database()[CONVERSATIONS].update_one(
         {"_id": run.conversation_id, "user_id": run.user_id},
         {"$set": changes, "$inc": {"message_count": len(messages)}},
     )
+    if not shown.matched_count:
+        await _forget(run, messages, with_run=True)
+        raise ConversationGone
 
 
 async def _forget(run: Run, messages: Sequence[Message], *, with_run: bool) -> None:
