@@ -1,12 +1,16 @@
 """One answer as it grows: a language model's events in, chunks for readers and parts for the message out. Pure."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from chat import chunks
 from chat.chunks import Chunk
 from inference.types import Event, ReasoningDelta, Status, TextDelta, ToolCall
+
+# MongoDB takes 100 levels, and the parts of a message are some of them.
+_DEEPEST_ARGUMENTS: Final = 64
+_FIRST_TOO_LARGE: Final = 2**63
 
 
 class Answer:
@@ -100,8 +104,18 @@ class Answer:
 
 
 def _parsed(arguments: str) -> Any:
-    """The arguments as JSON; an answer cut short may leave them broken, and then the text says what there is."""
+    """The arguments as JSON; as the text that they are when they are broken (cut short) or cannot be stored."""
     try:
-        return orjson.loads(arguments)
+        value = orjson.loads(arguments)
     except orjson.JSONDecodeError:
         return arguments
+    return value if _is_storable(value, _DEEPEST_ARGUMENTS) else arguments
+
+
+def _is_storable(value: Any, levels: int) -> bool:
+    """Whether MongoDB takes the value: its bounds on numbers, names and nesting are narrower than JSON's."""
+    if isinstance(value, dict):
+        return levels > 0 and all("\0" not in name and _is_storable(inner, levels - 1) for name, inner in value.items())
+    if isinstance(value, list):
+        return levels > 0 and all(_is_storable(inner, levels - 1) for inner in value)
+    return not isinstance(value, int) or value < _FIRST_TOO_LARGE

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,16 @@ def test_a_stopped_or_failed_answer_says_so_in_its_replay() -> None:
         created_at=datetime.now(UTC),
     )
     assert read(chunks.replay_of(saved)).last == {"type": "error", "errorText": "The model failed."}
+
+
+@pytest.mark.parametrize(
+    "wild", [str(2**63), '{"\\u0000": 1}', "[" * 100 + "]" * 100, '{"a": [{"b": 18446744073709551615}]}']
+)
+def test_arguments_of_a_tool_that_cannot_be_stored_stay_text(wild: str) -> None:
+    answer = Answer()
+    answer.feed(ToolCall("1", "clock", wild))
+    answer.feed(ToolCall("2", "clock", '{"seconds": [9223372036854775807]}'))
+    assert [part["input"] for part in answer.parts()] == [wild, {"seconds": [2**63 - 1]}]
 
 
 def test_text_that_is_ready_together_travels_in_one_chunk() -> None:
