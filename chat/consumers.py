@@ -15,10 +15,9 @@ from pymongo.errors import PyMongoError
 
 from accounts.authentication import Identity, identity_of_ticket, may_stay
 from accounts.notices import session_group, user_group
-from accounts.origins import is_own_origin
+from accounts.origins import is_own_or_allowed
 from chat import frames, runs
 from chat.journal import Entries
-from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Throttled, Unavailable, problem
 from eloquent.foundation.ids import RunId, parse_id
 from eloquent.foundation.rates import TokenBucket
@@ -28,6 +27,7 @@ log = structlog.get_logger(__name__)
 SUBPROTOCOL: Final = "eloquent.chat.v1"
 TICKET_PREFIX: Final = "ticket."
 MALFORMED: Final = 1008
+TRY_AGAIN_LATER: Final = 1013
 NOT_SIGNED_IN: Final = 4401
 WRONG_ORIGIN: Final = 4403
 LARGEST_FRAME_CHARS: Final = 64 * 1024
@@ -60,15 +60,16 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         origin = _header(self.scope, b"origin")
         # Only browsers send an Origin, and only they can be led here by another site's page.
-        if origin is not None and not is_own_origin(
-            origin,
-            host=_header(self.scope, b"host") or "",
-            allowed=get_config().allowed_origins,
-        ):
+        if origin is not None and not is_own_or_allowed(origin, host=_header(self.scope, b"host") or ""):
             await self.close(WRONG_ORIGIN)
             return
         try:
             self.identity = await identity_of_ticket(ticket)
+        except Unavailable as error:
+            # Not 4401: a client would take it for the end of its session.
+            log.warning("socket cannot be let in", exc_info=error)
+            await self.close(TRY_AGAIN_LATER)
+            return
         except EloquentError:
             await self.close(NOT_SIGNED_IN)
             return

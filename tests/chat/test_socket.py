@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import websockets
 from bson import ObjectId
+from pymongo.errors import AutoReconnect
 
 from chat import consumers
 from eloquent.foundation.database import database
@@ -341,6 +343,15 @@ async def test_another_users_abort_does_nothing(ann: Person, bob: Person, model:
 async def test_a_socket_without_a_valid_ticket_is_closed(server: str, ticket: str) -> None:
     async with open_socket(server, ticket) as socket:
         assert await socket.close_code() == 4401
+
+
+async def test_a_socket_is_told_to_come_back_while_the_database_is_away(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = (await ann.ok("POST", "/auth/socket-ticket", 201))["ticket"]
+    monkeypatch.setattr("accounts.store.take_ticket", AsyncMock(side_effect=AutoReconnect("gone")))
+    async with open_socket(ann.server, ticket) as socket:
+        assert await socket.close_code() == 1013
 
 
 async def test_a_ticket_opens_one_socket_only(ann: Person) -> None:
