@@ -399,20 +399,6 @@ async def test_the_bound_holds_for_runs_that_are_started_at_the_same_moment(
     assert sorted(answer.status_code for answer in answers) == [202, 202, 429, 429, 429]
 
 
-async def test_the_bound_holds_for_requests_that_come_at_once(
-    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "MOST_RUNS_OF_A_USER", 2)
-    model.script = [asyncio.Event()]
-    owner = ObjectId(ann.tokens["user"]["id"])
-    ask = runs.Ask(parts=[{"type": "text", "text": "Hi"}])
-    conversations = [ObjectId(await ann.conversation()) for _ in range(6)]
-    outcomes = await asyncio.gather(
-        *(runs.start_run(owner, conversation, ask) for conversation in conversations), return_exceptions=True
-    )
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Run"] * 2 + ["TooManyRuns"] * 4
-
-
 async def test_a_send_that_a_deletion_overtakes_leaves_nothing_behind(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,12 +175,18 @@ class Kind(NamedTuple):
 
 async def _write_message(message: Message) -> None:
     world = World()
+    await chat.store.add_conversation(world.conversation)
     run = msgspec.structs.replace(world.run, message_id=message.id)
     await chat.store.add_run(run, [message], None)
 
 
 async def _write_run(run: Run) -> None:
-    await chat.store.add_run(run, [World().question], None)
+    world = World()
+    if await chat.store.find_conversation(run.user_id, run.conversation_id) is None:
+        await chat.store.add_conversation(
+            msgspec.structs.replace(world.conversation, id=run.conversation_id, user_id=run.user_id)
+        )
+    await chat.store.add_run(run, [world.question], None)
 
 
 KINDS: dict[type[Value], Kind] = {
