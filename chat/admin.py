@@ -32,7 +32,7 @@ RUN_COLOURS = {**MESSAGE_COLOURS, "queued": "info", "loading": "info"}
 def _tokens(usage: dict[str, Any] | None) -> str:
     if not usage:
         return "-"
-    counts = [usage.get("input_tokens"), usage.get("output_tokens")]
+    counts = [usage.get("inputTokens"), usage.get("outputTokens")]
     text = " / ".join("?" if count is None else str(count) for count in counts)
     return text if usage.get("reported", True) else f"{text} (estimated)"
 

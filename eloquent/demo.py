@@ -156,7 +156,12 @@ class Demo:
         conversation, end = talk.conversation, self._chance.choice(self._ends)
         question, answer, run = _id_at(at), _id_at(at + timedelta(seconds=1)), _id_at(at)
         words = self._answer(topic) if end != "failed" else ""
-        usage = {"input_tokens": 40 + len(talk.messages) * 30, "output_tokens": len(words) // 4, "reported": True}
+        usage = {
+            "inputTokens": 40 + len(talk.messages) * 30,
+            "outputTokens": len(words) // 4,
+            "reported": True,
+            "finishReason": "stop",
+        }
         usage_of_run = usage if end == "complete" else None
         error = (
             {"code": "model_unreachable", "detail": "The language model did not answer."} if end == "failed" else None

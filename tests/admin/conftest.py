@@ -91,7 +91,7 @@ class Talk:
                 text=text,
                 status="complete",
                 model="small" if role == "assistant" else "",
-                usage={"input_tokens": 12, "output_tokens": 34, "reported": True} if role == "assistant" else None,
+                usage={"inputTokens": 12, "outputTokens": 34, "reported": True} if role == "assistant" else None,
                 created_at=NOW + timedelta(seconds=number),
             )
             message.save(force_insert=True)
