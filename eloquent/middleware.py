@@ -32,8 +32,6 @@ from eloquent.problem_replies import problem_reply
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
-PROBLEM: Final = "application/problem+json"
-
 # Health checks come every few seconds from every balancer.
 _NOT_LOGGED: Final = frozenset({"/healthz", "/readyz"})
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}").fullmatch
@@ -44,7 +42,7 @@ _SERVER_FAULT: Final = 500
 _ALLOWED_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 # user-agent and the AI SDK's own: its transports send them from browsers.
 _ALLOWED_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, user-agent, x-request-id"
-_EXPOSED_HEADERS: Final = "x-request-id, x-vercel-ai-ui-message-stream, retry-after"
+_EXPOSED_HEADERS: Final = "x-request-id, x-run-id, x-vercel-ai-ui-message-stream, retry-after"
 _PREFLIGHT_KEPT_S: Final = "600"
 
 log = structlog.get_logger(__name__)
