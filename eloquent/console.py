@@ -82,6 +82,7 @@ UNFOLD: Final[dict[str, Any]] = {
         },
     },
     "SITE_URL": "/",
+    "LOGIN": {"form": "accounts.staff_sign_in.StaffSignInForm"},
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "eloquent.console.with_numbers",

@@ -1,0 +1,43 @@
+"""The staff console's sign-in form, which counts attempts as the API does: both doors lead to the same passwords."""
+
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from unfold.forms import AuthenticationForm
+
+from accounts import throttle
+from accounts.addresses import client_address, throttle_key
+from eloquent.foundation.config import get_config
+from eloquent.foundation.errors import Throttled
+
+
+class StaffSignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold ships no types
+    """Email and password of staff, no more often than the throttles allow."""
+
+    def clean(self) -> dict[str, Any]:
+        """The fields of a right password.
+
+        Raises:
+            ValidationError: wrong, no staff, or tried too often; the last is said before the password is looked at.
+        """
+        email = str(self.cleaned_data.get("username", "")).strip().lower()
+        address = _address_of(self.request)
+        try:
+            async_to_sync(_spend)(address, email)
+        except Throttled as refusal:
+            raise ValidationError(refusal.detail, code=refusal.code) from None
+        cleaned: dict[str, Any] = super().clean()
+        async_to_sync(throttle.forgive)(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, email)
+        return cleaned
+
+
+async def _spend(address: str, email: str) -> None:
+    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
+    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, email)
+
+
+def _address_of(request: HttpRequest) -> str:
+    peer, forwarded_for = request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR")
+    return throttle_key(client_address(peer, forwarded_for, trusted_hops=get_config().trusted_proxy_hops))
