@@ -1,12 +1,12 @@
 """Accounts over HTTP: registering, signing in and out, sessions, the own profile, socket tickets, the public keys."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 
 import orjson
 from bson import ObjectId
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import Router
 
 from accounts import cookies, sessions, throttle, tickets, users
 from accounts.addresses import client_address, throttle_key
@@ -33,13 +33,13 @@ from eloquent.foundation import cursors
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import empty_reply, json_reply
 
 signed_in: Final = SessionAuth()
 router = Router(tags=["accounts"])
 
-LARGEST_PAGE: Final = 100
 _JWKS_KEPT_S: Final = 300
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -152,11 +152,7 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
     operation_id="list_sessions",
     summary="List the signed-in devices",
 )
-async def list_sessions(
-    request: HttpRequest,
-    cursor: Annotated[str | None, Query(max_length=500)] = None,
-    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 30,
-) -> HttpResponse:
+async def list_sessions(request: HttpRequest, cursor: Cursor = None, limit: PageSize = 30) -> HttpResponse:
     """Newest first, those alone that can still be used."""
     identity = _identity(request)
     found = await sessions.sessions_of(identity.user_id, after=_position(cursor) if cursor else None, limit=limit + 1)

@@ -12,6 +12,7 @@ from accounts.emails import MAX_EMAIL_CHARS, normalise_email
 from accounts.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from accounts.sessions import Grant
 from eloquent.foundation.ids import ObjectIdField, SessionId
+from eloquent.foundation.inputs import Body
 
 MAX_NAME_CHARS = 150
 
@@ -44,7 +45,7 @@ AsCookie = Annotated[
 ]
 
 
-class NewUser(Schema):
+class NewUser(Body):
     """A registration."""
 
     email: Email
@@ -53,7 +54,7 @@ class NewUser(Schema):
     cookie: AsCookie = False
 
 
-class Credentials(Schema):
+class Credentials(Body):
     """A sign-in."""
 
     email: Email
@@ -61,14 +62,14 @@ class Credentials(Schema):
     cookie: AsCookie = False
 
 
-class RefreshTokenIn(Schema):
+class RefreshTokenIn(Body):
     """A refresh token. Without one the cookie is used."""
 
     refresh_token: Annotated[str, Field(max_length=200)] | None = None
     cookie: AsCookie = False
 
 
-class PasswordChange(Schema):
+class PasswordChange(Body):
     """The password that holds and the one that follows it."""
 
     current_password: Password
@@ -76,7 +77,7 @@ class PasswordChange(Schema):
     cookie: AsCookie = False
 
 
-class NameChange(Schema):
+class NameChange(Body):
     """What the user wants to be called."""
 
     name: Name

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from ninja import Header, Query, Router
+from ninja import Header, Router
 
 from accounts.authentication import Identity, SessionAuth
 from chat import conversations, removal, runs, sse
@@ -24,13 +24,12 @@ from chat.schemas import (
     run_out,
 )
 from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import empty_reply, json_reply
 
 router = Router(tags=["chat"], auth=SessionAuth())
 
-PageSize = Annotated[int, Query(ge=1, le=conversations.LARGEST_PAGE)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 _LONGEST_KEY: Final = 200
 
 # How the two streaming operations describe themselves: the stream beside the JSON.

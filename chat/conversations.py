@@ -1,7 +1,7 @@
 """Conversations: create, read, list, change, delete. And the one way to a conversation by its id."""
 
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 
@@ -11,8 +11,6 @@ from eloquent.foundation import cursors
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import InvalidInput, NotFound
 from eloquent.foundation.ids import ConversationId, UserId, parse_id
-
-LARGEST_PAGE: Final = 100
 
 
 class Page(NamedTuple):

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.inputs import Body
 from inference.types import GenerationOptions
 
 LONGEST_TEXT: Final = 32_000
@@ -31,13 +32,7 @@ ModelId = Annotated[str, StringConstraints(max_length=LONGEST_MODEL_ID)]
 _LEFT_OUT: Final[Any] = None
 
 
-class _Input(Schema):
-    """An unknown field is refused: a misspelt one would be silently ignored."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewConversation(_Input):
+class NewConversation(Body):
     """A new conversation. Without a title it gets one from its first message; without a model, the default one."""
 
     title: Title | Literal[""] = ""
@@ -45,7 +40,7 @@ class NewConversation(_Input):
     system_prompt: SystemPrompt = ""
 
 
-class ConversationChanges(_Input):
+class ConversationChanges(Body):
     """What to change; fields that are left out stay."""
 
     title: Title = _LEFT_OUT
@@ -55,14 +50,14 @@ class ConversationChanges(_Input):
     archived: bool = _LEFT_OUT
 
 
-class TextPartIn(_Input):
+class TextPartIn(Body):
     """A piece of text."""
 
     type: Literal["text"]
     text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 
 
-class OptionsIn(_Input):
+class OptionsIn(Body):
     """How to generate. What is left out is the server's default."""
 
     temperature: float | None = Field(default=None, ge=0, le=2)
@@ -72,7 +67,7 @@ class OptionsIn(_Input):
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(default=[], max_length=8)
 
 
-class NewRun(_Input):
+class NewRun(Body):
     """One new message. `parent_id` is the answer it goes on from: the branch shown without it, a new root with null."""
 
     parts: list[TextPartIn] = Field(min_length=1, max_length=MOST_PARTS)

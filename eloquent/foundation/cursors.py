@@ -8,7 +8,9 @@ import orjson
 
 from eloquent.foundation.errors import InvalidInput
 
-_LONGEST: Final = 500
+LONGEST: Final = 500
+"""Characters."""
+
 # The first millisecond of the year 10000, which no time of ours reaches.
 LATEST_MS: Final = 253_402_300_800_000
 
@@ -25,7 +27,7 @@ def decode(cursor: str) -> Any:
         InvalidInput: the text was not made by `encode`.
     """
     try:
-        if len(cursor) > _LONGEST:
+        if len(cursor) > LONGEST:
             raise ValueError("too long")
         return orjson.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error):

@@ -18,7 +18,7 @@ openapi = cache(openapi_document)  # writing it takes half a second
 def documented(method: str, path: str, status: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schema of an answer, and all named schemas."""
     document = openapi()
-    response = document["paths"][f"/api/v1/{path}"][method]["responses"][status]
+    response = document["paths"][f"/api/v1/{path}"][method]["responses"][str(status)]
     return response["content"]["application/json"]["schema"], document["components"]["schemas"]
 
 
@@ -57,6 +57,21 @@ async def test_every_answer_has_its_documented_shape(a_person: Any, http: httpx.
         answer = await person.ask(method, path, **({"json": body} if body else {}))
         assert answer.status_code == status, (path, answer.text)
         assert_fits(answer.json(), *documented(method, path, status))
+
+
+async def test_an_unknown_field_is_refused_in_every_body(a_person: Any, http: httpx.AsyncClient) -> None:
+    person = await a_person(name="Ada")
+    change = {"current_password": PASSWORD, "new_password": "another good long password"}
+    for method, path, body in (
+        ("post", "auth/register", {"email": "extra@example.org", "password": PASSWORD}),
+        ("post", "auth/login", {"email": "extra@example.org", "password": PASSWORD}),
+        ("post", "auth/refresh", {"refresh_token": person.refresh_token}),
+        ("patch", "me", {"name": "Grace"}),
+        ("post", "auth/password/change", change),
+    ):
+        answer = await person.ask(method, path, json={**body, "coockie": True})
+        assert (answer.status_code, answer.json()["errors"][0]["loc"][-1]) == (422, "coockie"), path
+        assert (await person.ask(method, path, json=body)).is_success, path
 
 
 async def test_every_route_of_accounts_needs_a_sign_in_but_those_that_give_one(http: httpx.AsyncClient) -> None:
