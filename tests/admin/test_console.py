@@ -400,6 +400,20 @@ def test_staff_cannot_take_over_a_superuser(staff_with, superuser):
     assert User.objects.get(pk=superuser.pk).check_password(PASSWORD)
 
 
+def test_staff_cannot_take_over_other_staff(staff_with, root):
+    staff = staff_with("view_user", "change_user")
+    reader = staff_with("view_user", "change_user", "view_conversation").get(page("index")).wsgi_request.user
+    new = {"password1": "another-long-password", "password2": "another-long-password"}
+
+    assert staff.post(page("auth_user_password_change", reader.pk), new).status_code == 403
+    assert staff.post(page("accounts_user_change", reader.pk), user_form(reader)).status_code == 403
+    assert User.objects.get(pk=reader.pk).check_password(PASSWORD)
+    own = staff.get(page("index")).wsgi_request.user
+    assert staff.post(page("accounts_user_change", own.pk), user_form(own, name="Me")).status_code == 302
+    assert User.objects.get(pk=own.pk).name == "Me"
+    assert root.post(page("auth_user_password_change", reader.pk), new).status_code == 302
+
+
 def test_a_user_is_deleted_by_superusers_alone_with_all_that_is_theirs(root, staff_with, talk, other_talk):
     path = page("accounts_user_delete", talk.user.pk)
 
