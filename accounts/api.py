@@ -10,7 +10,7 @@ from ninja import Router
 
 from accounts import cookies, sessions, throttle, tickets, users
 from accounts.addresses import client_address, throttle_key
-from accounts.authentication import Identity, SessionAuth
+from accounts.authentication import SessionAuth, identity_of
 from accounts.errors import RefreshRefused
 from accounts.keyring import key_ring
 from accounts.schemas import (
@@ -46,7 +46,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @router.post(
     "/auth/register",
-    response={201: GrantOut, **problems(403, 409, 422, 429, 503)},
+    response={201: GrantOut, **problems(403, 409, 422, 429)},
     operation_id="register",
     summary="Register",
 )
@@ -62,7 +62,7 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
 
 @router.post(
     "/auth/login",
-    response={200: GrantOut, **problems(401, 403, 422, 429, 503)},
+    response={200: GrantOut, **problems(401, 403, 422, 429)},
     operation_id="sign_in",
     summary="Sign in",
 )
@@ -81,7 +81,7 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
 
 @router.post(
     "/auth/refresh",
-    response={200: GrantOut, **problems(401, 403, 422, 503)},
+    response={200: GrantOut, **problems(401, 403, 422)},
     operation_id="refresh_tokens",
     summary="Exchange a refresh token for a fresh pair",
 )
@@ -104,7 +104,7 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
 
 @router.post(
     "/auth/logout",
-    response={204: None, **problems(401, 403, 422, 503)},
+    response={204: None, **problems(401, 403, 422)},
     operation_id="sign_out",
     summary="Sign out",
     openapi_extra={"security": [{"SessionAuth": []}, {}]},
@@ -131,7 +131,7 @@ async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> 
 @router.post(
     "/auth/password/change",
     auth=signed_in,
-    response={200: GrantOut, **problems(401, 403, 409, 422, 429, 503)},
+    response={200: GrantOut, **problems(401, 403, 409, 422, 429)},
     operation_id="change_password",
     summary="Change the password",
 )
@@ -139,7 +139,7 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
     """All other sessions end; this one gets a fresh pair of tokens. 422 `wrong_password` for a wrong current one."""
     if body.cookie:
         cookies.require_own_page(request)
-    identity = _identity(request)
+    identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
     grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
     return _granted(request, grant, as_cookie=body.cookie)
@@ -148,13 +148,13 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
 @router.get(
     "/auth/sessions",
     auth=signed_in,
-    response={200: SessionPage, **problems(401, 422, 503)},
+    response={200: SessionPage, **problems(401, 422)},
     operation_id="list_sessions",
     summary="List the signed-in devices",
 )
 async def list_sessions(request: HttpRequest, cursor: Cursor = None, limit: PageSize = 30) -> HttpResponse:
     """Newest first, those alone that can still be used."""
-    identity = _identity(request)
+    identity = identity_of(request)
     found = await sessions.sessions_of(identity.user_id, after=_position(cursor) if cursor else None, limit=limit + 1)
     page, more = found[:limit], len(found) > limit
     next_cursor = _cursor_after(page[-1]) if more else None
@@ -164,39 +164,39 @@ async def list_sessions(request: HttpRequest, cursor: Cursor = None, limit: Page
 @router.delete(
     "/auth/sessions",
     auth=signed_in,
-    response={204: None, **problems(401, 503)},
+    response={204: None, **problems(401)},
     operation_id="end_other_sessions",
     summary="Sign out all other devices",
 )
 async def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Their tokens are refused within a second everywhere, and their sockets are closed."""
-    await sessions.end_other_sessions(_identity(request))
+    await sessions.end_other_sessions(identity_of(request))
     return empty_reply()
 
 
 @router.delete(
     "/auth/sessions/{session_id}",
     auth=signed_in,
-    response={204: None, **problems(401, 404, 422, 503)},
+    response={204: None, **problems(401, 404, 422)},
     operation_id="end_session",
     summary="Sign out one device",
 )
 async def end_session(request: HttpRequest, session_id: ObjectIdField) -> HttpResponse:
     """Its tokens are refused within a second everywhere, and its sockets are closed."""
-    await sessions.end_session(_identity(request).user_id, session_id)
+    await sessions.end_session(identity_of(request).user_id, session_id)
     return empty_reply()
 
 
 @router.post(
     "/auth/socket-ticket",
     auth=signed_in,
-    response={201: TicketOut, **problems(401, 429, 503)},
+    response={201: TicketOut, **problems(401, 429)},
     operation_id="issue_socket_ticket",
     summary="Get leave to open a socket",
 )
 async def issue_socket_ticket(request: HttpRequest) -> HttpResponse:
     """Good for one socket within 30 seconds."""
-    identity = _identity(request)
+    identity = identity_of(request)
     await throttle.spend(throttle.SOCKET_TICKET_BY_USER, str(identity.user_id))
     ticket = await tickets.issue_ticket(identity)
     return json_reply({"ticket": ticket, "expires_in": tickets.TICKET_LIFETIME_S}, status=201)
@@ -205,25 +205,25 @@ async def issue_socket_ticket(request: HttpRequest) -> HttpResponse:
 @router.get(
     "/me",
     auth=signed_in,
-    response={200: UserOut, **problems(401, 503)},
+    response={200: UserOut, **problems(401)},
     operation_id="read_me",
     summary="Read the own account",
 )
 async def read_me(request: HttpRequest) -> HttpResponse:
     """Who is signed in."""
-    return json_reply(user_out(await users.user_of(_identity(request))))
+    return json_reply(user_out(await users.user_of(identity_of(request))))
 
 
 @router.patch(
     "/me",
     auth=signed_in,
-    response={200: UserOut, **problems(401, 422, 503)},
+    response={200: UserOut, **problems(401, 422)},
     operation_id="change_me",
     summary="Change the own name",
 )
 async def change_me(request: HttpRequest, body: NameChange) -> HttpResponse:
     """The account under its new name, which may be empty."""
-    return json_reply(user_out(await users.rename_user(_identity(request).user_id, body.name)))
+    return json_reply(user_out(await users.rename_user(identity_of(request).user_id, body.name)))
 
 
 async def jwks(request: HttpRequest) -> HttpResponse:
@@ -235,11 +235,6 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={_JWKS_KEPT_S}"},
     )
-
-
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.auth  # type: ignore[attr-defined]  # set by ninja after SessionAuth
-    return identity
 
 
 def _device(request: HttpRequest) -> Device:

@@ -33,6 +33,7 @@ HELD_BACK_S: Final = 0.025
 HELD_BACK_CHARS: Final = 4096
 KEEP_EVERY_S: Final = 2.0
 LEASE_S: Final = 15.0
+RENEWED_WITH_LEFT_S: Final = 10.0
 LONGEST_ANSWER_CHARS: Final = 1_000_000
 # How long readers wait for the last save before they are told the end. The saving itself goes on until it is done.
 TOLD_AFTER_S: Final = 2.0
@@ -72,6 +73,7 @@ class Answering:
         self._chars = 0
         self._position = 0
         self._flush_later: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
         self._ending = RunStatus.INTERRUPTED
         self._relay: asyncio.Task[Finished] | None = None
         self.finished: asyncio.Task[None] | None = None
@@ -146,7 +148,8 @@ class Answering:
                     # The first words are never held back.
                     self.run = replace(self.run, status=RunStatus.STREAMING, first_token_at=now())
                     self._flush()
-                elif self._answer.held_chars >= HELD_BACK_CHARS:
+                elif self._answer.held_chars >= HELD_BACK_CHARS or loop.time() - self._flushed_at >= HELD_BACK_S:
+                    # The last words went out long enough ago. Sending now, while we are awake, spares a timer's waking.
                     self._flush()
                 elif self._flush_later is None:
                     self._flush_later = loop.call_later(HELD_BACK_S, self._flush)
@@ -167,6 +170,7 @@ class Answering:
         self._chars += self._answer.held_chars
         ready = self._answer.take()
         if ready:
+            self._flushed_at = asyncio.get_running_loop().time()
             self._position = self._journal.append(self.run.id, ready)
 
     def _written(self, status: MessageStatus, **changes: Any) -> Message:
@@ -181,9 +185,13 @@ class Answering:
 
     async def _keep_progress(self) -> bool:
         self._flush()  # the position saved must cover just the text saved
-        self.run = replace(self.run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
         try:
-            return await store.keep_progress(self.run, self._written(MessageStatus.STREAMING))
+            if not await store.keep_progress(self._written(MessageStatus.STREAMING)):
+                return False
+            if self.run.lease_expires_at - now() > timedelta(seconds=RENEWED_WITH_LEFT_S):
+                return True
+            self.run = replace(self.run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
+            return await store.renew_lease(self.run)
         except PyMongoError as error:
             log.warning("progress not saved", run_id=str(self.run.id), error=type(error).__name__)
             return True

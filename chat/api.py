@@ -6,7 +6,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Header, Router
 
-from accounts.authentication import Identity, SessionAuth
+from accounts.authentication import SessionAuth, identity_of
 from chat import conversations, removal, runs, sse
 from chat.frames import text_parts
 from chat.schemas import (
@@ -39,11 +39,6 @@ _STREAM_DOC: Final[dict[str, Any]] = {
 }
 
 
-def _user(request: HttpRequest) -> Identity:
-    identity: Identity = request.auth  # type: ignore[attr-defined]  # set by ninja after SessionAuth
-    return identity
-
-
 @router.get(
     "/conversations",
     response={200: ConversationPage, **problems(401, 422)},
@@ -54,7 +49,9 @@ async def list_conversations(
     request: HttpRequest, archived: bool = False, cursor: Cursor = None, limit: PageSize = 30
 ) -> HttpResponse:
     """Pinned ones first, then the latest changed first."""
-    page = await conversations.conversations_of(_user(request).user_id, archived=archived, cursor=cursor, limit=limit)
+    page = await conversations.conversations_of(
+        identity_of(request).user_id, archived=archived, cursor=cursor, limit=limit
+    )
     return json_reply(page_out([conversation_out(item) for item in page.items], page.next_cursor))
 
 
@@ -67,7 +64,7 @@ async def list_conversations(
 async def create_conversation(request: HttpRequest, body: NewConversation) -> HttpResponse:
     """A new, empty conversation. Its title comes with its first message unless one is given."""
     created = await conversations.create_conversation(
-        _user(request).user_id, title=body.title, model=body.model, system_prompt=body.system_prompt
+        identity_of(request).user_id, title=body.title, model=body.model, system_prompt=body.system_prompt
     )
     return json_reply(conversation_out(created), status=201)
 
@@ -80,7 +77,7 @@ async def create_conversation(request: HttpRequest, body: NewConversation) -> Ht
 )
 async def read_conversation(request: HttpRequest, conversation_id: ObjectIdField) -> HttpResponse:
     """The conversation without its messages."""
-    conversation = await conversations.conversation_of(_user(request).user_id, conversation_id)
+    conversation = await conversations.conversation_of(identity_of(request).user_id, conversation_id)
     return json_reply(conversation_out(conversation))
 
 
@@ -95,7 +92,7 @@ async def change_conversation(
 ) -> HttpResponse:
     """Only the fields that are sent change. The conversation keeps its place in the list unless it is pinned."""
     changed = await conversations.change_conversation(
-        _user(request).user_id, conversation_id, body.model_dump(exclude_unset=True)
+        identity_of(request).user_id, conversation_id, body.model_dump(exclude_unset=True)
     )
     return json_reply(conversation_out(changed))
 
@@ -108,7 +105,7 @@ async def change_conversation(
 )
 async def delete_conversation(request: HttpRequest, conversation_id: ObjectIdField) -> HttpResponse:
     """With all its messages, for good. Answers in the making are stopped first."""
-    await removal.delete_conversation(_user(request).user_id, conversation_id)
+    await removal.delete_conversation(identity_of(request).user_id, conversation_id)
     return empty_reply()
 
 
@@ -122,13 +119,15 @@ async def list_messages(
     request: HttpRequest, conversation_id: ObjectIdField, cursor: Cursor = None, limit: PageSize = 30
 ) -> HttpResponse:
     """The newest messages of the branch, oldest first; `next_cursor` leads to the older ones."""
-    window = await conversations.branch_window(_user(request).user_id, conversation_id, cursor=cursor, limit=limit)
+    window = await conversations.branch_window(
+        identity_of(request).user_id, conversation_id, cursor=cursor, limit=limit
+    )
     return json_reply(page_out([message_out(item) for item in window.items], window.next_cursor))
 
 
 @router.post(
     "/conversations/{conversation_id}/runs",
-    response={202: RunOut, **problems(401, 404, 409, 422, 429, 503)},
+    response={202: RunOut, **problems(401, 404, 409, 422, 429)},
     operation_id="start_run",
     summary="Send a message and start its answer",
     openapi_extra={"responses": {200: _STREAM_DOC}},
@@ -143,7 +142,7 @@ async def start_run(
 
     The answer goes on when the reader leaves. A repeated `Idempotency-Key` returns the first run.
     """
-    user_id = _user(request).user_id
+    user_id = identity_of(request).user_id
     ask = runs.Ask(
         parts=text_parts([part.model_dump() for part in body.parts]),
         parent_id=body.parent_id if "parent_id" in body.model_fields_set else msgspec.UNSET,
@@ -165,7 +164,7 @@ async def start_run(
 )
 async def read_run(request: HttpRequest, run_id: ObjectIdField) -> HttpResponse:
     """Where the run is between its request and its rest."""
-    return json_reply(run_out(await runs.run_of(_user(request).user_id, run_id)))
+    return json_reply(run_out(await runs.run_of(identity_of(request).user_id, run_id)))
 
 
 @router.get(
@@ -184,7 +183,7 @@ async def stream_run(
 
     Minutes after the run's end its events are no longer kept: then the whole saved answer comes, from its `start`.
     """
-    entries = await runs.entries_of(_user(request).user_id, run_id, after=sse.position_after(last_event_id))
+    entries = await runs.entries_of(identity_of(request).user_id, run_id, after=sse.position_after(last_event_id))
     return sse.stream_response(entries, run_id)
 
 
@@ -196,4 +195,4 @@ async def stream_run(
 )
 async def stop_run(request: HttpRequest, run_id: ObjectIdField) -> HttpResponse:
     """The model stops, what was written is kept. A run at rest stays as it is."""
-    return json_reply(run_out(await runs.stop_run(_user(request).user_id, run_id)))
+    return json_reply(run_out(await runs.stop_run(identity_of(request).user_id, run_id)))

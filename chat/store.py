@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from bson import ObjectId
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import DESCENDING, ReturnDocument, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
 from chat.tree import path_up
@@ -21,6 +22,7 @@ from eloquent.foundation.ids import ConversationId, MessageId, RunId, UserId
 CONVERSATIONS: Final = "conversations"
 MESSAGES: Final = "messages"
 RUNS: Final = "runs"
+_UNWAITED: Final = WriteConcern(w=1)
 
 # Where a list of conversations goes on: the sort key of the last one shown.
 ListPosition = tuple[bool, datetime, ConversationId]
@@ -32,6 +34,11 @@ class BranchBusy(Exception):
 
 class ConversationGone(Exception):
     """The conversation was deleted meanwhile."""
+
+
+def _soon(collection: str) -> AsyncCollection[dict[str, Any]]:
+    """The collection, for writes that need not wait for the journal: a later one covers them, or they can be redone."""
+    return database().get_collection(collection, write_concern=_UNWAITED)
 
 
 def _conversation(document: dict[str, Any]) -> Conversation:
@@ -180,7 +187,8 @@ async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> N
         ConversationGone: it was deleted before it could name the answer. Nothing is left.
     """
     written = database()[MESSAGES].insert_many([_document(message) for message in messages])
-    started, kept = await asyncio.gather(database()[RUNS].insert_one(_document(run)), written, return_exceptions=True)
+    # The update of the leaf comes later in the same oplog: when it is safe, so is the run.
+    started, kept = await asyncio.gather(_soon(RUNS).insert_one(_document(run)), written, return_exceptions=True)
     if isinstance(started, BaseException) or isinstance(kept, BaseException):
         await _forget(run, messages, with_run=not isinstance(started, BaseException))
         if isinstance(started, DuplicateKeyError):
@@ -260,28 +268,38 @@ async def forget_run(run: Run) -> None:
     await database()[RUNS].delete_one({"_id": run.id})
 
 
-async def keep_progress(run: Run, message: Message) -> bool:
-    """Save the text so far with the chunks it covers, and renew the lease. False when the run is not ours any more."""
-    renewed = await database()[RUNS].update_one(
+async def keep_progress(message: Message) -> bool:
+    """Save the text so far with the chunks it covers. False when the answer is not ours any more: deleted or reaped."""
+    kept = await _soon(MESSAGES).update_one(
+        {"_id": message.id, "status": MessageStatus.STREAMING},
+        {"$set": {"parts": message.parts, "text": message.text, "position": message.position}},
+    )
+    return kept.matched_count == 1
+
+
+async def renew_lease(run: Run) -> bool:
+    """Say that the run's worker lives, and where the run is. False when the run is not ours any more."""
+    renewed = await _soon(RUNS).update_one(
         {"_id": run.id, "active": True},
         {
             "$set": {
-                "status": run.status,
-                "first_token_at": run.first_token_at,
-                "started_at": run.started_at,
                 "lease_expires_at": run.lease_expires_at,
+                "status": run.status,
+                "started_at": run.started_at,
+                "first_token_at": run.first_token_at,
             }
         },
-    )  # fmt: skip - one line says which fields a run keeps while it is at work
-    if not renewed.matched_count:
-        return False
-    await _keep_message(message)
-    return True
+    )
+    return renewed.matched_count == 1
 
 
 async def keep_rest(run: Run, message: Message) -> None:
-    """Save how the run ended. Safe to repeat: it sets, it does not add."""
-    rest = database()[RUNS].update_one(
+    """Save how the run ended. Safe to repeat: it sets, it does not add.
+
+    Returns once the answer would survive the loss of the primary. The run's own record may be a moment behind: if it is
+    lost, the reaper finds a finished answer and brings the run to rest with it.
+    """
+    rest = _soon(RUNS).update_one(
         {"_id": run.id},
         {
             "$set": {
@@ -295,11 +313,7 @@ async def keep_rest(run: Run, message: Message) -> None:
             }
         },
     )
-    await asyncio.gather(_keep_message(message), rest)
-
-
-async def _keep_message(message: Message) -> None:
-    await database()[MESSAGES].update_one(
+    answer = database()[MESSAGES].update_one(
         {"_id": message.id},
         {
             "$set": {
@@ -312,3 +326,4 @@ async def _keep_message(message: Message) -> None:
             }
         },
     )
+    await asyncio.gather(answer, rest)

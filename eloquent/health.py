@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, Final
 
-import orjson
 import structlog
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from eloquent.foundation.database import database, ping_database
 from eloquent.foundation.lifecycle import is_draining
 from eloquent.foundation.redis import redis_client
+from eloquent.foundation.replies import json_reply
 
 CHECK_TIMEOUT_S: Final = 2.0
 
@@ -96,5 +96,4 @@ def _newest_migrations() -> list[tuple[str, str]]:
 
 
 def _answer(status: int, checks: list[dict[str, Any]]) -> HttpResponse:
-    body = {"status": "ok" if status == 200 else "unavailable", "checks": checks}  # noqa: PLR2004
-    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
+    return json_reply({"status": "ok" if status == 200 else "unavailable", "checks": checks}, status=status)  # noqa: PLR2004

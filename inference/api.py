@@ -1,9 +1,10 @@
 """The language models over HTTP."""
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 
 from eloquent.foundation.problems import problems
+from eloquent.foundation.replies import json_reply
 from inference.catalog import models_offered
 
 router = Router(tags=["models"])
@@ -29,22 +30,21 @@ class ModelList(Schema):
 
 @router.get(
     "/models",
-    response={200: ModelList, **problems(401, 503)},
+    response={200: ModelList, **problems(401)},
     operation_id="list_models",
     summary="List the language models offered",
 )
-async def list_models(request: HttpRequest) -> ModelList:  # noqa: ARG001  (ninja hands it over)
+async def list_models(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  (ninja hands it over)
     """The models offered now. A server that is down hides its own models only."""
-    return ModelList(
-        items=[
-            ModelOut(
-                id=model.id,
-                name=model.name,
-                provider=model.provider,
-                default=model.default,
-                context_window=model.context_window,
-                capabilities=list(model.capabilities),
-            )
-            for model in await models_offered()
-        ]
-    )
+    items = [
+        {
+            "id": model.id,
+            "name": model.name,
+            "provider": model.provider,
+            "default": model.default,
+            "context_window": model.context_window,
+            "capabilities": model.capabilities,
+        }
+        for model in await models_offered()
+    ]
+    return json_reply({"items": items, "next_cursor": None})

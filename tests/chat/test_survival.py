@@ -148,8 +148,8 @@ async def test_progress_is_saved_while_the_answer_is_written(
     saved = asyncio.Event()
     keep_progress = store.keep_progress
 
-    async def keep_and_tell(run: Run, message: Message) -> bool:
-        kept = await keep_progress(run, message)
+    async def keep_and_tell(message: Message) -> bool:
+        kept = await keep_progress(message)
         if message.text:
             saved.set()
         return kept
@@ -166,15 +166,45 @@ async def test_progress_is_saved_while_the_answer_is_written(
     await ann.at_rest(run["id"])
 
 
+@pytest.mark.parametrize("gone", ["messages", "runs"])
 async def test_a_run_that_is_deleted_behind_our_back_ends(
-    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
     monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
+    monkeypatch.setattr("chat.answering.RENEWED_WITH_LEFT_S", LEASE_S)
     model.script = ["Half", asyncio.Event()]
     run = await ann.ask(await ann.conversation(), "Hi")
     await read_until(ann, run["id"], 4)
-    await database()["runs"].delete_one({"_id": ObjectId(run["id"])})
+    await database()[gone].delete_one({"_id": ObjectId(run["message_id" if gone == "messages" else "id"])})
     await model.provider.until_idle()
+
+
+async def test_a_lease_is_renewed_while_the_answer_is_written(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
+    monkeypatch.setattr("chat.answering.RENEWED_WITH_LEFT_S", LEASE_S)
+    renewed = asyncio.Event()
+    renew_lease = store.renew_lease
+
+    async def renew_and_tell(run: Run) -> bool:
+        still_ours = await renew_lease(run)
+        renewed.set()
+        return still_ours
+
+    monkeypatch.setattr(store, "renew_lease", renew_and_tell)
+    gate = asyncio.Event()
+    model.script = ["Half", gate, *saying(" whole")]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    first = await database()["runs"].find_one({"_id": ObjectId(run["id"])})
+    renewed.clear()
+    await renewed.wait()
+    later = await database()["runs"].find_one({"_id": ObjectId(run["id"])})
+    assert first is not None
+    assert later is not None
+    assert later["lease_expires_at"] > first["lease_expires_at"]
+    gate.set()
+    await ann.at_rest(run["id"])
 
 
 async def lost(run_id: str, **changes: object) -> Run:

@@ -302,7 +302,8 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
         "forget_run": [lambda world: chat.store.forget_run(world.run)],
-        "keep_progress": [lambda world: chat.store.keep_progress(world.run, world.answer)],
+        "keep_progress": [lambda world: chat.store.keep_progress(world.answer)],
+        "renew_lease": [lambda world: chat.store.renew_lease(world.run)],
         "keep_rest": [lambda world: chat.store.keep_rest(world.run, world.answer)],
     },
 }
