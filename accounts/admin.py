@@ -75,7 +75,7 @@ class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):  # type: ignore[typ
         return fields if is_superuser(request) else (*fields, *rights)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """As granted, but the account of other staff, its password above all, is for superusers: rights come with it."""
+        """As granted, but other staff's accounts, their passwords above all, are for superusers: rights come along."""
         others = obj is not None and obj.pk != request.user.pk and (obj.is_staff or obj.is_superuser)
         if others and not is_superuser(request):
             return False
