@@ -48,6 +48,7 @@ class Answer:
                 }
             )
             self.add(chunks.tool_input(event.id, event.name, arguments))
+            self.held_chars += len(event.arguments)
         elif isinstance(event, Status):
             self.add(chunks.data("status", {"state": event.state, "elapsed_s": event.elapsed_s}, transient=True))
 

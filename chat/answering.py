@@ -103,13 +103,14 @@ class Answering:
             await asyncio.shield(self.finished)
 
     async def _work(self, relay: "asyncio.Task[Finished]") -> None:
-        while not relay.done():
-            await asyncio.wait({relay}, timeout=KEEP_EVERY_S)
-            if not relay.done() and not await self._keep_progress():
-                relay.cancel()  # deleted, or taken for lost: what is written from here on is nobody's
         try:
+            while not relay.done():
+                await asyncio.wait({relay}, timeout=KEEP_EVERY_S)
+                if not relay.done() and not await self._keep_progress():
+                    relay.cancel()  # deleted, or taken for lost: what is written from here on is nobody's
             await self._settle(relay)
         finally:
+            relay.cancel()  # done already, unless the saving broke
             self._journal.close(self.run.id)  # whatever happens, no reader waits for ever
 
     def _open_message(self) -> None:

@@ -20,6 +20,7 @@ from eloquent.foundation.database import database
 from inference.catalog import OfferedModel, offering
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.scripted import saying
+from inference.types import Finished, FinishReason, ToolCall, Usage
 from tests.chat.conftest import LanguageModel
 from tests.chat.ui_stream import UIStream
 from tests.people import Person
@@ -205,6 +206,30 @@ async def test_a_lease_is_renewed_while_the_answer_is_written(
     assert later["lease_expires_at"] > first["lease_expires_at"]
     gate.set()
     await ann.at_rest(run["id"])
+
+
+async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> bool:
+        raise OverflowError
+
+    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
+    monkeypatch.setattr(store, "keep_progress", broken)
+    model.script = ["Half", asyncio.Event()]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    async with asyncio.timeout(5):
+        await ann.http.get(f"/runs/{run['id']}/stream")
+        await model.provider.until_idle()
+
+
+async def test_tool_calls_count_towards_the_longest_answer(ann: Person, model: LanguageModel) -> None:
+    """Otherwise they make a document that MongoDB does not take."""
+    calls = [ToolCall(str(number), "write", '"' + "x" * 600_000 + '"') for number in range(30)]
+    model.script = [*calls, Finished(FinishReason.STOP, Usage())]
+    run = await ann.at_rest((await ann.ask(await ann.conversation(), "Hi"))["id"])
+    assert (run["status"], run["usage"]["finishReason"]) == ("complete", "length")
+    assert len((await ann.messages(run["conversation_id"]))[-1]["parts"]) == 2
 
 
 async def lost(run_id: str, **changes: object) -> Run:
