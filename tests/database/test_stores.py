@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.db import connection, models
 
+from accounts.store import SocketTicket
 from eloquent.foundation.database import database
 from tests.commands import PLANNED, Plan, plans_of, recorded_commands
 from tests.database.store_cases import CALLS, KINDS, World
@@ -105,6 +106,18 @@ async def test_what_a_model_saves_a_store_reads_back_equal(model):
         await sync_to_async(model.objects.create)(**fields)
 
         assert await KINDS[kind].read(value) == value
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+async def test_a_field_that_another_version_wrote_is_left_alone(model):
+    kind = _type_of(model)
+    value = KINDS[kind].full(World())
+    await KINDS[kind].write(value)
+    written = await KINDS[kind].read(value) if kind is not SocketTicket else value
+
+    await database()[model._meta.db_table].update_one({"_id": value.id}, {"$set": {"of_tomorrow": 1}})
+
+    assert await KINDS[kind].read(value) == written
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
