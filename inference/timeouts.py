@@ -1,16 +1,12 @@
-"""The four patiences with a language model, kept with one timer an answer.
+"""The patiences with a language model, kept with one timer an answer. That for a connection is the HTTP client's own.
 
 A timer a token is what makes a relay expensive, so the watch only notes when a wait began; its timer looks at that
 note when it fires and goes back to sleep if there is time left.
 """
 
 import asyncio
-from typing import Final
 
 import msgspec
-
-CONNECT_S: Final = 5.0
-"""How long a connection may take. A provider gives it to the HTTP client; it ends in ModelUnreachable."""
 
 
 class Timeouts(msgspec.Struct, frozen=True):

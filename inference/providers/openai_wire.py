@@ -178,11 +178,11 @@ class OpenAIDecoder(LineDecoder):
         return calls
 
 
-def chat_body(request: PromptRequest, *, output_limit: int | None = None) -> bytes:
+def chat_body(request: PromptRequest) -> bytes:
     """The JSON of POST /chat/completions. `max_tokens` is always there: some servers talk until the window is full."""
     chosen = request.options
     wanted = chosen.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-    limit = output_limit or request.context_window
+    limit = request.context_window
     body: dict[str, Any] = {
         "model": request.model,
         "messages": request.messages,

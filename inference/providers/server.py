@@ -16,7 +16,6 @@ from eloquent.foundation.http import http_client
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
 from inference.providers.lines import LineDecoder
 from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
-from inference.timeouts import CONNECT_S
 from inference.types import Event, Status
 
 logger = logging.getLogger(__name__)
@@ -53,7 +52,6 @@ class Server:
         self.base_url = base_url.rstrip("/")
         # Compression would hold tokens back in the server's compressor, and we read raw bytes.
         self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", **(headers or {})}
-        self._timeout = httpx.Timeout(None, connect=CONNECT_S)
 
     async def get(self, path: str, type_: type[_T], *, about: str) -> _T:
         """The JSON body of a 200, at most 4 MiB, as `type_`. `about` is what an error's sentence names."""
@@ -87,9 +85,7 @@ class Server:
 
     async def _send(self, method: str, path: str, body: bytes | None, about: str) -> httpx.Response:
         client = http_client()
-        request = client.build_request(
-            method, self.base_url + path, content=body, headers=self._headers, timeout=self._timeout
-        )
+        request = client.build_request(method, self.base_url + path, content=body, headers=self._headers)
         try:
             response = await client.send(request, stream=True)
         except LOST as error:
