@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 from eloquent import console
-from eloquent.foundation.config import Environment, get_config
+from eloquent.foundation.config import get_config
 from eloquent.foundation.logs import configure_logging
 
 _config = get_config()
@@ -100,7 +100,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.passwords.NotTheEmailValidator"},
 ]
 PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher"]
-LOGIN_URL = "admin:login"
 
 USE_TZ = True
 TIME_ZONE = "UTC"  # MongoDB's date operators know no other
@@ -146,6 +145,5 @@ SILENCED_SYSTEM_CHECKS = [
 
 LOGGING = configure_logging(_config)
 LOGGING_CONFIG = "logging.config.dictConfig"
-TESTING = _config.eloquent_env is Environment.TEST
 
 UNFOLD = console.UNFOLD
