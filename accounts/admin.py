@@ -19,6 +19,8 @@ from accounts.revocation import revoke_session
 from eloquent.foundation.clock import now
 from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin, IndexedAdmin, is_superuser
 
+SESSION_SECRETS = ("refresh_hash", "previous_hash", "lineage_hash", "successor")
+
 
 class _OneSpelling:
     """Stores the email in its one form before it is looked up, so that a taken one is said at the field."""
@@ -146,6 +148,10 @@ class SessionAdmin(HistoryAdmin):
         if session.revoked_at is not None:
             return "revoked"
         return "living" if session.expires_at > now() else "expired"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Not by a secret: whoever may ask how it begins can find it out."""
+        return not lookup.startswith(SESSION_SECRETS) and bool(super().lookup_allowed(lookup, value, request))
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Staff with the right to change sessions, which here means to end them."""

@@ -453,6 +453,14 @@ def test_revoking_needs_its_permission(staff_with, talk):
     assert Session.objects.get(pk=talk.session.pk).revoked_at is not None
 
 
+@pytest.mark.parametrize("field", ["refresh_hash", "previous_hash", "lineage_hash", "successor"])
+def test_sessions_cannot_be_asked_for_by_their_secrets(staff_with, talk, field):
+    """Or an address that is tried letter by letter would tell them."""
+    staff = staff_with("view_session")
+
+    assert staff.get(page("accounts_session_changelist", **{f"{field}__startswith": ""})).status_code == 400
+
+
 def test_a_session_shows_no_secret(root, talk):
     html = text_of(root.get(page("accounts_session_change", talk.session.pk)))
 
