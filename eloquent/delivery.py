@@ -1,9 +1,9 @@
 """Sending a response: whole, or as a stream that ends when nobody reads it."""
 
-import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import structlog
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -16,7 +16,7 @@ _HANG_UP_S: Final = 1.0
 
 _BODILESS: Final = frozenset({204, 304})
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 async def send_whole(response: HttpResponse, request: RoadRequest, send: Send, *, last: bool) -> None:

@@ -9,11 +9,11 @@ becomes a response (`exception_response` may replace that).
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
+import structlog
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
@@ -41,7 +41,7 @@ BODY_TIMEOUT_S: Final = 60.0
 _LONGEST_KEPT_PATH: Final = 200
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class AsyncHandler:

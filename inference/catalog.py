@@ -5,12 +5,12 @@ gets the last one, so that a slow server costs one reader two seconds, once.
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+import structlog
 
 from eloquent.foundation.config import get_config
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
@@ -20,7 +20,7 @@ from inference.providers.ollama import Ollama
 from inference.providers.openai_compatible import OpenAICompatible
 from inference.timeouts import Timeouts
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 FRESH_S: Final = 10.0
 STALE_S: Final = 60.0
@@ -100,7 +100,7 @@ class Catalog:
                 models = await provider.models()
         except Exception as error:  # noqa: BLE001  (whatever ails one provider, the others are listed)
             if provider.name not in self.unreachable:
-                logger.warning("%s does not list its models: %r", provider.name, error.__cause__ or error)
+                log.warning("%s does not list its models: %r", provider.name, error.__cause__ or error)
             self.unreachable[provider.name] = (
                 error if isinstance(error, InferenceError) else ModelUnreachable(provider.name)
             )

@@ -1,18 +1,18 @@
 """The one way to an answer: finds who answers for a model, and keeps the clocks that every provider needs."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
+import structlog
 
 from inference.catalog import OfferedModel, provider_of
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelTimeout
 from inference.timeouts import Watch
 from inference.types import Event, Finished, PromptRequest, Status
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 async def answer(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[Event, None]:
@@ -48,15 +48,15 @@ async def answer(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[
         _log(model, error)
         raise
     except Exception as error:
-        logger.exception("The provider %s failed in an unforeseen way", model.provider)
+        log.exception("The provider %s failed in an unforeseen way", model.provider)
         raise ModelFailed(model.name) from error
     else:
         if not finished:
-            logger.error("The provider %s ended an answer without Finished", model.provider)
+            log.error("The provider %s ended an answer without Finished", model.provider)
             raise AnswerCutOff(model.name)
     finally:
         watch.stop()
 
 
 def _log(model: OfferedModel, error: InferenceError) -> None:
-    logger.warning("%s did not answer: %s (%r)", model.id, error.code, error.__cause__)
+    log.warning("%s did not answer: %s (%r)", model.id, error.code, error.__cause__)

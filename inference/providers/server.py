@@ -4,13 +4,13 @@ How one talks is a `LineDecoder`, which gets the bytes of each network read and 
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar, cast
 
 import aiohttp
 import httpx
 import msgspec
+import structlog
 
 from eloquent.foundation.http import http_client
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
@@ -18,7 +18,7 @@ from inference.providers.lines import LineDecoder
 from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
 from inference.types import Event, Status
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
@@ -218,7 +218,7 @@ async def _drain(read: Callable[[], Awaitable[bytes]]) -> None:
             while await read():
                 pass
     except LOST as error:
-        logger.debug("The connection is not kept: %r", error)
+        log.debug("The connection is not kept: %r", error)
 
 
 async def _body_of(response: httpx.Response, limit: int) -> bytes:
