@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 
 from chat import chunks, store
 from chat.answer import Answer
+from chat.asking import LEASE_S
 from chat.chunks import Chunk
 from chat.context import Prompt
 from chat.errors import AnswerInterrupted
@@ -32,7 +33,6 @@ log = structlog.get_logger(__name__)
 HELD_BACK_S: Final = 0.025
 HELD_BACK_CHARS: Final = 4096
 KEEP_EVERY_S: Final = 2.0
-LEASE_S: Final = 15.0
 RENEWED_WITH_LEFT_S: Final = 10.0
 LONGEST_ANSWER_CHARS: Final = 1_000_000
 # How long readers wait for the last save before they are told the end. The saving itself goes on until it is done.
@@ -123,11 +123,12 @@ class Answering:
         self._answer.add(chunks.start(self.run.message_id, metadata))
         if self._title:
             self._answer.add(chunks.data("title", {"title": self._title}, transient=True))
-        if self._prompt.dropped:
+        if self._prompt.dropped or self._prompt.more_dropped:
             context = {
                 "used": self._prompt.used,
                 "limit": self._prompt.limit,
                 "dropped": [str(message_id) for message_id in self._prompt.dropped],
+                "more_dropped": self._prompt.more_dropped,
             }
             self._answer.add(chunks.data("context", context, transient=True))
         self._answer.add(chunks.START_STEP)

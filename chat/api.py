@@ -8,6 +8,7 @@ from ninja import Header, Router
 
 from accounts.authentication import SessionAuth, identity_of
 from chat import conversations, removal, runs, sse
+from chat.asking import Ask
 from chat.frames import text_parts
 from chat.schemas import (
     ConversationChanges,
@@ -143,7 +144,7 @@ async def start_run(
     The answer goes on when the reader leaves. A repeated `Idempotency-Key` returns the first run.
     """
     user_id = identity_of(request).user_id
-    ask = runs.Ask(
+    ask = Ask(
         parts=text_parts([part.model_dump() for part in body.parts]),
         parent_id=body.parent_id if "parent_id" in body.model_fields_set else msgspec.UNSET,
         model=body.model,

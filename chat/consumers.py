@@ -12,13 +12,15 @@ from typing import Any, Final
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
 
 from accounts.authentication import Identity, identity_of_ticket, may_stay
 from accounts.notices import session_group, user_group
 from accounts.origins import is_own_or_allowed
 from chat import frames, runs
+from chat.asking import Ask
 from chat.journal import Entries
-from eloquent.foundation.errors import EloquentError, Throttled, Unavailable, problem
+from eloquent.foundation.errors import EloquentError, NotSignedIn, Throttled, Unavailable, problem
 from eloquent.foundation.ids import RunId, parse_id
 from eloquent.foundation.rates import TokenBucket
 
@@ -38,6 +40,7 @@ FRAMES_AT_ONCE: Final = 40
 SEND_TIMEOUT_S: Final = 30.0
 # A revoked session closes its sockets at once; this is for what ends without a notice.
 ASK_AGAIN_S: Final = 30.0
+JOIN_TIMEOUT_S: Final = 2.0
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
@@ -73,15 +76,25 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         except EloquentError:
             await self.close(NOT_SIGNED_IN)
             return
-        self._groups_joined = [session_group(self.identity.session_id), user_group(self.identity.user_id)]
-        for group in self._groups_joined:
-            await self.channel_layer.group_add(group, self.channel_name)
+        await self._join(session_group(self.identity.session_id), user_group(self.identity.user_id))
         self._watch = asyncio.create_task(self._close_when_access_ends(), name="socket watch")
+
+    async def _join(self, *groups: str) -> None:
+        """Ask to be told of the session's end. Without Redis there are no notices, and the socket asks by itself."""
+        try:
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
+                for group in groups:
+                    await self.channel_layer.group_add(group, self.channel_name)
+                    self._groups_joined.append(group)
+        except (OSError, RedisError) as error:
+            log.warning("socket hears no notices", error=type(error).__name__)
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
         """End the readers of this socket; the runs go on."""
-        for group in self._groups_joined:
-            await self.channel_layer.group_discard(group, self.channel_name)
+        with contextlib.suppress(OSError, RedisError):
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
+                for group in self._groups_joined:
+                    await self.channel_layer.group_discard(group, self.channel_name)
         tasks = [*self._requests.values(), *([self._watch] if self._watch else [])]
         for task in tasks:
             task.cancel()
@@ -120,13 +133,24 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
     async def _close_when_access_ends(self) -> None:
         """Notice what no notice tells of: a session that expired, a user changed behind our back."""
         while True:
-            await asyncio.sleep(ASK_AGAIN_S)
+            # First at once: a session may end between its ticket and the joining of its groups.
             try:
                 if not await may_stay(self.identity):
                     await self.close(NOT_SIGNED_IN)
                     return
             except PyMongoError as error:
                 log.warning("socket watch waits for the database", error=type(error).__name__)
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _require_access(self) -> None:
+        """A frame is let in as a request is: by the session as it is now, whatever notice was lost.
+
+        Raises:
+            NotSignedIn: the session or its user was signed out; the socket is closed.
+        """
+        if not await may_stay(self.identity):
+            await self.close(NOT_SIGNED_IN)
+            raise NotSignedIn
 
     def _begin(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(request_id, work), name=f"socket request {request_id}")
@@ -158,7 +182,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
             log.exception("socket request broke", exc_info=error)
             await self._refuse(request_id, EloquentError())
 
-    async def _send_answer(self, frame: frames.Send, ask: runs.Ask) -> None:
+    async def _send_answer(self, frame: frames.Send, ask: Ask) -> None:
+        await self._require_access()
         owner = self.identity.user_id
         run = await runs.start_run(owner, parse_id(frame.id), ask)
         self._runs[frame.request_id] = run.id
@@ -168,6 +193,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         await self._relay(frame.request_id, entries)
 
     async def _resume_answer(self, frame: frames.Resume) -> None:
+        await self._require_access()
         owner = self.identity.user_id
         run = await runs.active_run_of(owner, parse_id(frame.id))
         if run is None:

@@ -20,12 +20,16 @@ _ANSWER_SHARE: Final = 0.25
 
 
 class Prompt(NamedTuple):
-    """The messages to send; `used` and `limit` in estimated tokens; `dropped` are the ids left out, oldest first."""
+    """The messages to send; `used` and `limit` in estimated tokens; `dropped` are the ids left out, oldest first.
+
+    `more_dropped` says that there are still older ones, which were not even read.
+    """
 
     messages: tuple[PromptMessage, ...]
     used: int
     limit: int
     dropped: tuple[MessageId, ...]
+    more_dropped: bool
 
 
 def estimated_tokens(text: str) -> int:
@@ -58,4 +62,5 @@ def fit(system_prompt: str, branch: Sequence[Message], window_tokens: int) -> Pr
         used=used,
         limit=limit,
         dropped=tuple(message.id for message in spoken[:first_kept]),
+        more_dropped=branch[0].parent_id is not None,
     )

@@ -19,6 +19,13 @@ class ParentUnknown(InvalidInput):
     sentence = "The message to go on from is not in this conversation."
 
 
+class KeyUsedElsewhere(InvalidInput):
+    """The idempotency key started a run in another conversation: answering with that one would lose this message."""
+
+    code = "idempotency_key_used"
+    sentence = "This Idempotency-Key was used in another conversation. Send a new one."
+
+
 class TooManyRuns(Throttled):
     """The user has as many answers in the making as are allowed at once."""
 

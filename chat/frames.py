@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import orjson
 
+from chat.asking import Ask
 from chat.chunks import Chunk
-from chat.runs import Ask
 from chat.schemas import LONGEST_TEXT, MOST_PARTS, options_from
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import parse_id

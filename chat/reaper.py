@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pymongo.errors import PyMongoError
 
 from chat import store
-from chat.answering import LEASE_S
+from chat.asking import LEASE_S
 from chat.errors import AnswerInterrupted
 from chat.types import MessageStatus, Run, RunStatus
 from eloquent.foundation.clock import now

@@ -3,28 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
-from bson import ObjectId
 
 from chat import reaper, store
-from chat.answering import LEASE_S, Answering
+from chat.answering import Answering
+from chat.asking import Ask, empty_answer_of, new_run, question_of
 from chat.chunks import replay_of
 from chat.context import fit
 from chat.conversations import conversation_of
-from chat.errors import BranchIsBusy, Draining, ParentUnknown, TooManyRuns
+from chat.errors import BranchIsBusy, Draining, KeyUsedElsewhere, ParentUnknown, TooManyRuns
 from chat.journal import Entries, Journal, MemoryJournal, NotInJournal
 from chat.titles import first_title
-from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from chat.types import Conversation, Message, MessageStatus, Role, Run
 from eloquent.foundation import lifecycle
-from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
-from eloquent.foundation.ids import ConversationId, MessageId, RunId, UserId, id_after
+from eloquent.foundation.ids import ConversationId, RunId, UserId
 from inference.catalog import OfferedModel, model_named
-from inference.types import GenerationOptions
 
 log = structlog.get_logger(__name__)
 
@@ -39,23 +36,6 @@ _beginning: dict[asyncio.Task[None], UserId] = {}
 _reaping: asyncio.Task[None] | None = None
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user asks for.
-
-    One of three: a new message (`parts`) behind `parent_id`, or behind the branch shown when that is UNSET; a new
-    wording (`parts`) of the user's message `edits`, which becomes its sibling; or another answer beside the answer
-    `regenerates`, with no parts. `model` empty means the conversation's own.
-    """
-
-    parts: list[dict[str, Any]] = []
-    parent_id: MessageId | msgspec.UnsetType | None = msgspec.UNSET
-    edits: MessageId | None = None
-    regenerates: MessageId | None = None
-    model: str = ""
-    options: GenerationOptions = GenerationOptions()
-    idempotency_key: str | None = None
-
-
 async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run:
     """Begin an answer. It goes on whether or not anybody reads it.
 
@@ -66,12 +46,12 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         NotFound: no such conversation of this owner.
         ParentUnknown: the message to go on from is not there.
         BranchIsBusy: an answer on this branch is still being written.
+        KeyUsedElsewhere: the idempotency key started a run in another conversation.
         InferenceError: the language model is not offered, or none is.
     """
     if lifecycle.is_draining():
         raise Draining(retry_after_s=5)
-    key = ask.idempotency_key
-    if key and (first := await store.find_run_by_key(owner, key)):
+    if first := await _first_run_of(owner, conversation_id, ask):
         return first
     _require_room(owner)
     conversation = await conversation_of(owner, conversation_id)
@@ -80,17 +60,26 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         return await _start(conversation, model, ask)
     except BranchIsBusy:
         # What keeps the branch busy may be the same request, sent twice at once.
-        if key and (first := await store.find_run_by_key(owner, key)):
+        if first := await _first_run_of(owner, conversation_id, ask):
             return first
         raise
+
+
+async def _first_run_of(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run | None:
+    if not ask.idempotency_key:
+        return None
+    first = await store.find_run_by_key(owner, ask.idempotency_key)
+    if first is not None and first.conversation_id != conversation_id:
+        raise KeyUsedElsewhere
+    return first
 
 
 async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> Run:
     branch = await _branch_to_go_on_from(conversation, ask)
     regenerated = branch[-1] if ask.regenerates else None
-    run = _new_run(conversation, branch, regenerated, model=model, ask=ask)
-    question = regenerated or _question(run, branch, ask)
-    answer = _empty_answer(run)
+    run = new_run(conversation, branch, regenerated, model=model, ask=ask)
+    question = regenerated or question_of(run, branch, ask)
+    answer = empty_answer_of(run)
     title = None if conversation.title else first_title(question.text)
     messages = branch if regenerated else [*branch, question]
     answering = Answering(
@@ -193,9 +182,13 @@ async def entries_of(owner: UserId, run_id: RunId, *, after: int = -1) -> AsyncI
 
 
 async def _entries_at_rest(run: Run) -> AsyncIterator[Entries]:
-    while run.active:  # its worker was lost; the reaper brings it to rest when the lease is over
+    while run.active:  # it is only being begun, or its worker was lost and the reaper ends it when the lease is over
         yield Entries(0, ())
         await reaper.reap(_at_work)
+        with contextlib.suppress(NotInJournal):
+            async for entries in _journal.follow(run.id):
+                yield entries
+            return
         run = await run_of(run.user_id, run.id)
         if run.active:
             await asyncio.sleep(_LOST_RUN_POLL_S)
@@ -226,66 +219,6 @@ async def _branch_to_go_on_from(conversation: Conversation, ask: Ask) -> list[Me
     if branch[-1].status is MessageStatus.STREAMING:
         raise BranchIsBusy
     return branch
-
-
-def _new_run(
-    conversation: Conversation,
-    branch: Sequence[Message],
-    regenerated: Message | None,
-    *,
-    model: OfferedModel,
-    ask: Ask,
-) -> Run:
-    last_id = branch[-1].id if branch else None
-    question_id = regenerated.id if regenerated else id_after(last_id)
-    grows_from = regenerated.parent_id if regenerated else last_id
-    created_at = now()
-    return Run(
-        id=ObjectId(),
-        conversation_id=conversation.id,
-        user_id=conversation.user_id,
-        user_message_id=question_id,
-        message_id=id_after(question_id),
-        branch_id=grows_from or conversation.id,
-        model=model.id,
-        provider=model.provider,
-        status=RunStatus.QUEUED,
-        active=True,
-        idempotency_key=ask.idempotency_key,
-        lease_expires_at=created_at + timedelta(seconds=LEASE_S),
-        created_at=created_at,
-    )
-
-
-def _question(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
-    return Message(
-        id=run.user_message_id,
-        conversation_id=run.conversation_id,
-        user_id=run.user_id,
-        parent_id=branch[-1].id if branch else None,
-        role=Role.USER,
-        parts=ask.parts,
-        text="\n\n".join(part["text"] for part in ask.parts if part["type"] == "text"),
-        status=MessageStatus.COMPLETE,
-        run_id=run.id,
-        created_at=run.created_at,
-    )
-
-
-def _empty_answer(run: Run) -> Message:
-    return Message(
-        id=run.message_id,
-        conversation_id=run.conversation_id,
-        user_id=run.user_id,
-        parent_id=run.user_message_id,
-        role=Role.ASSISTANT,
-        parts=[],
-        text="",
-        status=MessageStatus.STREAMING,
-        run_id=run.id,
-        model=run.model,
-        created_at=run.created_at,
-    )
 
 
 def _keep(answering: Answering) -> None:

@@ -269,9 +269,13 @@ async def message_of_run(run: Run) -> Message | None:
 
 async def show_lost_run(run: Run) -> None:
     """Make the lost run's answer the branch shown if the crash came before that, and nothing newer was shown since."""
+    made = {"_id": {"$in": [run.user_message_id, run.message_id]}, "run_id": run.id}
     await database()[CONVERSATIONS].update_one(
         {"_id": run.conversation_id, "updated_at": {"$lt": run.created_at}},
-        {"$set": {"leaf_id": run.message_id, "updated_at": run.created_at}, "$inc": {"message_count": 2}},
+        {
+            "$set": {"leaf_id": run.message_id, "updated_at": run.created_at},
+            "$inc": {"message_count": await database()[MESSAGES].count_documents(made)},
+        },
     )
 
 

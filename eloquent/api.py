@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from accounts.api import router as accounts_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
+from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
 from eloquent.problem_replies import PROBLEM, problem_reply
 from inference.api import router as inference_router
@@ -49,6 +50,7 @@ api = Api(
     urls_namespace="api",
     openapi_url="/openapi.json",
     docs_url="/docs",
+    servers=[{"url": url}] if (url := get_config().next_public_api_url) else [],
     docs=Swagger(settings={"persistAuthorization": True}),
 )
 api.add_router("/", accounts_router)

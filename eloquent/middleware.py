@@ -8,6 +8,7 @@ import re
 import secrets
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
@@ -57,6 +58,21 @@ class MalformedRequest(EloquentError):
     sentence = "The request cannot be understood."
 
 
+class MethodNotAllowed(EloquentError):
+    """The path is right and the verb is not; `Allow` names those that are, where the view said so."""
+
+    code = "method_not_allowed"
+    status = 405
+    sentence = "This method is not allowed here."
+
+
+def _method_not_allowed(response: HttpResponseBase) -> HttpResponseBase:
+    problem = problem_reply(MethodNotAllowed())
+    if "Allow" in response.headers:
+        problem["Allow"] = response.headers["Allow"]
+    return problem
+
+
 def problem_response(request: HttpRequest, error: Exception) -> HttpResponseBase:
     """The problem+json for an exception that nothing handled; what is not expected is logged and not shown."""
     if isinstance(error, EloquentError):
@@ -99,6 +115,8 @@ def request_road(get_response: GetResponse) -> GetResponse:
             except CancelledError:
                 _write_line(request, _CLIENT_LEFT, started)
                 raise
+            if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                response = _method_not_allowed(response)
         headers: Any = response.headers
         headers["X-Request-ID"] = request_id
         if "Cache-Control" not in headers:

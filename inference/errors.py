@@ -64,7 +64,7 @@ class ModelUnreachable(InferenceError):
     status = 503
 
     def __init__(self, model: str) -> None:
-        super().__init__(f"The server of {model} cannot be reached. Try again in a minute.", retry_after_s=30)
+        super().__init__(f"The server of {model} cannot be reached. Try again in a minute.", retry_after_s=60)
 
 
 class ModelBusy(InferenceError):

@@ -91,7 +91,9 @@ class Config(BaseModel, frozen=True):
         None, description="the key before it, private or public PEM: still verifies while its tokens live"
     )
 
-    next_public_api_url: HttpUrl | None = Field(None, description="where browsers reach this API")
+    next_public_api_url: HttpUrl | None = Field(
+        None, description="where browsers reach this API, without /api: named in the OpenAPI document"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: Literal["json", "console"] = Field("json", description="json, or console for a developer's eyes")
     eloquent_state_dir: Path = Field(Path(".eloquent"), description="where a development machine keeps data and keys")

@@ -22,6 +22,8 @@ PING_TIMEOUT_S: Final = 2.0
 # What holds unless the URI says otherwise. Names are those of the connection string, compared without case.
 _URI_DEFAULTS: Final[dict[str, Any]] = {
     "serverSelectionTimeoutMS": 5_000,
+    # A server that hangs, and is not gone, must not hold a request for ever. With the driver's one retry in it.
+    "timeoutMS": 10_000,
     "appName": "eloquent",
     "retryWrites": True,
 }

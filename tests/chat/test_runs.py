@@ -196,6 +196,15 @@ async def test_one_key_sent_twice_at_once_makes_one_run(ann: Person, model: Lang
     assert len(await ann.messages(conversation)) == 2
 
 
+async def test_a_key_of_another_conversation_is_refused_rather_than_losing_the_message(
+    ann: Person, model: LanguageModel
+) -> None:
+    await ann.ask(await ann.conversation(), "Hi", key="once")
+    other = await ann.conversation()
+    assert (await ann.ask(other, "Something else", status=422, key="once"))["code"] == "idempotency_key_used"
+    assert await ann.messages(other) == []
+
+
 async def test_two_users_may_use_the_same_key(ann: Person, bob: Person, model: LanguageModel) -> None:
     mine = await ann.ask(await ann.conversation(), "Hi", key="same")
     theirs = await bob.ask(await bob.conversation(), "Hi", key="same")
@@ -279,7 +288,21 @@ async def test_what_does_not_fit_is_left_out_openly(ann: Person, model: Language
     _, stream = await ann.read((await ann.ask(conversation, "And now?"))["id"])
     context = next(chunk["data"] for chunk in stream.data if chunk["type"] == "data-context")
     assert context["dropped"] == [long["user_message_id"], long["message_id"]]
+    assert context["more_dropped"] is False
     assert len(model.provider.requests[-1].messages) == 1
+
+
+async def test_messages_too_old_to_be_read_are_said_to_be_left_out(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "HISTORY_MESSAGES", 2)
+    conversation = await ann.conversation()
+    for text in ("One", "Two"):
+        _, stream = await ann.read((await ann.ask(conversation, text))["id"])
+        assert not any(chunk["type"] == "data-context" for chunk in stream.data)
+    _, stream = await ann.read((await ann.ask(conversation, "Three"))["id"])
+    context = next(chunk["data"] for chunk in stream.data if chunk["type"] == "data-context")
+    assert (context["dropped"], context["more_dropped"]) == ([], True)
 
 
 async def test_options_reach_the_model(ann: Person, model: LanguageModel) -> None:

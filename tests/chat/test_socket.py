@@ -8,9 +8,12 @@ from unittest.mock import AsyncMock
 import pytest
 import websockets
 from bson import ObjectId
+from channels.layers import get_channel_layer
 from pymongo.errors import AutoReconnect
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chat import consumers
+from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
@@ -375,6 +378,37 @@ async def test_signing_out_closes_the_socket(ann: Person) -> None:
     async with ann.socket() as socket:
         await ann.ok("POST", "/auth/logout", 204)
         assert await socket.close_code() == 4401
+
+
+@pytest.mark.parametrize("kind", ["send", "resume"])
+async def test_a_frame_after_the_sessions_end_is_refused_even_when_no_notice_came(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    conversation = await ann.conversation()
+    async with ann.socket() as socket:
+        await socket.send(type="resume", requestId="r1", id=conversation)
+        assert (await socket.frame())["type"] == "no-active"
+        await database()["sessions"].update_many({}, {"$set": {"revoked_at": now()}})
+        if kind == "send":
+            await socket.ask("r2", conversation, "Hi")
+        else:
+            await socket.send(type="resume", requestId="r2", id=conversation)
+        assert await socket.close_code() == 4401
+    assert model.provider.requests == []
+
+
+async def test_without_redis_a_socket_works_and_hears_no_notices(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise RedisConnectionError("gone")
+
+    layer = get_channel_layer()
+    monkeypatch.setattr(layer, "group_add", away, raising=False)
+    monkeypatch.setattr(layer, "group_discard", away, raising=False)
+    async with ann.socket() as socket:
+        await socket.ask("r1", await ann.conversation(), "Hi")
+        assert (await socket.read("r1")).text == "Hello there!"
 
 
 async def test_an_access_that_ends_without_a_notice_closes_the_socket(

@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo.errors import AutoReconnect, NotPrimaryError, ServerSelectionTimeoutError
 
 from chat import reaper, runs, store
-from chat.answering import LEASE_S
+from chat.asking import LEASE_S, Ask
 from chat.errors import Draining
 from chat.types import Message, Run
 from eloquent.embedded.llamacpp import LlamaCpp
@@ -363,7 +363,7 @@ class SlowWriting:
 
 def asked(person: Person, conversation: str) -> "asyncio.Task[Run]":
     """A run that is being started, as the socket and the route start it."""
-    ask = runs.Ask(parts=[{"type": "text", "text": "Hi"}])
+    ask = Ask(parts=[{"type": "text", "text": "Hi"}])
     return asyncio.create_task(runs.start_run(ObjectId(person.tokens["user"]["id"]), ObjectId(conversation), ask))
 
 

@@ -35,3 +35,13 @@ def plans_sent_by(act) -> list[Plan]:
         act()
     database = connections[OURS].database
     return [plan for command in commands for plan in plans_of(command, database)]
+
+
+@pytest.fixture(autouse=True)
+def _reaper_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own server has a reaper, which would find the lost runs that are written here."""
+
+    async def nothing(_at_work: object) -> None:
+        return
+
+    monkeypatch.setattr("chat.reaper.reap", nothing)

@@ -48,8 +48,10 @@ def test_a_line_has_time_level_logger_event_and_request_id() -> None:
 
 
 def test_a_field_cannot_pretend_to_be_part_of_the_frame() -> None:
+    token = request_id_var.set("real")
     line = line_of("real", event="forged", level="info", request_id="forged")
-    assert (line["event"], line["level"], line["request_id"]) == ("real", "warning", None)
+    request_id_var.reset(token)
+    assert (line["event"], line["level"], line["request_id"]) == ("real", "warning", "real")
 
 
 def test_an_exception_is_one_field() -> None:

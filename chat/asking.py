@@ -1,0 +1,97 @@
+"""What a user asks for, and the run and messages that it becomes. Pure but for the clock and new ids."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+from bson import ObjectId
+
+from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from eloquent.foundation.clock import now
+from eloquent.foundation.ids import MessageId, id_after
+from inference.catalog import OfferedModel
+from inference.types import GenerationOptions
+
+# A run whose worker has not said for this long that it lives is lost.
+LEASE_S: Final = 15.0
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user asks for.
+
+    One of three: a new message (`parts`) behind `parent_id`, or behind the branch shown when that is UNSET; a new
+    wording (`parts`) of the user's message `edits`, which becomes its sibling; or another answer beside the answer
+    `regenerates`, with no parts. `model` empty means the conversation's own.
+    """
+
+    parts: list[dict[str, Any]] = []
+    parent_id: MessageId | msgspec.UnsetType | None = msgspec.UNSET
+    edits: MessageId | None = None
+    regenerates: MessageId | None = None
+    model: str = ""
+    options: GenerationOptions = GenerationOptions()
+    idempotency_key: str | None = None
+
+
+def new_run(
+    conversation: Conversation,
+    branch: Sequence[Message],
+    regenerated: Message | None,
+    *,
+    model: OfferedModel,
+    ask: Ask,
+) -> Run:
+    """The run behind the branch, or beside the answer to the question `regenerated`; queued, with its first lease."""
+    last_id = branch[-1].id if branch else None
+    question_id = regenerated.id if regenerated else id_after(last_id)
+    grows_from = regenerated.parent_id if regenerated else last_id
+    created_at = now()
+    return Run(
+        id=ObjectId(),
+        conversation_id=conversation.id,
+        user_id=conversation.user_id,
+        user_message_id=question_id,
+        message_id=id_after(question_id),
+        branch_id=grows_from or conversation.id,
+        model=model.id,
+        provider=model.provider,
+        status=RunStatus.QUEUED,
+        active=True,
+        idempotency_key=ask.idempotency_key,
+        lease_expires_at=created_at + timedelta(seconds=LEASE_S),
+        created_at=created_at,
+    )
+
+
+def question_of(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
+    """The user's message that the run answers, at the end of the branch."""
+    return Message(
+        id=run.user_message_id,
+        conversation_id=run.conversation_id,
+        user_id=run.user_id,
+        parent_id=branch[-1].id if branch else None,
+        role=Role.USER,
+        parts=ask.parts,
+        text="\n\n".join(part["text"] for part in ask.parts if part["type"] == "text"),
+        status=MessageStatus.COMPLETE,
+        run_id=run.id,
+        created_at=run.created_at,
+    )
+
+
+def empty_answer_of(run: Run) -> Message:
+    """The run's answer before its first word."""
+    return Message(
+        id=run.message_id,
+        conversation_id=run.conversation_id,
+        user_id=run.user_id,
+        parent_id=run.user_message_id,
+        role=Role.ASSISTANT,
+        parts=[],
+        text="",
+        status=MessageStatus.STREAMING,
+        run_id=run.id,
+        model=run.model,
+        created_at=run.created_at,
+    )
