@@ -101,9 +101,10 @@ async def identity_of_ticket(ticket: str) -> Identity:
 async def may_stay(identity: Identity) -> bool:
     """Whether a socket that was let in as this identity may stay open: session living and user active.
 
-    For sockets that ask now and then, so that a lost notice does not leave them open. Asks the database every time.
+    Sockets ask at each request and now and then, so that a lost notice does not leave them open. The answer is at most
+    a second old.
     """
-    return await store.token_version_in_force(identity.user_id, identity.session_id) is not None
+    return await liveness.lives(identity.user_id, identity.session_id)
 
 
 async def _still_holds(claims: Claims) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from accounts import store
 from accounts.tokens import Claims
-from eloquent.foundation.ids import SessionId
+from eloquent.foundation.ids import SessionId, UserId
 
 LIFETIME_S: Final = 1.0
 
@@ -45,11 +45,23 @@ async def holds(claims: Claims) -> bool:
     Raises:
         pymongo.errors.PyMongoError: the database did not answer; nobody is let in on what was known before.
     """
-    version = await _token_version(claims)
+    version = await _token_version(claims.user_id, claims.session_id)
     if version is not None and version < claims.token_version:
         # We joined a read that began before the change which this token comes from.
-        version = await _token_version(claims)
+        version = await _token_version(claims.user_id, claims.session_id)
     return version == claims.token_version
+
+
+async def lives(user_id: UserId, session_id: SessionId) -> bool:
+    """Whether the session lives and its user may come in, for those who were let in without an access token.
+
+    Raises:
+        pymongo.errors.PyMongoError: the database did not answer.
+    """
+    known = _known.get(session_id)
+    if known is not None and known.until >= time.monotonic():
+        return known.token_version is not None
+    return await _token_version(user_id, session_id) is not None
 
 
 def forget(*session_ids: SessionId) -> None:
@@ -60,22 +72,21 @@ def forget(*session_ids: SessionId) -> None:
         _reading.pop(session_id, None)
 
 
-async def _token_version(claims: Claims) -> int | None:
+async def _token_version(user_id: UserId, session_id: SessionId) -> int | None:
     """One read for all who ask at the same moment; it goes on when the one who started it is cancelled."""
-    session_id = claims.session_id
     task = _reading.get(session_id)
     if task is None or task.get_loop() is not asyncio.get_running_loop():
-        task = _reading[session_id] = asyncio.create_task(_read(claims))
+        task = _reading[session_id] = asyncio.create_task(_read(user_id, session_id))
         task.add_done_callback(lambda done: _finished(session_id, done))
     return await asyncio.shield(task)
 
 
-async def _read(claims: Claims) -> int | None:
+async def _read(user_id: UserId, session_id: SessionId) -> int | None:
     # Counted from before the read, so that no answer is ever used later than LIFETIME_S after it was true.
     until = time.monotonic() + LIFETIME_S
-    version = await store.token_version_in_force(claims.user_id, claims.session_id)
-    if _reading.get(claims.session_id) is asyncio.current_task():
-        _remember(claims.session_id, _Known(version, until))
+    version = await store.token_version_in_force(user_id, session_id)
+    if _reading.get(session_id) is asyncio.current_task():
+        _remember(session_id, _Known(version, until))
     return version
 
 

@@ -45,6 +45,12 @@ class Person:
         assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
         return answer.json() if answer.content else None
 
+    async def session_id(self) -> str:
+        """The session that this person is signed in with."""
+        sessions = await self.ok("GET", "/auth/sessions")
+        current: str = next(session["id"] for session in sessions["items"] if session["current"])
+        return current
+
     async def conversation(self, **fields: Any) -> str:
         """The id of a new conversation."""
         created: dict[str, str] = await self.ok("POST", "/conversations", 201, json=fields)

@@ -12,6 +12,7 @@ from channels.layers import get_channel_layer
 from pymongo.errors import AutoReconnect
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from accounts import liveness
 from chat import consumers
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -388,7 +389,9 @@ async def test_a_frame_after_the_sessions_end_is_refused_even_when_no_notice_cam
     async with ann.socket() as socket:
         await socket.send(type="resume", requestId="r1", id=conversation)
         assert (await socket.frame())["type"] == "no-active"
+        session_id = ObjectId(await ann.session_id())
         await database()["sessions"].update_many({}, {"$set": {"revoked_at": now()}})
+        liveness.forget(session_id)  # the second is over
         if kind == "send":
             await socket.ask("r2", conversation, "Hi")
         else:
