@@ -7,6 +7,7 @@ from bson import ObjectId
 
 from chat import store
 from eloquent.foundation import cursors
+from eloquent.foundation.database import database
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
 from tests.people import Person
@@ -124,6 +125,7 @@ async def test_deleting_stops_an_answer_in_the_making(
     await model.provider.until(1)
     await ann.ok("DELETE", f"/conversations/{conversation}", 204)
     await model.provider.until_idle()
+    assert await database()["messages"].count_documents({}) == 0
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ async def test_an_answer_that_ends_while_the_database_is_away_is_saved_when_it_i
     model.script = ["Before. ", gate, *saying("After.")]
     conversation = await ann.conversation()
     run = await ann.ask(conversation, "Hi")
+    finished = runs._at_work[ObjectId(run["id"])].finished
     mongod = running_servers().mongod
     stream = UIStream()
     try:
@@ -90,7 +91,6 @@ async def test_an_answer_that_ends_while_the_database_is_away_is_saved_when_it_i
         assert stream.last is not None
     finally:
         await asyncio.to_thread(mongod.start)
-    finished = runs._at_work[ObjectId(run["id"])].finished
     assert finished is not None
     await finished
     answer = (await ann.messages(conversation))[-1]
@@ -178,6 +178,7 @@ async def test_a_run_that_is_deleted_behind_our_back_ends(
     await read_until(ann, run["id"], 4)
     await database()[gone].delete_one({"_id": ObjectId(run["message_id" if gone == "messages" else "id"])})
     await model.provider.until_idle()
+    assert model.provider.answering == 0
 
 
 async def test_a_lease_is_renewed_while_the_answer_is_written(
