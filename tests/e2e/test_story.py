@@ -56,6 +56,7 @@ def test_a_visit_from_registering_to_signing_in_again(open_page: OpenPage) -> No
 
     # Stopping keeps the text so far; the answer can be asked for again.
     chat.ask("Tell a long story about its keeper, a whale and a storm, in ten chapters.")
+    expect(chat.answers).to_have_count(2)
     chat.until_longer(40)
     chat.stop_button.click()
     chat.expect_answer("stopped")
