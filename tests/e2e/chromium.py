@@ -1,9 +1,11 @@
 """The system's Chromium: where it is, how it is started, and what to do when there is none.
 
-`python -m tests.e2e.chromium` checks that it is there, before a test run that needs it.
+`python -m tests.e2e.chromium` sees to it that it is there, before a test run that needs it.
 """
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,8 +51,27 @@ def launched(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
 
 
+def installed() -> Path:
+    """The program; where there is none and we may, Debian's package is installed first.
+
+    Raises:
+        ChromiumMissing: there is none, and we may not or cannot install it.
+    """
+    try:
+        return chromium_path()
+    except ChromiumMissing:
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            raise
+    print("Chromium is not here: installing Debian's package.", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
+        if subprocess.run(command, env=environment, check=False).returncode:
+            break
+    return chromium_path()
+
+
 if __name__ == "__main__":
     try:
-        print(f"Browser: {chromium_path()}")
+        print(f"Browser: {installed()}")
     except ChromiumMissing as missing:
         sys.exit(str(missing))
