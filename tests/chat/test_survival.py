@@ -220,8 +220,10 @@ async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(
     model.script = ["Half", asyncio.Event()]
     run = await ann.ask(await ann.conversation(), "Hi")
     async with asyncio.timeout(5):
-        await ann.http.get(f"/runs/{run['id']}/stream")
+        told = await ann.http.get(f"/runs/{run['id']}/stream")
         await model.provider.until_idle()
+    assert told.text.endswith("data: [DONE]\n\n")
+    assert "Half" in told.text
 
 
 async def test_tool_calls_count_towards_the_longest_answer(ann: Person, model: LanguageModel) -> None:
