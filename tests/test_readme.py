@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,15 @@ START_S = 90
 RUN_ELSEWHERE = {"make test", "make check", "make test-browser", "make bench", "make help", "make lock"}
 
 
+def _directory_with_curl(parent: Path) -> Path:
+    """Our stand-in under curl's name: the tests need Python and the packages, and no other program."""
+    directory = parent / "bin"
+    directory.mkdir()
+    (directory / "curl").write_text(f'#!/bin/sh\ncd {ROOT} && exec {sys.executable} -m tests.curl "$@"\n')
+    (directory / "curl").chmod(0o755)
+    return directory
+
+
 class Started:
     """`make run` in a directory of its own."""
 
@@ -31,6 +41,8 @@ class Started:
         }
         self.environment |= {"ELOQUENT_STATE_DIR": str(state_dir), "PORT": "0"}
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
+        if not shutil.which("curl"):
+            self.environment["PATH"] += f":{_directory_with_curl(state_dir)}"
         self.lines: list[str] = []
         self.ready = threading.Event()
         self.process = subprocess.Popen(
