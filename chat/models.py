@@ -8,10 +8,13 @@ from django.db import models
 from django.db.models import Q
 from django_mongodb_backend.fields import ObjectIdField
 
-from chat.types import MessageStatus, Role, RunStatus
+from chat.types import MessageStatus, Role, RunStatus, TitledBy
 
 _LONGEST_TITLE = 200
 _LONGEST_MODEL = 200
+_LONGEST_CLIENT_ID = 64
+_LONGEST_IMPORT_KEY = 100
+_LONGEST_WORKER = 64
 
 
 class Conversation(models.Model):
@@ -27,6 +30,11 @@ class Conversation(models.Model):
     archived = models.BooleanField(default=False)
     leaf_id = ObjectIdField(null=True, blank=True)
     message_count = models.PositiveIntegerField(default=0)
+    titled_by = models.CharField(
+        max_length=16, blank=True, default="", choices=[(title.value, title.value) for title in TitledBy]
+    )
+    client_id = models.CharField(max_length=_LONGEST_CLIENT_ID, null=True, blank=True)  # noqa: DJ001 - null is "none"
+    import_key = models.CharField(max_length=_LONGEST_IMPORT_KEY, null=True, blank=True)  # noqa: DJ001 - as above
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -36,6 +44,14 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["user", "archived", "-pinned", "-updated_at", "-id"], name="conversation_list"),
             models.Index(fields=["-updated_at", "-id"], name="conversation_desk"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "client_id"], condition=Q(client_id__gt=""), name="conversation_client_id"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "import_key"], condition=Q(import_key__gt=""), name="conversation_import_key"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -57,6 +73,8 @@ class Message(models.Model):
     model = models.CharField(max_length=_LONGEST_MODEL, blank=True, default="")
     usage = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
+    context = models.JSONField(null=True, blank=True)
+    feedback = models.JSONField(null=True, blank=True)
     position = models.IntegerField(default=0)
     created_at = models.DateTimeField()
 
@@ -87,6 +105,8 @@ class Run(models.Model):
     usage = models.JSONField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null is "none given"
+    worker = models.CharField(max_length=_LONGEST_WORKER, blank=True, default="")
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
     lease_expires_at = models.DateTimeField()
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)

@@ -16,6 +16,15 @@ class Role(StrEnum):
     ASSISTANT = "assistant"
 
 
+class TitledBy(StrEnum):
+    """Where a conversation's title comes from: the weaker gives way to the stronger, never the other way round."""
+
+    NOBODY = ""
+    FIRST_WORDS = "first-words"
+    MODEL = "model"
+    USER = "user"
+
+
 class MessageStatus(StrEnum):
     """Whether a message is still being written, and how its writing ended."""
 
@@ -39,7 +48,11 @@ class RunStatus(StrEnum):
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation. `leaf_id` is the end of the branch shown; None while it is empty."""
+    """A conversation. `leaf_id` is the end of the branch shown; None while it is empty.
+
+    `client_id` is a frontend's own name for it, `import_key` names what it was imported from; both are None or unique
+    among the user's conversations.
+    """
 
     id: ConversationId
     user_id: UserId
@@ -50,12 +63,18 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     archived: bool
     leaf_id: MessageId | None
     message_count: int
+    titled_by: TitledBy = TitledBy.NOBODY
+    client_id: str | None = None
+    import_key: str | None = None
     created_at: datetime
     updated_at: datetime
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. `parts` are UIMessage parts; `text` is their plain text; `position` counts the run's chunks saved."""
+    """A message. `parts` are UIMessage parts; `text` is their plain text; `position` counts the run's chunks saved.
+
+    `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it.
+    """
 
     id: MessageId
     conversation_id: ConversationId
@@ -69,12 +88,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     usage: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    feedback: dict[str, Any] | None = None
     position: int = 0
     created_at: datetime
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run: one answer in the making or made. `usage` and `error` are None until known."""
+    """A run: one answer in the making or made. `usage` and `error` are None until known.
+
+    `worker` is the process that holds the lease; what another one writes to the run is refused.
+    """
 
     id: RunId
     conversation_id: ConversationId
@@ -89,6 +113,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     idempotency_key: str | None = None
+    worker: str = ""
+    stop_requested_at: datetime | None = None
     lease_expires_at: datetime
     created_at: datetime
     started_at: datetime | None = None

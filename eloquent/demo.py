@@ -142,6 +142,9 @@ class Demo:
             "archived": self._chance.random() < 0.15,  # noqa: PLR2004 -- about one in seven
             "leaf_id": None,
             "message_count": 2 * exchanges,
+            "titled_by": "model",
+            "client_id": None,
+            "import_key": None,
             "created_at": at,
             "updated_at": at,
         }
@@ -192,6 +195,8 @@ class Demo:
                     "model": conversation["model"] if by_model else "",
                     "usage": usage_of_run if by_model else None,
                     "error": error if by_model else None,
+                    "context": None,
+                    "feedback": None,
                     "position": len(words) // 4 if by_model else 0,
                     "created_at": at,
                 }
@@ -211,6 +216,8 @@ class Demo:
                 "usage": usage_of_run,
                 "error": error,
                 "idempotency_key": None,
+                "worker": "",
+                "stop_requested_at": None,
                 "lease_expires_at": at + took,
                 "created_at": at,
                 "started_at": at,

@@ -14,7 +14,7 @@ from bson import ObjectId
 import accounts.store
 import chat.store
 from accounts.store import Position, Rotation, Session, SocketTicket, User
-from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus, TitledBy
 from eloquent.foundation.ids import id_after
 
 # Milliseconds are all that MongoDB keeps of a moment.
@@ -90,6 +90,9 @@ class World:
             archived=False,
             leaf_id=ObjectId(),
             message_count=2,
+            titled_by=TitledBy.USER,
+            client_id=str(ObjectId()),
+            import_key=str(ObjectId()),
             created_at=at,
             updated_at=at,
         )
@@ -122,6 +125,8 @@ class World:
             model="small",
             usage={"input_tokens": 9, "output_tokens": None, "reported": True},
             error={"code": "model_busy"},
+            context={"used": 12, "limit": 40, "dropped": []},
+            feedback={"rating": "up"},
             position=7,
             created_at=NOW,
         )
@@ -142,6 +147,8 @@ class World:
             usage={"input_tokens": 9, "output_tokens": 4, "reported": True},
             error={"code": "model_busy"},
             idempotency_key="key-1",
+            worker="worker-1",
+            stop_requested_at=NOW,
             lease_expires_at=NOW,
             created_at=NOW,
             started_at=NOW,

@@ -39,7 +39,9 @@ def _public_functions(store: ModuleType) -> set[str]:
     return {
         name
         for name, member in vars(store).items()
-        if inspect.isfunction(member) and member.__module__ == store.__name__ and not name.startswith("_")
+        if inspect.isfunction(member)
+        and f"{member.__module__}.".startswith(f"{store.__name__}.")
+        and not name.startswith("_")
     }
 
 

@@ -1,0 +1,72 @@
+"""The stored conversations."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from pymongo import DESCENDING, ReturnDocument
+
+from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, conversation_from, document_of
+from chat.types import Conversation
+from eloquent.foundation.database import database
+from eloquent.foundation.ids import ConversationId, UserId
+
+# Where a list of conversations goes on: the sort key of the last one shown.
+ListPosition = tuple[bool, datetime, ConversationId]
+
+
+async def add_conversation(conversation: Conversation) -> None:
+    """Write a new conversation."""
+    await database()[CONVERSATIONS].insert_one(document_of(conversation))
+
+
+async def find_conversation(owner: UserId, conversation_id: ConversationId) -> Conversation | None:
+    """The owner's conversation; None when there is none or it is another user's."""
+    document = await database()[CONVERSATIONS].find_one({"_id": conversation_id, "user_id": owner})
+    return None if document is None else conversation_from(document)
+
+
+async def list_conversations(
+    owner: UserId, *, archived: bool, after: ListPosition | None, limit: int
+) -> list[Conversation]:
+    """At most `limit` of the owner's conversations, pinned ones first, then the latest changed first."""
+    criteria: dict[str, Any] = {"user_id": owner, "archived": archived}
+    if after is not None:
+        pinned, updated_at, last_id = after
+        criteria["$or"] = [
+            {"pinned": pinned, "updated_at": updated_at, "_id": {"$lt": last_id}},
+            {"pinned": pinned, "updated_at": {"$lt": updated_at}},
+            *([{"pinned": False}] if pinned else []),
+        ]
+    cursor = database()[CONVERSATIONS].find(
+        criteria,
+        sort=[("pinned", DESCENDING), ("updated_at", DESCENDING), ("_id", DESCENDING)],
+        limit=limit,
+        batch_size=limit + 1,
+    )
+    return [conversation_from(document) for document in await cursor.to_list()]
+
+
+async def change_conversation(
+    owner: UserId, conversation_id: ConversationId, changes: dict[str, Any]
+) -> Conversation | None:
+    """Set the fields of the owner's conversation and return it as it is then; None when there is none."""
+    document = await database()[CONVERSATIONS].find_one_and_update(
+        {"_id": conversation_id, "user_id": owner}, {"$set": changes}, return_document=ReturnDocument.AFTER
+    )
+    return None if document is None else conversation_from(document)
+
+
+async def delete_conversation(owner: UserId, conversation_id: ConversationId) -> bool:
+    """Delete the owner's conversation with its messages and runs; False when there is none.
+
+    The conversation goes first: from then on nothing below it can be reached, whatever happens next.
+    """
+    deleted = await database()[CONVERSATIONS].delete_one({"_id": conversation_id, "user_id": owner})
+    if not deleted.deleted_count:
+        return False
+    await asyncio.gather(
+        database()[MESSAGES].delete_many({"conversation_id": conversation_id}),
+        database()[RUNS].delete_many({"conversation_id": conversation_id}),
+    )
+    return True

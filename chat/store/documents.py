@@ -1,0 +1,76 @@
+"""Documents to typed values and back, for the modules beside this one. Nobody else knows documents."""
+
+from typing import Any, Final
+
+from pymongo import WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+
+from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus, TitledBy
+from eloquent.foundation.database import database
+
+CONVERSATIONS: Final = "conversations"
+MESSAGES: Final = "messages"
+RUNS: Final = "runs"
+_UNWAITED: Final = WriteConcern(w=1)
+
+
+def soon(collection: str) -> AsyncCollection[dict[str, Any]]:
+    """The collection, for writes that need not wait for the journal: a later one covers them, or they can be redone."""
+    return database().get_collection(collection, write_concern=_UNWAITED)
+
+
+# Fields are named one by one: one that another version of this program has written is left alone, not tripped over.
+
+
+def conversation_from(document: dict[str, Any]) -> Conversation:
+    """A document of `conversations` as a value."""
+    return Conversation(
+        id=document["_id"],
+        user_id=document["user_id"],
+        title=document["title"],
+        model=document["model"],
+        system_prompt=document["system_prompt"],
+        pinned=document["pinned"],
+        archived=document["archived"],
+        leaf_id=document["leaf_id"],
+        message_count=document["message_count"],
+        titled_by=TitledBy(document["titled_by"]),
+        client_id=document["client_id"],
+        import_key=document["import_key"],
+        created_at=document["created_at"],
+        updated_at=document["updated_at"],
+    )
+
+
+def message_from(document: dict[str, Any]) -> Message:
+    """A document of `messages` as a value."""
+    return Message(
+        id=document["_id"],
+        conversation_id=document["conversation_id"],
+        user_id=document["user_id"],
+        parent_id=document["parent_id"],
+        role=Role(document["role"]),
+        parts=document["parts"],
+        text=document["text"],
+        status=MessageStatus(document["status"]),
+        run_id=document["run_id"],
+        model=document["model"],
+        usage=document["usage"],
+        error=document["error"],
+        context=document["context"],
+        feedback=document["feedback"],
+        position=document["position"],
+        created_at=document["created_at"],
+    )
+
+
+def run_from(document: dict[str, Any]) -> Run:
+    """A document of `runs` as a value."""
+    values = {name: document[name] for name in Run.__struct_fields__[1:]}
+    return Run(**{**values, "id": document["_id"], "status": RunStatus(document["status"])})
+
+
+def document_of(value: Conversation | Message | Run) -> dict[str, Any]:
+    """The value as the document that is stored."""
+    document = {name: getattr(value, name) for name in value.__struct_fields__[1:]}
+    return {"_id": value.id, **document}

@@ -1,0 +1,165 @@
+"""The stored runs, and the writes that a run makes to several collections."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from, soon
+from chat.types import Message, Run
+from eloquent.foundation.database import database
+from eloquent.foundation.ids import ConversationId, RunId, UserId
+
+
+class BranchBusy(Exception):
+    """An active run already writes on this branch."""
+
+
+class ConversationGone(Exception):
+    """The conversation was deleted meanwhile."""
+
+
+async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> None:
+    """Write a new run with its messages so that a crash at any point shows all of them or none.
+
+    Nothing is shown before the conversation's `leaf_id` names the answer, and that is the last write. What a crash
+    leaves before it is out of reach and is swept by the reaper once the run's lease is over. A transaction would cost
+    2.8 times as much. `title` is set along with the leaf when it is given.
+
+    Raises:
+        BranchBusy: another active run writes on this branch, or the idempotency key was used before. Nothing was
+            written.
+        ConversationGone: it was deleted before it could name the answer. Nothing is left.
+    """
+    written = database()[MESSAGES].insert_many([document_of(message) for message in messages])
+    # The update of the leaf comes later in the same oplog: when it is safe, so is the run.
+    started, kept = await asyncio.gather(soon(RUNS).insert_one(document_of(run)), written, return_exceptions=True)
+    if isinstance(started, BaseException) or isinstance(kept, BaseException):
+        await _forget(run, messages, with_run=not isinstance(started, BaseException))
+        if isinstance(started, DuplicateKeyError):
+            raise BranchBusy from started
+        raise started if isinstance(started, BaseException) else kept  # type: ignore[misc]
+    changes: dict[str, Any] = {"leaf_id": run.message_id, "updated_at": run.created_at}
+    if title:
+        changes["title"] = title
+    shown = await database()[CONVERSATIONS].update_one(
+        {"_id": run.conversation_id, "user_id": run.user_id},
+        {"$set": changes, "$inc": {"message_count": len(messages)}},
+    )
+    if not shown.matched_count:
+        await _forget(run, messages, with_run=True)
+        raise ConversationGone
+
+
+async def _forget(run: Run, messages: Sequence[Message], *, with_run: bool) -> None:
+    await database()[MESSAGES].delete_many({"_id": {"$in": [message.id for message in messages]}})
+    if with_run:
+        await database()[RUNS].delete_one({"_id": run.id})
+
+
+async def find_run(owner: UserId, run_id: RunId) -> Run | None:
+    """The owner's run; None when there is none or it is another user's."""
+    document = await database()[RUNS].find_one({"_id": run_id, "user_id": owner})
+    return None if document is None else run_from(document)
+
+
+async def find_run_by_key(owner: UserId, idempotency_key: str) -> Run | None:
+    """The owner's run that was started with this key."""
+    # The bound repeats the partial index's own condition, without which the planner may not use it.
+    document = await database()[RUNS].find_one(
+        {"user_id": owner, "$and": [{"idempotency_key": idempotency_key}, {"idempotency_key": {"$gt": ""}}]}
+    )
+    return None if document is None else run_from(document)
+
+
+async def active_runs_of(owner: UserId, conversation_id: ConversationId) -> list[Run]:
+    """The conversation's runs that are not at rest, latest first."""
+    cursor = database()[RUNS].find({"conversation_id": conversation_id, "active": True, "user_id": owner})
+    return sorted(map(run_from, await cursor.to_list()), key=lambda run: run.id, reverse=True)
+
+
+async def expired_runs(now: datetime) -> list[Run]:
+    """Active runs whose worker has not renewed its lease: it is lost. For the reaper."""
+    cursor = database()[RUNS].find({"active": True, "lease_expires_at": {"$lt": now}}, limit=100)
+    return [run_from(document) for document in await cursor.to_list()]
+
+
+async def claim_expired_run(run: Run, *, lease_expires_at: datetime) -> bool:
+    """Take over a lost run; False when another process was first or its worker came back."""
+    claimed = await database()[RUNS].update_one(
+        {"_id": run.id, "active": True, "lease_expires_at": run.lease_expires_at},
+        {"$set": {"lease_expires_at": lease_expires_at}},
+    )
+    return claimed.modified_count == 1
+
+
+async def show_lost_run(run: Run) -> None:
+    """Make the lost run's answer the branch shown if the crash came before that, and nothing newer was shown since."""
+    made = {"_id": {"$in": [run.user_message_id, run.message_id]}, "run_id": run.id}
+    await database()[CONVERSATIONS].update_one(
+        {"_id": run.conversation_id, "updated_at": {"$lt": run.created_at}},
+        {
+            "$set": {"leaf_id": run.message_id, "updated_at": run.created_at},
+            "$inc": {"message_count": await database()[MESSAGES].count_documents(made)},
+        },
+    )
+
+
+async def forget_run(run: Run) -> None:
+    """Remove what a crash left of a run that was never shown."""
+    await database()[MESSAGES].delete_many({"_id": {"$in": [run.user_message_id, run.message_id]}, "run_id": run.id})
+    await database()[RUNS].delete_one({"_id": run.id})
+
+
+async def renew_lease(run: Run) -> bool:
+    """Say that the run's worker lives, and where the run is. False when the run is not ours any more."""
+    renewed = await soon(RUNS).update_one(
+        {"_id": run.id, "active": True},
+        {
+            "$set": {
+                "lease_expires_at": run.lease_expires_at,
+                "status": run.status,
+                "started_at": run.started_at,
+                "first_token_at": run.first_token_at,
+            }
+        },
+    )
+    return renewed.matched_count == 1
+
+
+async def keep_rest(run: Run, message: Message) -> None:
+    """Save how the run ended. Safe to repeat: it sets, it does not add.
+
+    Returns once the answer would survive the loss of the primary. The run's own record may be a moment behind: if it is
+    lost, the reaper finds a finished answer and brings the run to rest with it.
+    """
+    rest = soon(RUNS).update_one(
+        {"_id": run.id},
+        {
+            "$set": {
+                "status": run.status,
+                "active": False,
+                "usage": run.usage,
+                "error": run.error,
+                "started_at": run.started_at,
+                "first_token_at": run.first_token_at,
+                "finished_at": run.finished_at,
+            }
+        },
+    )
+    answer = database()[MESSAGES].update_one(
+        {"_id": message.id},
+        {
+            "$set": {
+                "parts": message.parts,
+                "text": message.text,
+                "status": message.status,
+                "usage": message.usage,
+                "error": message.error,
+                "position": message.position,
+            }
+        },
+    )
+    await asyncio.gather(answer, rest)
