@@ -177,7 +177,7 @@ class MessageAdmin(PartOfConversation):
     @display(description="Text")
     def beginning(self, message: Message) -> str:
         """The first line's beginning."""
-        text = " ".join(message.text[: 2 * TEXT_IN_LIST_CHARS].split())
+        text = " ".join(message.text_so_far[: 2 * TEXT_IN_LIST_CHARS].split())
         return f"{text[:TEXT_IN_LIST_CHARS]}…" if len(text) > TEXT_IN_LIST_CHARS else text or "(no text)"
 
     @display(description="Status", label=MESSAGE_COLOURS)
@@ -203,7 +203,7 @@ class MessageAdmin(PartOfConversation):
     @display(description="Text")
     def text_shown(self, message: Message) -> str:
         """All of it, lines kept."""
-        return format_html('<div class="whitespace-pre-wrap break-words">{}</div>', message.text)
+        return format_html('<div class="whitespace-pre-wrap break-words">{}</div>', message.text_so_far)
 
 
 @admin.register(Run)

@@ -6,6 +6,7 @@ import orjson
 
 from chat import chunks
 from chat.chunks import Chunk
+from chat.parts import plain_text
 from inference.types import Event, ReasoningDelta, Status, TextDelta, ToolCall
 
 # MongoDB takes 100 levels, and the parts of a message are some of them.
@@ -76,7 +77,7 @@ class Answer:
 
     def text(self) -> str:
         """The plain text so far, without reasoning."""
-        return "".join(part["text"] for part in self.parts() if part["type"] == "text")
+        return plain_text(self.parts())
 
     def _grow(self, kind: str, text: str) -> None:
         if self._kind != kind:

@@ -179,7 +179,6 @@ class Answering:
         return replace(
             self._message,
             parts=self._answer.parts(),
-            text=self._answer.text(),
             status=status,
             position=self._position,
             **changes,
@@ -205,7 +204,7 @@ class Answering:
         ending = [*self._answer.take(), *last]
         self._position += len(ending)
         self.run = replace(self.run, status=status, active=False, usage=usage, error=problem, finished_at=now())
-        message = self._written(_MESSAGE_STATUS[status], usage=usage, error=problem)
+        message = self._written(_MESSAGE_STATUS[status], text=self._answer.text(), usage=usage, error=problem)
         saving = asyncio.create_task(self._save(message))
         await asyncio.wait({saving}, timeout=TOLD_AFTER_S)
         self._journal.append(self.run.id, ending)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django_mongodb_backend.fields import ObjectIdField
 
+from chat.parts import plain_text
 from chat.types import MessageStatus, Role, RunStatus, TitledBy
 
 _LONGEST_TITLE = 200
@@ -87,7 +88,12 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.text[:60]}"
+        return f"{self.role}: {self.text_so_far[:60]}"
+
+    @property
+    def text_so_far(self) -> str:
+        """The plain text, also of an answer that is still being written."""
+        return plain_text(self.parts) if self.status == MessageStatus.STREAMING else self.text
 
 
 class Run(models.Model):

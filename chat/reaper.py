@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from chat import store
 from chat.asking import LEASE_S
 from chat.errors import AnswerInterrupted
+from chat.parts import plain_text
 from chat.types import MessageStatus, Run, RunStatus
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import RunId
@@ -52,7 +53,8 @@ async def _bring_to_rest(run: Run) -> None:
     if message.status is MessageStatus.STREAMING:
         interrupted = AnswerInterrupted()
         problem = {"code": interrupted.code, "detail": interrupted.detail}
-        message = replace(message, status=MessageStatus.INTERRUPTED, error=problem)
+        text = plain_text(message.parts)
+        message = replace(message, status=MessageStatus.INTERRUPTED, text=text, error=problem)
     await store.keep_rest(
         replace(
             run,

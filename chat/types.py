@@ -71,8 +71,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message. `parts` are UIMessage parts; `text` is their plain text; `position` counts the run's chunks saved.
+    """A message. `parts` are UIMessage parts; `position` counts the run's chunks that are saved in them.
 
+    `text` is the parts' plain text, empty until the message is at rest: what reads it sooner takes the parts.
     `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it.
     """
 

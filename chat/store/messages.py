@@ -49,9 +49,12 @@ async def message_of_run(run: Run) -> Message | None:
 
 
 async def keep_progress(message: Message) -> bool:
-    """Save the text so far with the chunks it covers. False when the answer is not ours any more: deleted or reaped."""
+    """Save the parts so far with the chunks they cover. False when the answer is not ours any more: deleted or reaped.
+
+    The plain text is written once, at the end: until then it would be saved twice each time, and indexed each time.
+    """
     kept = await soon(MESSAGES).update_one(
         {"_id": message.id, "status": MessageStatus.STREAMING},
-        {"$set": {"parts": message.parts, "text": message.text, "position": message.position}},
+        {"$set": {"parts": message.parts, "position": message.position}},
     )
     return kept.matched_count == 1

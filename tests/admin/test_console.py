@@ -293,6 +293,18 @@ def test_a_second_answer_is_marked_as_another_branch(root, talk):
     assert html.index("another branch") < html.index("Another answer")
 
 
+def test_an_answer_that_is_being_written_shows_its_text_so_far(root, talk):
+    writing = {"status": "streaming", "text": "", "parts": [{"type": "text", "text": "Half an answer"}]}
+    Message.objects.filter(pk=talk.messages[-1].pk).update(**writing)
+
+    assert "Half an answer" in text_of(root.get(page("chat_message_changelist")))
+    for path in (
+        page("chat_conversation_change", talk.conversation.pk),
+        page("chat_message_change", talk.messages[-1].pk),
+    ):
+        assert ">Half an answer</div>" in text_of(root.get(path))
+
+
 def test_a_long_transcript_has_pages(root):
     talk = Talk("long@example.com", "Long", exchanges=60)
     path = page("chat_conversation_change", talk.conversation.pk)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -142,6 +143,14 @@ async def test_a_model_server_that_is_killed_leaves_the_text_it_had_written(ann:
     assert answer["error"]["detail"] == stream.last["errorText"]
 
 
+async def text_saved(run: dict[str, Any]) -> str:
+    """The plain text in the saved answer of a run."""
+    answer = await database()["messages"].find_one({"_id": ObjectId(run["message_id"])})
+    assert answer is not None
+    text: str = answer["text"]
+    return text
+
+
 async def test_progress_is_saved_while_the_answer_is_written(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +160,7 @@ async def test_progress_is_saved_while_the_answer_is_written(
 
     async def keep_and_tell(message: Message) -> bool:
         kept = await keep_progress(message)
-        if message.text:
+        if message.parts:
             saved.set()
         return kept
 
@@ -163,8 +172,10 @@ async def test_progress_is_saved_while_the_answer_is_written(
     await saved.wait()
     answer = (await ann.messages(run["conversation_id"]))[-1]
     assert (answer["status"], answer["parts"][0]["text"]) == ("streaming", shown)
+    assert await text_saved(run) == ""  # indexing it as it grows is work for nothing: it is written at rest
     gate.set()
     await ann.at_rest(run["id"])
+    assert await text_saved(run) == "Half whole"
 
 
 @pytest.mark.parametrize("gone", ["messages", "runs"])
@@ -252,11 +263,12 @@ async def test_a_lost_run_is_brought_to_rest_with_the_text_so_far(ann: Person, m
     run = await ann.ask(conversation, "Hi")
     await ann.at_rest(run["id"])
     await lost(run["id"])
-    half = {"status": "streaming", "text": "Hel", "parts": [{"type": "text", "text": "Hel"}]}
+    half = {"status": "streaming", "text": "", "parts": [{"type": "text", "text": "Hel"}]}
     await database()["messages"].update_one({"_id": ObjectId(run["message_id"])}, {"$set": half})
     await reaper.reap(())
     answer = (await ann.messages(conversation))[-1]
     assert (answer["status"], answer["parts"]) == ("interrupted", half["parts"])
+    assert await text_saved(run) == "Hel"
     assert answer["error"]["code"] == "interrupted"
     rest = await ann.ok("GET", f"/runs/{run['id']}")
     assert (rest["status"], rest["error"]["code"]) == ("interrupted", "interrupted")
