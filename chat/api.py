@@ -1,15 +1,16 @@
 """Conversations, messages and runs over HTTP."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Header, Router
 
 from accounts.authentication import SessionAuth, identity_of
-from chat import conversations, removal, runs, sse
+from chat import branches, conversations, removal, runs, sse
 from chat.asking import Ask
 from chat.frames import text_parts
+from chat.run_replies import STREAM_DOC, IdempotencyKey, started_reply
 from chat.schemas import (
     ConversationChanges,
     ConversationOut,
@@ -30,14 +31,6 @@ from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import empty_reply, json_reply
 
 router = Router(tags=["chat"], auth=SessionAuth())
-
-_LONGEST_KEY: Final = 200
-
-# How the two streaming operations describe themselves: the stream beside the JSON.
-_STREAM_DOC: Final[dict[str, Any]] = {
-    "description": "The run's chunks as server-sent events (AI SDK UI message stream), then `[DONE]`.",
-    "content": {"text/event-stream": {"schema": {}}},
-}
 
 
 @router.get(
@@ -117,13 +110,21 @@ async def delete_conversation(request: HttpRequest, conversation_id: ObjectIdFie
     summary="Read the branch shown",
 )
 async def list_messages(
-    request: HttpRequest, conversation_id: ObjectIdField, cursor: Cursor = None, limit: PageSize = 30
+    request: HttpRequest,
+    conversation_id: ObjectIdField,
+    cursor: Cursor = None,
+    limit: PageSize = 30,
+    siblings: bool = False,
 ) -> HttpResponse:
-    """The newest messages of the branch, oldest first; `next_cursor` leads to the older ones."""
-    window = await conversations.branch_window(
-        identity_of(request).user_id, conversation_id, cursor=cursor, limit=limit
-    )
-    return json_reply(page_out([message_out(item) for item in window.items], window.next_cursor))
+    """The newest messages of the branch, oldest first; `next_cursor` leads to the older ones.
+
+    With `siblings=true` each message says where it stands among those beside it: "2 of 3", and who comes
+    before and behind it.
+    """
+    owner = identity_of(request).user_id
+    window = await conversations.branch_window(owner, conversation_id, cursor=cursor, limit=limit)
+    places = await branches.places_of(owner, window.items) if siblings else {}
+    return json_reply(page_out([message_out(item, places.get(item.id)) for item in window.items], window.next_cursor))
 
 
 @router.post(
@@ -131,30 +132,27 @@ async def list_messages(
     response={202: RunOut, **problems(401, 404, 409, 422, 429)},
     operation_id="start_run",
     summary="Send a message and start its answer",
-    openapi_extra={"responses": {200: _STREAM_DOC}},
+    openapi_extra={"responses": {200: STREAM_DOC}},
 )
 async def start_run(
-    request: HttpRequest,
-    conversation_id: ObjectIdField,
-    body: NewRun,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=_LONGEST_KEY)] = None,
+    request: HttpRequest, conversation_id: ObjectIdField, body: NewRun, idempotency_key: IdempotencyKey = None
 ) -> HttpResponseBase:
     """With `Accept: text/event-stream` the answer's stream; else 202 and the run, whose stream can be read at leisure.
 
-    The answer goes on when the reader leaves. A repeated `Idempotency-Key` returns the first run.
+    The answer goes on when the reader leaves. A repeated `Idempotency-Key` returns the first run. While an answer is
+    being written at the same place, `on_busy` decides: `conflict` answers 409 `branch_busy`; `sibling` begins a branch
+    beside it, and of two the one that was started last is shown.
     """
-    user_id = identity_of(request).user_id
+    owner = identity_of(request).user_id
     ask = Ask(
         parts=text_parts([part.model_dump() for part in body.parts]),
         parent_id=body.parent_id if "parent_id" in body.model_fields_set else msgspec.UNSET,
         model=body.model,
         options=generation_options(body.options),
+        on_busy=body.on_busy,
         idempotency_key=idempotency_key or None,
     )
-    run = await runs.start_run(user_id, conversation_id, ask)
-    if "text/event-stream" in request.headers.get("Accept", ""):
-        return sse.stream_response(await runs.entries_of(user_id, run.id), run.id)
-    return json_reply(run_out(run), status=202)
+    return await started_reply(request, await runs.start_run(owner, conversation_id, ask))
 
 
 @router.get(
@@ -173,7 +171,7 @@ async def read_run(request: HttpRequest, run_id: ObjectIdField) -> HttpResponse:
     response=problems(401, 404, 422),
     operation_id="stream_run",
     summary="Read a run's answer as it is written",
-    openapi_extra={"responses": {200: _STREAM_DOC}},
+    openapi_extra={"responses": {200: STREAM_DOC}},
 )
 async def stream_run(
     request: HttpRequest,

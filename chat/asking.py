@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,13 @@ from inference.types import GenerationOptions
 
 # A run whose worker has not said for this long that it lives is lost.
 LEASE_S: Final = 15.0
+
+
+class OnBusy(StrEnum):
+    """What is wanted where an answer is still being written: a refusal, or a branch beside it."""
+
+    CONFLICT = "conflict"
+    SIBLING = "sibling"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +39,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     regenerates: MessageId | None = None
     model: str = ""
     options: GenerationOptions = GenerationOptions()
+    on_busy: OnBusy = OnBusy.CONFLICT
     idempotency_key: str | None = None
+
+    @property
+    def names_its_place(self) -> bool:
+        """Whether the place in the tree is chosen, and not simply the end of the branch shown."""
+        return self.parent_id is not msgspec.UNSET or self.edits is not None or self.regenerates is not None
 
 
 def new_run(
@@ -41,19 +55,24 @@ def new_run(
     *,
     model: OfferedModel,
     ask: Ask,
+    beside: bool = False,
 ) -> Run:
-    """The run behind the branch, or beside the answer to the question `regenerated`; queued, with its first lease."""
+    """The run behind the branch, or beside the answer to the question `regenerated`; queued, with its first lease.
+
+    `beside` another run that is at work there it has a branch of its own, which its answer begins.
+    """
     last_id = branch[-1].id if branch else None
     question_id = regenerated.id if regenerated else id_after(last_id)
     grows_from = regenerated.parent_id if regenerated else last_id
     created_at = now()
+    answer_id = id_after(question_id)
     return Run(
         id=ObjectId(),
         conversation_id=conversation.id,
         user_id=conversation.user_id,
         user_message_id=question_id,
-        message_id=id_after(question_id),
-        branch_id=grows_from or conversation.id,
+        message_id=answer_id,
+        branch_id=answer_id if beside else grows_from or conversation.id,
         model=model.id,
         provider=model.provider,
         status=RunStatus.QUEUED,

@@ -19,6 +19,20 @@ class ParentUnknown(InvalidInput):
     sentence = "The message to go on from is not in this conversation."
 
 
+class NotAQuestion(InvalidInput):
+    """What is to be edited is an answer."""
+
+    code = "not_a_question"
+    sentence = "Only a message of yours can be edited."
+
+
+class NotAnAnswer(InvalidInput):
+    """What is to be answered anew, or judged, is the user's own message."""
+
+    code = "not_an_answer"
+    sentence = "This can be done with an answer only."
+
+
 class KeyUsedElsewhere(InvalidInput):
     """The idempotency key started a run in another conversation: answering with that one would lose this message."""
 

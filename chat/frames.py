@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import orjson
 
-from chat.asking import Ask
+from chat.asking import Ask, OnBusy
 from chat.chunks import Chunk
 from chat.schemas import LONGEST_TEXT, MOST_PARTS, options_from
 from eloquent.foundation.errors import InvalidInput
@@ -79,7 +79,8 @@ def parse(text: str) -> Frame:
 def ask_of(frame: Send) -> Ask:
     """What the frame asks for.
 
-    `body.parentId` names the message to go on from, `body.model` a language model, `body.options` how to generate.
+    `body.parentId` names the message to go on from, `body.model` a language model, `body.options` how to generate;
+    `body.onBusy` says what to do while an answer is being written there.
 
     Raises:
         InvalidInput: the last message has no text or is too long, or an id is not one.
@@ -89,19 +90,33 @@ def ask_of(frame: Send) -> Ask:
     if not isinstance(model, str):
         raise InvalidInput("body.model is the id of a language model.")
     options = options_from(frame.body.get("options") or {})
+    on_busy = on_busy_from(frame.body.get("onBusy"))
     if frame.trigger == "regenerate-message":
         if not frame.message_id:
             raise InvalidInput("messageId names the answer to make anew.")
-        return Ask(regenerates=parse_id(frame.message_id), model=model, options=options)
+        return Ask(regenerates=parse_id(frame.message_id), model=model, options=options, on_busy=on_busy)
     parts = _parts_of_last(frame.messages)
     if frame.message_id:
-        return Ask(parts=parts, edits=parse_id(frame.message_id), model=model, options=options)
+        return Ask(parts=parts, edits=parse_id(frame.message_id), model=model, options=options, on_busy=on_busy)
     parent = frame.body.get("parentId", msgspec.UNSET)
     if isinstance(parent, str):
         parent = parse_id(parent)
     elif parent is not None and parent is not msgspec.UNSET:
         raise InvalidInput("body.parentId is the id of a message, or null for a new beginning.")
-    return Ask(parts=parts, parent_id=parent, model=model, options=options)
+    return Ask(parts=parts, parent_id=parent, model=model, options=options, on_busy=on_busy)
+
+
+def on_busy_from(wish: object) -> OnBusy:
+    """The wish of a body's `onBusy`; without one, a conflict.
+
+    Raises:
+        InvalidInput: another word.
+    """
+    if wish is None:
+        return OnBusy.CONFLICT
+    if wish not in list(OnBusy):
+        raise InvalidInput('body.onBusy is "conflict" or "sibling".')
+    return OnBusy(str(wish))
 
 
 def _parts_of_last(messages: list[msgspec.Raw]) -> list[dict[str, Any]]:

@@ -84,6 +84,7 @@ class Message(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["conversation", "id"], name="message_branch"),
+            models.Index(fields=["user", "conversation", "parent_id", "id"], name="message_siblings"),
             models.Index(fields=["-created_at", "-id"], name="message_desk"),
         ]
 

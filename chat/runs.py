@@ -5,19 +5,19 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-import msgspec
 import structlog
 
 from chat import reaper, store
 from chat.answering import Answering
-from chat.asking import Ask, empty_answer_of, new_run, question_of
+from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of
+from chat.branches import branch_to_go_on_from
 from chat.chunks import replay_of
 from chat.context import fit
 from chat.conversations import conversation_of
-from chat.errors import BranchIsBusy, Draining, KeyUsedElsewhere, ParentUnknown, TooManyRuns
+from chat.errors import BranchIsBusy, Draining, KeyUsedElsewhere, TooManyRuns
 from chat.journal import Entries, Journal, MemoryJournal, NotInJournal
 from chat.titles import first_title
-from chat.types import Conversation, Message, MessageStatus, Role, Run
+from chat.types import Conversation, Message, Run
 from eloquent.foundation import lifecycle
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, RunId, UserId
@@ -25,7 +25,6 @@ from inference.catalog import OfferedModel, model_named
 
 log = structlog.get_logger(__name__)
 
-HISTORY_MESSAGES: Final = 200
 MOST_RUNS_OF_A_USER: Final = 16
 _LOST_RUN_POLL_S: Final = 1.0
 
@@ -44,8 +43,8 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
     Raises:
         Draining, TooManyRuns: not now.
         NotFound: no such conversation of this owner.
-        ParentUnknown: the message to go on from is not there.
-        BranchIsBusy: an answer on this branch is still being written.
+        ParentUnknown, NotAQuestion, NotAnAnswer: the message to go on from is not there, or of the wrong kind.
+        BranchIsBusy: an answer on this branch is still being written, and no sibling is wanted.
         KeyUsedElsewhere: the idempotency key started a run in another conversation.
         InferenceError: the language model is not offered, or none is.
     """
@@ -56,13 +55,17 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
     _require_room(owner)
     conversation = await conversation_of(owner, conversation_id)
     model = await model_named(ask.model or conversation.model or None)
-    try:
-        return await _start(conversation, model, ask)
-    except BranchIsBusy:
-        # What keeps the branch busy may be the same request, sent twice at once.
-        if first := await _first_run_of(owner, conversation_id, ask):
-            return first
-        raise
+    beside = False
+    while True:
+        try:
+            return await _start(conversation, model, ask, beside=beside)
+        except BranchIsBusy:
+            # What keeps the branch busy may be the same request, sent twice at once.
+            if first := await _first_run_of(owner, conversation_id, ask):
+                return first
+            if beside or ask.on_busy is OnBusy.CONFLICT:
+                raise
+            beside = True
 
 
 async def _first_run_of(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run | None:
@@ -74,10 +77,10 @@ async def _first_run_of(owner: UserId, conversation_id: ConversationId, ask: Ask
     return first
 
 
-async def _start(conversation: Conversation, model: OfferedModel, ask: Ask) -> Run:
-    branch = await _branch_to_go_on_from(conversation, ask)
+async def _start(conversation: Conversation, model: OfferedModel, ask: Ask, *, beside: bool) -> Run:
+    branch = await branch_to_go_on_from(conversation, ask)
     regenerated = branch[-1] if ask.regenerates else None
-    run = new_run(conversation, branch, regenerated, model=model, ask=ask)
+    run = new_run(conversation, branch, regenerated, model=model, ask=ask, beside=beside)
     question = regenerated or question_of(run, branch, ask)
     answer = empty_answer_of(run)
     title = None if conversation.title else first_title(question.text)
@@ -195,30 +198,6 @@ async def _entries_at_rest(run: Run) -> AsyncIterator[Entries]:
     message = await store.find_message(run.user_id, run.message_id)
     if message is not None:
         yield Entries(0, replay_of(message))
-
-
-async def _branch_to_go_on_from(conversation: Conversation, ask: Ask) -> list[Message]:
-    """The messages before the new one, oldest first; for another answer, up to the question it answers."""
-    owner = conversation.user_id
-    if ask.regenerates or ask.edits:
-        redone_id = ask.regenerates or ask.edits
-        redone = await store.find_message(owner, redone_id) if redone_id else None
-        wanted = Role.ASSISTANT if ask.regenerates else Role.USER
-        if redone is None or redone.conversation_id != conversation.id or redone.role is not wanted:
-            raise ParentUnknown
-        if redone.status is MessageStatus.STREAMING:
-            raise BranchIsBusy
-        parent_id = redone.parent_id
-    else:
-        parent_id = conversation.leaf_id if ask.parent_id is msgspec.UNSET else ask.parent_id
-    if parent_id is None:
-        return []
-    branch = await store.branch_ending_at(owner, conversation.id, parent_id, limit=HISTORY_MESSAGES)
-    if not branch or branch[-1].role is not (Role.USER if ask.regenerates else Role.ASSISTANT):
-        raise ParentUnknown
-    if branch[-1].status is MessageStatus.STREAMING:
-        raise BranchIsBusy
-    return branch
 
 
 def _keep(answering: Answering) -> None:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from ninja import Schema
 from pydantic import Field, StringConstraints, ValidationError
 
+from chat.asking import OnBusy
+from chat.tree import Place
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
@@ -67,13 +69,19 @@ class OptionsIn(Body):
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(default=[], max_length=8)
 
 
-class NewRun(Body):
+class Asked(Body):
+    """What may be said wherever an answer is asked for. `on_busy`: what to do while one is being written there."""
+
+    model: ModelId = ""
+    options: OptionsIn = OptionsIn()
+    on_busy: OnBusy = OnBusy.CONFLICT
+
+
+class NewRun(Asked):
     """One new message. `parent_id` is the answer it goes on from: the branch shown without it, a new root with null."""
 
     parts: list[TextPartIn] = Field(min_length=1, max_length=MOST_PARTS)
     parent_id: ObjectIdField | None = None
-    model: ModelId = ""
-    options: OptionsIn = OptionsIn()
 
 
 def options_from(options: Any) -> GenerationOptions:
@@ -122,8 +130,27 @@ class ConversationPage(Schema):
     next_cursor: str | None
 
 
+class PlaceOut(Schema):
+    """Where a message stands among its siblings: `index` of `count`, from 0, and who stands before and behind it."""
+
+    count: int
+    index: int
+    previous_id: ObjectIdField | None
+    next_id: ObjectIdField | None
+
+
+class FeedbackOut(Schema):
+    """What the user thinks of an answer."""
+
+    rating: Literal["up", "down"] | None
+    comment: str
+
+
 class MessageOut(Schema):
-    """A message. One whose status is `streaming` belongs to a run at work: leave it out and resume the run."""
+    """A message. One whose status is `streaming` belongs to a run at work: leave it out and resume the run.
+
+    `siblings` is null where it was not asked for; `feedback` while there is none.
+    """
 
     id: ObjectIdField
     conversation_id: ObjectIdField
@@ -135,6 +162,8 @@ class MessageOut(Schema):
     model: str
     usage: dict[str, Any] | None
     error: dict[str, Any] | None
+    feedback: FeedbackOut | None
+    siblings: PlaceOut | None
     created_at: datetime
 
 
@@ -179,8 +208,8 @@ def conversation_out(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def message_out(message: Message) -> dict[str, Any]:
-    """A `MessageOut`."""
+def message_out(message: Message, place: Place | None = None) -> dict[str, Any]:
+    """A `MessageOut`, with the message's place among its siblings where that was asked for."""
     return {
         "id": str(message.id),
         "conversation_id": str(message.conversation_id),
@@ -192,7 +221,18 @@ def message_out(message: Message) -> dict[str, Any]:
         "model": message.model,
         "usage": message.usage,
         "error": message.error,
+        "feedback": message.feedback,
+        "siblings": place and _place_out(place),
         "created_at": message.created_at,
+    }
+
+
+def _place_out(place: Place) -> dict[str, Any]:
+    return {
+        "count": place.count,
+        "index": place.index,
+        "previous_id": place.previous_id and str(place.previous_id),
+        "next_id": place.next_id and str(place.next_id),
     }
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -95,6 +95,23 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class Link(NamedTuple):
+    """A message and its parent: all that the shape of a tree needs."""
+
+    id: MessageId
+    parent_id: MessageId | None
+
+
+class Sibling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader is told of a message beside another, without its content."""
+
+    id: MessageId
+    role: Role
+    status: MessageStatus
+    model: str
+    created_at: datetime
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run: one answer in the making or made. `usage` and `error` are None until known.
 
@@ -121,3 +138,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     first_token_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it was started beside another run at work, and so holds no lock on the place it grows from."""
+        return self.branch_id == self.message_id

@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from accounts.api import router as accounts_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
+from chat.messages_api import router as messages_router
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
 from eloquent.problem_replies import PROBLEM, problem_reply
@@ -56,6 +57,7 @@ api = Api(
 api.add_router("/", accounts_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
+api.add_router("/", messages_router)
 
 
 @api.exception_handler(EloquentError)

@@ -39,7 +39,8 @@ class Site:
         self.headers = self.http.headers["Authorization"] = f"Bearer {token}"
         self.ids = {"conversation_id": self.post("/conversations", {})["id"]}
         message = {"parts": [{"type": "text", "text": "Hi"}]}
-        self.ids["run_id"] = self.post(f"/conversations/{self.ids['conversation_id']}/runs", message)["id"]
+        run = self.post(f"/conversations/{self.ids['conversation_id']}/runs", message)
+        self.ids |= {"run_id": run["id"], "message_id": run["message_id"]}
 
     def post(self, path: str, body: object) -> Any:
         """The JSON of the answer."""

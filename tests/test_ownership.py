@@ -15,9 +15,17 @@ from tests.people import Person
 # The only operations that need no access token.
 PUBLIC = {"register", "sign_in", "refresh_tokens"}
 
+IDS = ("conversation_id", "message_id", "run_id", "session_id")
+
+# The operations whose message is the user's own and not an answer.
+WITH_A_QUESTION = {"edit_message"}
+
 # What an operation needs in its body to get as far as looking for the object.
 BODIES: dict[str, Any] = {
     "change_conversation": {"title": "Mine now"},
+    "edit_message": {"parts": [{"type": "text", "text": "Hi"}]},
+    "regenerate_message": {},
+    "rate_answer": {"rating": "up"},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
 
@@ -33,13 +41,22 @@ OPERATIONS = sorted(operations(), key=lambda operation: operation[2])
 WITH_IDS = [operation for operation in OPERATIONS if "{" in operation[1]]
 
 
-async def objects_of(person: Person, model: LanguageModel) -> dict[str, str]:  # noqa: F811 - the fixture's value
+async def objects_of(
+    person: Person,
+    model: LanguageModel,  # noqa: F811 - the fixture's value
+    operation: str,
+) -> dict[str, str]:
     """One object of each kind: path parameter → id. A run is in the making."""
     conversation = await person.conversation()
     model.script = ["x", asyncio.Event()]
     run = await person.ask(conversation, "Hi")
     sessions = await person.ok("GET", "/auth/sessions")
-    return {"conversation_id": conversation, "run_id": run["id"], "session_id": sessions["items"][0]["id"]}
+    return {
+        "conversation_id": conversation,
+        "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
+        "run_id": run["id"],
+        "session_id": sessions["items"][0]["id"],
+    }
 
 
 async def status_and_code(person: Person, method: str, path: str, operation: str) -> tuple[int, str]:
@@ -61,8 +78,8 @@ async def test_another_users_object_is_not_found(
     path: str,
     operation: str,
 ) -> None:
-    theirs = path.format(**await objects_of(ann, model))
-    nothing = path.format(**dict.fromkeys(("conversation_id", "run_id", "session_id"), str(ObjectId())))
+    theirs = path.format(**await objects_of(ann, model, operation))
+    nothing = path.format(**dict.fromkeys(IDS, str(ObjectId())))
     assert await status_and_code(bob, method, theirs, operation) == (404, "not_found")
     assert await status_and_code(bob, method, nothing, operation) == (404, "not_found")
     # The owner is let in with the same request: the refusal was not for another reason.
@@ -72,7 +89,7 @@ async def test_another_users_object_is_not_found(
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[operation[2] for operation in OPERATIONS])
 async def test_nobody_gets_in_without_a_token(server: str, method: str, path: str, operation: str) -> None:
-    url = server + path.format(**dict.fromkeys(("conversation_id", "run_id", "session_id"), str(ObjectId())))
+    url = server + path.format(**dict.fromkeys(IDS, str(ObjectId())))
     async with httpx.AsyncClient() as client:
         for token in (None, "", "Bearer", "Bearer x", "Bearer a.b.c", "Basic YTpi"):
             headers = {} if token is None else {"Authorization": token}

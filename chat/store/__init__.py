@@ -13,7 +13,16 @@ from chat.store.conversations import (
     list_conversations,
 )
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS
-from chat.store.messages import branch_ending_at, find_message, keep_progress, message_of_run
+from chat.store.messages import (
+    branch_ending_at,
+    children_of,
+    find_message,
+    keep_feedback,
+    keep_progress,
+    links_below,
+    message_of_run,
+    siblings_below,
+)
 from chat.store.runs import (
     BranchBusy,
     ConversationGone,
@@ -45,6 +54,7 @@ __all__ = [
     "add_run",
     "branch_ending_at",
     "change_conversation",
+    "children_of",
     "claim_expired_run",
     "delete_conversation",
     "expired_runs",
@@ -53,10 +63,13 @@ __all__ = [
     "find_run",
     "find_run_by_key",
     "forget_run",
+    "keep_feedback",
     "keep_progress",
     "keep_rest",
+    "links_below",
     "list_conversations",
     "message_of_run",
     "renew_lease",
     "show_lost_run",
+    "siblings_below",
 ]

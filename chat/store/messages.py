@@ -1,13 +1,20 @@
 """The stored messages."""
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 from bson import ObjectId
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
 from chat.store.documents import MESSAGES, message_from, soon
 from chat.tree import path_up
-from chat.types import Message, MessageStatus, Run
+from chat.types import Link, Message, MessageStatus, Role, Run, Sibling
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, MessageId, UserId
+
+# All of it is in the index `message_siblings`: the tree's shape is read without a single message.
+_LINK: Final = {"_id": True, "parent_id": True}
+_SIBLING: Final = {"_id": True, "role": True, "status": True, "model": True, "created_at": True}
 
 
 async def find_message(owner: UserId, message_id: MessageId) -> Message | None:
@@ -40,6 +47,64 @@ async def branch_ending_at(
         if missing is None or missing == at_most or len(batch) < limit:
             return path
         at_most = missing
+
+
+async def children_of(
+    owner: UserId, conversation_id: ConversationId, parents: Sequence[MessageId | None]
+) -> list[Link]:
+    """The links of every child of the parents (None: of the root), those of one parent in order of their ids."""
+    criteria = {"user_id": owner, "conversation_id": conversation_id, "parent_id": {"$in": list(parents)}}
+    # Sorted as the index is, so that nothing is sorted.
+    cursor = database()[MESSAGES].find(criteria, _LINK, sort=[("parent_id", ASCENDING), ("_id", ASCENDING)])
+    return [Link(document["_id"], document["parent_id"]) for document in await cursor.to_list()]
+
+
+async def links_below(owner: UserId, conversation_id: ConversationId, parent_id: MessageId | None) -> list[Link]:
+    """The links of everything below the parent (None: the whole conversation) and of others that are as new.
+
+    In order of the parents' ids, so that each message's own link comes before its children's. It costs as much as the
+    conversation has messages newer than the parent: for what a person clicks on, not for every send.
+    """
+    criteria: dict[str, Any] = {"user_id": owner, "conversation_id": conversation_id}
+    if parent_id is not None:
+        criteria["parent_id"] = {"$gte": parent_id}
+    cursor = database()[MESSAGES].find(criteria, _LINK, sort=[("parent_id", ASCENDING), ("_id", ASCENDING)])
+    return [Link(document["_id"], document["parent_id"]) for document in await cursor.to_list()]
+
+
+async def siblings_below(
+    owner: UserId,
+    conversation_id: ConversationId,
+    parent_id: MessageId | None,
+    *,
+    after: MessageId | None,
+    limit: int,
+) -> list[Sibling]:
+    """At most `limit` of the parent's children (None: the roots) in order of their ids, behind the one `after`."""
+    criteria: dict[str, Any] = {"user_id": owner, "conversation_id": conversation_id, "parent_id": parent_id}
+    if after is not None:
+        criteria["_id"] = {"$gt": after}
+    cursor = database()[MESSAGES].find(criteria, _SIBLING, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit + 1)
+    return [
+        Sibling(
+            id=document["_id"],
+            role=Role(document["role"]),
+            status=MessageStatus(document["status"]),
+            model=document["model"],
+            created_at=document["created_at"],
+        )
+        for document in await cursor.to_list()
+    ]
+
+
+async def keep_feedback(owner: UserId, message_id: MessageId, feedback: dict[str, Any] | None) -> Message | None:
+    """Set the owner's opinion of an answer and return it as it is then; None when there is no such answer."""
+    document = await database()[MESSAGES].find_one_and_update(
+        {"_id": message_id, "user_id": owner, "role": Role.ASSISTANT},
+        {"$set": {"feedback": feedback}},
+        return_document=ReturnDocument.AFTER,
+    )
+    return None if document is None else message_from(document)
 
 
 async def message_of_run(run: Run) -> Message | None:

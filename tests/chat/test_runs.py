@@ -7,7 +7,7 @@ import orjson
 import pytest
 from bson import ObjectId
 
-from chat import answering, runs, store
+from chat import answering, branches, runs, store
 from chat import journal as journal_module
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
@@ -295,7 +295,7 @@ async def test_what_does_not_fit_is_left_out_openly(ann: Person, model: Language
 async def test_messages_too_old_to_be_read_are_said_to_be_left_out(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "HISTORY_MESSAGES", 2)
+    monkeypatch.setattr(branches, "HISTORY_MESSAGES", 2)
     conversation = await ann.conversation()
     for text in ("One", "Two"):
         _, stream = await ann.read((await ann.ask(conversation, text))["id"])

@@ -300,6 +300,24 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=1),
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=5),
         ],
+        "children_of": [
+            lambda world: chat.store.children_of(world.owner.id, world.conversation.id, [None, world.question.id])
+        ],
+        "links_below": [
+            lambda world: chat.store.links_below(world.owner.id, world.conversation.id, None),
+            lambda world: chat.store.links_below(world.owner.id, world.conversation.id, world.question.id),
+        ],
+        "siblings_below": [
+            lambda world: chat.store.siblings_below(
+                world.owner.id, world.conversation.id, world.question.id, after=None, limit=5
+            ),
+            lambda world: chat.store.siblings_below(
+                world.owner.id, world.conversation.id, None, after=ObjectId("0" * 24), limit=5
+            ),
+        ],
+        "keep_feedback": [
+            lambda world: chat.store.keep_feedback(world.owner.id, world.answer.id, {"rating": "up", "comment": ""})
+        ],
         "add_run": [_another_run, _repeated_run],
         "find_run": [lambda world: chat.store.find_run(world.owner.id, world.run.id)],
         "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],

@@ -177,6 +177,7 @@ def _said(plan: Plan) -> str:
     [
         ("conversations", "conversation_list", "list_conversations"),
         ("messages", "message_branch", "branch_ending_at"),
+        ("messages", "message_siblings", "children_of"),
         ("runs", "run_lease", "expired_runs"),
         ("runs", "run_idempotency", "find_run_by_key"),
     ],

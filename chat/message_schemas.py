@@ -1,0 +1,66 @@
+"""What travels over HTTP about one message: its other wordings and answers, its siblings, and the opinion of it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from ninja import Schema
+from pydantic import Field, StringConstraints
+
+from chat.branches import SiblingPage
+from chat.schemas import MOST_PARTS, Asked, TextPartIn
+from chat.types import MessageStatus, Role
+from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.inputs import Body
+
+LONGEST_COMMENT: Final = 2_000
+
+
+class Rewording(Asked):
+    """The new wording of a message of the user's."""
+
+    parts: list[TextPartIn] = Field(min_length=1, max_length=MOST_PARTS)
+
+
+class Regeneration(Asked):
+    """How the other answer is to be made; with nothing in it, as the conversation says."""
+
+
+class FeedbackIn(Body):
+    """What the user thinks of an answer. With neither a rating nor a comment there is no opinion any more."""
+
+    rating: Literal["up", "down"] | None
+    comment: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_COMMENT)] = ""
+
+
+class SiblingOut(Schema):
+    """A message beside others, which have the same parent. `shown` says that it is on the branch shown."""
+
+    id: ObjectIdField
+    role: Role
+    status: MessageStatus
+    model: str
+    shown: bool
+    created_at: datetime
+
+
+class SiblingsOut(Schema):
+    """Siblings, the oldest first."""
+
+    items: list[SiblingOut]
+    next_cursor: str | None
+
+
+def siblings_out(page: SiblingPage) -> dict[str, Any]:
+    """A `SiblingsOut`."""
+    items = [
+        {
+            "id": str(sibling.id),
+            "role": sibling.role,
+            "status": sibling.status,
+            "model": sibling.model,
+            "shown": sibling.id == page.shown_id,
+            "created_at": sibling.created_at,
+        }
+        for sibling in page.items
+    ]
+    return {"items": items, "next_cursor": page.next_cursor}
