@@ -9,7 +9,7 @@ becomes a response (`exception_response` may replace that).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
@@ -27,7 +27,7 @@ from eloquent.async_only import SyncOnRequestRoad, View, sync_faults, sync_on_re
 from eloquent.delivery import hang_up, release, send_stream, send_whole
 from eloquent.departures import Departure, Watch
 from eloquent.reception import ClientLeft, RoadRequest, linger, read_body, request_of
-from eloquent.roads import Receive, Scope, Send
+from eloquent.roads import Receive, Scope, Send, inner_path
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 ExceptionResponse: TypeAlias = Callable[[HttpRequest, Exception], HttpResponseBase]
@@ -52,6 +52,7 @@ class AsyncHandler:
         exception_response: makes the response to an exception that no view or middleware handled; called inside the
             `except` block. Django's own by default.
         max_body_bytes: a larger body is refused before it is read; without it `settings.DATA_UPLOAD_MAX_MEMORY_SIZE`.
+        larger_bodies: path → bytes, for the few that take more; without it `settings.REQUEST_ROAD_LARGER_BODIES`.
         send_timeout_s: seconds for which one write to a streaming response's reader may block.
         body_timeout_s: seconds that a body may take to arrive.
 
@@ -65,11 +66,13 @@ class AsyncHandler:
         middleware: Iterable[str] | None = None,
         exception_response: ExceptionResponse = response_for_exception,
         max_body_bytes: int | None = None,
+        larger_bodies: Mapping[str, int] | None = None,
         send_timeout_s: float = SEND_TIMEOUT_S,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         self._exception_response = exception_response
         self._max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if max_body_bytes is None else max_body_bytes
+        self._larger_bodies = settings.REQUEST_ROAD_LARGER_BODIES if larger_bodies is None else larger_bodies
         self._send_timeout_s = send_timeout_s
         self._body_timeout_s = body_timeout_s
         self._streams: set[Watch] = set()
@@ -109,12 +112,15 @@ class AsyncHandler:
         return len(streams)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
-        body = await read_body(scope, receive, max_bytes=self._max_body_bytes, timeout_s=self._body_timeout_s)
+        max_bytes = self._larger_bodies.get(inner_path(scope), self._max_body_bytes)
+        body = await read_body(scope, receive, max_bytes=max_bytes, timeout_s=self._body_timeout_s)
         if script_prefix := get_script_prefix(scope):
             # Without one the default is right: each request has a context of its own.
             set_script_prefix(script_prefix)
         request = request_of(scope, body)
-        if not body.unread and request.method in _SAFE_METHODS:
+        unread = body.unread
+        del body  # a stream outlives it
+        if not unread and request.method in _SAFE_METHODS:
             # Only reading is ended for a client that leaves. What it asked to be changed is changed to the end: half of
             # it (a password changed, its other sessions not ended) is what nobody asked for.
             watch.listen_later()
@@ -125,10 +131,11 @@ class AsyncHandler:
             raise
         try:
             if not response.streaming:
-                await send_whole(cast(HttpResponse, response), request, send, last=not body.unread)
-                if body.unread:
+                await send_whole(cast(HttpResponse, response), request, send, last=not unread)
+                if unread:
                     await linger(receive, send)
             else:
+                request.forget_body()
                 self._streams.add(watch)
                 watch.listen()
                 watch.time_writes(self._send_timeout_s)

@@ -29,6 +29,11 @@ class RoadRequest(ASGIRequest):
         super().__init__(scope, BytesIO(body))
         self._body = body
 
+    def forget_body(self) -> None:
+        """Let go of the body, which has been read: a stream may go on for minutes, and there are thousands."""
+        self._stream = BytesIO()
+        self._body = b""
+
 
 class Body(NamedTuple):
     """What was read of a request's body."""

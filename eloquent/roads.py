@@ -15,5 +15,10 @@ REQUEST_ROAD: Final = frozenset({"api", "v1", ".well-known", "healthz", "readyz"
 
 def on_request_road(scope: Scope) -> bool:
     """Whether an HTTP request goes down the request road, by the first segment of its path."""
-    inner: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return inner[1:].partition("/")[0] in REQUEST_ROAD
+    return inner_path(scope)[1:].partition("/")[0] in REQUEST_ROAD
+
+
+def inner_path(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

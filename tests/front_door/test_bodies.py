@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eloquent.reception import RoadRequest
 from tests.front_door.exchange import Client, exchange, scope_of
 
 LIMIT = 1000
@@ -19,7 +20,12 @@ def limited(bare_urls: None) -> Any:
     from eloquent.handlers import AsyncHandler
     from eloquent.middleware import problem_response
 
-    return AsyncHandler(max_body_bytes=LIMIT, body_timeout_s=0.05, exception_response=problem_response)
+    return AsyncHandler(
+        max_body_bytes=LIMIT,
+        larger_bodies={"/api/length-of-more": 3 * LIMIT},
+        body_timeout_s=0.05,
+        exception_response=problem_response,
+    )
 
 
 async def test_a_body_of_many_small_frames_arrives_whole(handler: Any) -> None:
@@ -59,6 +65,23 @@ async def test_a_body_over_the_limit_is_refused(limited: Any, headers: list[Any]
     problem = json.loads(answer.body)
     assert (problem["code"], problem["detail"]) == ("too_large", f"The body is larger than {LIMIT} bytes.")
     assert answer.complete
+
+
+@pytest.mark.parametrize("length", [LIMIT + 1, 3 * LIMIT, 3 * LIMIT + 1])
+@pytest.mark.parametrize("mounted_at", ["", "/mounted"])
+async def test_a_path_may_take_more_than_the_others(limited: Any, length: int, mounted_at: str) -> None:
+    scope = scope_of("POST", f"{mounted_at}/api/length-of-more") | {"root_path": mounted_at}
+    client = Client([b"x" * length])
+    await limited(scope, client.receive, client.send)
+    assert client.status == (200 if length <= 3 * LIMIT else 413)
+
+
+async def test_a_streams_request_lets_go_of_its_body(limited: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = []
+    monkeypatch.setattr(RoadRequest, "forget_body", lambda request: let_go.append(request.path))
+    await exchange(limited, "POST", "/api/stream", [], [b"x" * 10])
+    await exchange(limited, "POST", "/api/length", [], [b"x" * 10])
+    assert let_go == ["/api/stream"]
 
 
 async def test_an_announced_body_that_is_too_large_is_refused_before_it_is_read(limited: Any) -> None:

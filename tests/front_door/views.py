@@ -217,6 +217,7 @@ urlpatterns = [
     path("api/things/<slug:thing>/parts/<int:part>", mirror),
     re_path(r"^v1/files/(?P<name>[a-z.]+)$", mirror),
     path("api/length", body_length),
+    path("api/length-of-more", body_length),
     path("api/steps", read_in_steps),
     path("api/dressed", dressed),
     path("api/refusal/<str:kind>", refusal),
