@@ -9,7 +9,7 @@ from ninja import Header, Router
 from accounts.authentication import SessionAuth, identity_of
 from chat import branches, conversations, removal, runs, sse
 from chat.asking import Ask
-from chat.frames import text_parts
+from chat.posting import text_parts
 from chat.run_replies import STREAM_DOC, IdempotencyKey, started_reply
 from chat.schemas import (
     ConversationChanges,

@@ -30,7 +30,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     One of three: a new message (`parts`) behind `parent_id`, or behind the branch shown when that is UNSET; a new
     wording (`parts`) of the user's message `edits`, which becomes its sibling; or another answer beside the answer
-    `regenerates`, with no parts. `model` empty means the conversation's own.
+    `regenerates`, with no parts. `model` empty means the conversation's own. `client_id` is what the frontend calls the
+    new message.
     """
 
     parts: list[dict[str, Any]] = []
@@ -41,6 +42,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     options: GenerationOptions = GenerationOptions()
     on_busy: OnBusy = OnBusy.CONFLICT
     idempotency_key: str | None = None
+    client_id: str | None = None
 
     @property
     def names_its_place(self) -> bool:
@@ -95,6 +97,7 @@ def question_of(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
         text="\n\n".join(part["text"] for part in ask.parts if part["type"] == "text"),
         status=MessageStatus.COMPLETE,
         run_id=run.id,
+        client_id=ask.client_id,
         created_at=run.created_at,
     )
 

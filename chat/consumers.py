@@ -17,11 +17,11 @@ from redis.exceptions import RedisError
 from accounts.authentication import Identity, identity_of_ticket, may_stay
 from accounts.notices import session_group, user_group
 from accounts.origins import is_own_or_allowed
-from chat import frames, runs
-from chat.asking import Ask
+from chat import frames, runs, ui_runs
 from chat.journal import Entries
-from eloquent.foundation.errors import EloquentError, NotSignedIn, Throttled, Unavailable, problem
-from eloquent.foundation.ids import RunId, parse_id
+from chat.posting import Wish
+from eloquent.foundation.errors import EloquentError, NotFound, NotSignedIn, Throttled, Unavailable, problem
+from eloquent.foundation.ids import RunId
 from eloquent.foundation.rates import TokenBucket
 
 log = structlog.get_logger(__name__)
@@ -112,7 +112,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
             if text_data is None or len(text_data) > LARGEST_FRAME_CHARS:
                 raise frames.MalformedFrame
             frame = frames.parse(text_data)
-            ask = frames.ask_of(frame) if isinstance(frame, frames.Send) else None
+            wish = frames.wish_of(frame) if isinstance(frame, frames.Send) else None
         except frames.MalformedFrame:
             await self.close(MALFORMED)
             return
@@ -125,8 +125,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
             await self._refuse(frame.request_id, Throttled(retry_after_s=wait_s))
         elif frame.request_id in self._requests or len(self._requests) >= MOST_REQUESTS:
             await self.close(MALFORMED)
-        elif isinstance(frame, frames.Send) and ask is not None:
-            self._begin(frame.request_id, self._send_answer(frame, ask))
+        elif isinstance(frame, frames.Send) and wish is not None:
+            self._begin(frame.request_id, self._send_answer(frame, wish))
         elif isinstance(frame, frames.Resume):
             self._begin(frame.request_id, self._resume_answer(frame))
 
@@ -182,10 +182,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
             log.exception("socket request broke", exc_info=error)
             await self._refuse(request_id, EloquentError())
 
-    async def _send_answer(self, frame: frames.Send, ask: Ask) -> None:
+    async def _send_answer(self, frame: frames.Send, wish: Wish) -> None:
         await self._require_access()
         owner = self.identity.user_id
-        run = await runs.start_run(owner, parse_id(frame.id), ask)
+        run = await ui_runs.start(owner, frame.id, wish)
         self._runs[frame.request_id] = run.id
         entries = await runs.entries_of(owner, run.id)
         if frame.request_id in self._aborted:
@@ -195,7 +195,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
     async def _resume_answer(self, frame: frames.Resume) -> None:
         await self._require_access()
         owner = self.identity.user_id
-        run = await runs.active_run_of(owner, parse_id(frame.id))
+        run = None
+        with contextlib.suppress(NotFound):
+            run = await ui_runs.active_run(owner, frame.id)
         if run is None:
             await self.send(frames.none_active(frame.request_id))
             return

@@ -39,8 +39,14 @@ async def conversation_of(owner: UserId, conversation_id: ConversationId) -> Con
     return conversation
 
 
-async def create_conversation(owner: UserId, *, title: str, model: str, system_prompt: str) -> Conversation:
-    """A new, empty conversation."""
+async def create_conversation(
+    owner: UserId, *, title: str = "", model: str = "", system_prompt: str = "", client_id: str | None = None
+) -> Conversation:
+    """A new, empty conversation.
+
+    Raises:
+        store.NameTaken: the owner has one with this `client_id`.
+    """
     created_at = now()
     conversation = Conversation(
         id=ObjectId(),
@@ -52,6 +58,7 @@ async def create_conversation(owner: UserId, *, title: str, model: str, system_p
         archived=False,
         leaf_id=None,
         message_count=0,
+        client_id=client_id,
         created_at=created_at,
         updated_at=created_at,
     )

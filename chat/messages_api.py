@@ -6,8 +6,8 @@ from ninja import Router
 from accounts.authentication import SessionAuth, identity_of
 from chat import branches, feedback, runs
 from chat.asking import Ask
-from chat.frames import text_parts
 from chat.message_schemas import FeedbackIn, Regeneration, Rewording, SiblingsOut, siblings_out
+from chat.posting import text_parts
 from chat.run_replies import STREAM_DOC, IdempotencyKey, started_reply
 from chat.schemas import ConversationOut, MessageOut, RunOut, conversation_out, generation_options, message_out
 from eloquent.foundation.ids import ObjectIdField

@@ -76,6 +76,7 @@ class Message(models.Model):
     error = models.JSONField(null=True, blank=True)
     context = models.JSONField(null=True, blank=True)
     feedback = models.JSONField(null=True, blank=True)
+    client_id = models.CharField(max_length=_LONGEST_CLIENT_ID, null=True, blank=True)  # noqa: DJ001 - null is "none"
     position = models.IntegerField(default=0)
     created_at = models.DateTimeField()
 
@@ -85,6 +86,9 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["conversation", "id"], name="message_branch"),
             models.Index(fields=["user", "conversation", "parent_id", "id"], name="message_siblings"),
+            models.Index(
+                fields=["conversation", "client_id", "-id"], condition=Q(client_id__gt=""), name="message_client_id"
+            ),
             models.Index(fields=["-created_at", "-id"], name="message_desk"),
         ]
 

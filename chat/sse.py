@@ -10,6 +10,7 @@ from typing import Final
 from django.http import StreamingHttpResponse
 
 from chat.journal import Entries
+from chat.profiles import DEFAULT, Profile, fitted
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import RunId
 
@@ -24,18 +25,21 @@ STILL_ALIVE: Final = b": keep-alive\n\n"
 _MOST_DIGITS: Final = 12
 
 
-def stream_response(entries: AsyncIterator[Entries], run_id: RunId) -> StreamingHttpResponse:
+def stream_response(
+    entries: AsyncIterator[Entries], run_id: RunId, profile: Profile = DEFAULT
+) -> StreamingHttpResponse:
     """The entries as they come, then `[DONE]`. When the client leaves, only its reading ends."""
     return StreamingHttpResponse(
-        events(entries),
+        events(entries, profile),
         content_type="text/event-stream",
         headers={**HEADERS, "X-Run-Id": str(run_id)},
     )
 
 
-async def events(entries: AsyncIterator[Entries]) -> AsyncIterator[bytes]:
+async def events(entries: AsyncIterator[Entries], profile: Profile = DEFAULT) -> AsyncIterator[bytes]:
     """The bytes of the events; entries that are ready together become one piece."""
-    async for first, chunks in entries:
+    async for first, ready in entries:
+        chunks = ready if profile is not Profile.FIVE else [fitted(chunk, profile) for chunk in ready]
         if chunks:
             yield b"".join(b"id: %d\ndata: %b\n\n" % numbered for numbered in enumerate(chunks, first))
         else:

@@ -74,7 +74,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message. `parts` are UIMessage parts; `position` counts the run's chunks that are saved in them.
 
     `text` is the parts' plain text, empty until the message is at rest: what reads it sooner takes the parts.
-    `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it.
+    `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it. `client_id`
+    is what the frontend that sent a user's message calls it; several wordings of one message share it.
     """
 
     id: MessageId
@@ -91,6 +92,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
     feedback: dict[str, Any] | None = None
+    client_id: str | None = None
     position: int = 0
     created_at: datetime
 

@@ -16,6 +16,7 @@ from accounts.api import router as accounts_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
 from chat.messages_api import router as messages_router
+from chat.ui_api import router as ui_router
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
 from eloquent.problem_replies import PROBLEM, problem_reply
@@ -58,6 +59,7 @@ api.add_router("/", accounts_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)
+api.add_router("/", ui_router)
 
 
 @api.exception_handler(EloquentError)

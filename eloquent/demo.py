@@ -197,6 +197,7 @@ class Demo:
                     "error": error if by_model else None,
                     "context": None,
                     "feedback": None,
+                    "client_id": None,
                     "position": len(words) // 4 if by_model else 0,
                     "created_at": at,
                 }

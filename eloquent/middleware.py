@@ -42,7 +42,9 @@ _SERVER_FAULT: Final = 500
 
 _ALLOWED_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 # user-agent and the AI SDK's own: its transports send them from browsers.
-_ALLOWED_HEADERS: Final = "authorization, content-type, idempotency-key, last-event-id, user-agent, x-request-id"
+_ALLOWED_HEADERS: Final = (
+    "authorization, content-type, idempotency-key, last-event-id, user-agent, x-ai-sdk-version, x-request-id"
+)
 _EXPOSED_HEADERS: Final = "x-request-id, x-run-id, x-vercel-ai-ui-message-stream, retry-after"
 _PREFLIGHT_KEPT_S: Final = "600"
 

@@ -62,6 +62,25 @@ class Person:
         body = {"parts": [{"type": "text", "text": text}], **body}
         return await self.ok("POST", f"/conversations/{conversation}/runs", status, json=body, headers=headers)
 
+    @asynccontextmanager
+    async def posting(self, chat_id: str, text: str = "", **fields: Any) -> AsyncIterator[AsyncIterator[Any]]:
+        """Post as `useChat` does, and read the answer; fields are of the body, or `headers` and `params`."""
+        options = {name: fields.pop(name) for name in ("headers", "params") if name in fields}
+        if text:
+            message = {"id": fields.pop("local_id", "local"), "role": "user", "parts": [{"type": "text", "text": text}]}
+            fields = {"messages": [message]} | fields
+        body = {"id": chat_id, "trigger": "submit-message"} | fields
+        async with self.events("/ui/chat", method="POST", json=body, **options) as events:
+            yield events
+
+    async def chat(self, chat_id: str, text: str = "", **fields: Any) -> UIStream:
+        """Post as `useChat` does, and read the whole answer as a strict client does."""
+        stream = UIStream()
+        async with self.posting(chat_id, text, **fields) as events:
+            async for _, chunk in events:
+                stream.feed(chunk)
+        return stream
+
     async def messages(self, conversation: str) -> list[dict[str, Any]]:
         """The branch shown, oldest first."""
         page = await self.ok("GET", f"/conversations/{conversation}/messages")

@@ -40,6 +40,7 @@ class Site:
         self.ids = {"conversation_id": self.post("/conversations", {})["id"]}
         message = {"parts": [{"type": "text", "text": "Hi"}]}
         run = self.post(f"/conversations/{self.ids['conversation_id']}/runs", message)
+        self.ids["chat_id"] = self.ids["conversation_id"]
         self.ids |= {"run_id": run["id"], "message_id": run["message_id"]}
 
     def post(self, path: str, body: object) -> Any:

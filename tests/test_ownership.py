@@ -15,7 +15,8 @@ from tests.people import Person
 # The only operations that need no access token.
 PUBLIC = {"register", "sign_in", "refresh_tokens"}
 
-IDS = ("conversation_id", "message_id", "run_id", "session_id")
+# The ids that paths have.
+IDS = ("chat_id", "conversation_id", "message_id", "run_id", "session_id")
 
 # The operations whose message is the user's own and not an answer.
 WITH_A_QUESTION = {"edit_message"}
@@ -52,6 +53,7 @@ async def objects_of(
     run = await person.ask(conversation, "Hi")
     sessions = await person.ok("GET", "/auth/sessions")
     return {
+        "chat_id": conversation,
         "conversation_id": conversation,
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
         "run_id": run["id"],

@@ -6,10 +6,12 @@ Every function that takes an id takes its owner too; the exceptions serve the re
 
 from chat.store.conversations import (
     ListPosition,
+    NameTaken,
     add_conversation,
     change_conversation,
     delete_conversation,
     find_conversation,
+    find_conversation_called,
     list_conversations,
 )
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS
@@ -21,6 +23,7 @@ from chat.store.messages import (
     keep_progress,
     links_below,
     message_of_run,
+    messages_called,
     siblings_below,
 )
 from chat.store.runs import (
@@ -48,6 +51,7 @@ __all__ = [
     "ConversationGone",
     "ListPosition",
     "Message",
+    "NameTaken",
     "Run",
     "active_runs_of",
     "add_conversation",
@@ -59,6 +63,7 @@ __all__ = [
     "delete_conversation",
     "expired_runs",
     "find_conversation",
+    "find_conversation_called",
     "find_message",
     "find_run",
     "find_run_by_key",
@@ -69,6 +74,7 @@ __all__ = [
     "links_below",
     "list_conversations",
     "message_of_run",
+    "messages_called",
     "renew_lease",
     "show_lost_run",
     "siblings_below",

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, conversation_from, document_of
 from chat.types import Conversation
@@ -15,14 +16,34 @@ from eloquent.foundation.ids import ConversationId, UserId
 ListPosition = tuple[bool, datetime, ConversationId]
 
 
+class NameTaken(Exception):
+    """The user has a conversation with this client id, or one imported from the same place."""
+
+
 async def add_conversation(conversation: Conversation) -> None:
-    """Write a new conversation."""
-    await database()[CONVERSATIONS].insert_one(document_of(conversation))
+    """Write a new conversation.
+
+    Raises:
+        NameTaken: its `client_id` or `import_key` is another one's of this user.
+    """
+    try:
+        await database()[CONVERSATIONS].insert_one(document_of(conversation))
+    except DuplicateKeyError as error:
+        raise NameTaken from error
 
 
 async def find_conversation(owner: UserId, conversation_id: ConversationId) -> Conversation | None:
     """The owner's conversation; None when there is none or it is another user's."""
     document = await database()[CONVERSATIONS].find_one({"_id": conversation_id, "user_id": owner})
+    return None if document is None else conversation_from(document)
+
+
+async def find_conversation_called(owner: UserId, client_id: str) -> Conversation | None:
+    """The owner's conversation that a frontend calls by this name of its own; None when there is none."""
+    # The bound repeats the partial index's own condition, without which the planner may not use it.
+    document = await database()[CONVERSATIONS].find_one(
+        {"user_id": owner, "$and": [{"client_id": client_id}, {"client_id": {"$gt": ""}}]}
+    )
     return None if document is None else conversation_from(document)
 
 

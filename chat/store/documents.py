@@ -59,6 +59,7 @@ def message_from(document: dict[str, Any]) -> Message:
         error=document["error"],
         context=document["context"],
         feedback=document["feedback"],
+        client_id=document["client_id"],
         position=document["position"],
         created_at=document["created_at"],
     )

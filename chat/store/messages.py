@@ -23,6 +23,24 @@ async def find_message(owner: UserId, message_id: MessageId) -> Message | None:
     return None if document is None else message_from(document)
 
 
+async def messages_called(
+    owner: UserId, conversation_id: ConversationId, client_id: str, *, limit: int
+) -> list[MessageId]:
+    """The owner's messages of the conversation that a frontend calls by this name of its own, newest first."""
+    # The bound repeats the partial index's own condition, without which the planner may not use it.
+    cursor = database()[MESSAGES].find(
+        {
+            "conversation_id": conversation_id,
+            "$and": [{"client_id": client_id}, {"client_id": {"$gt": ""}}],
+            "user_id": owner,
+        },
+        projection={"_id": True},
+        sort=[("_id", DESCENDING)],
+        limit=limit,
+    )
+    return [document["_id"] for document in await cursor.to_list()]
+
+
 async def branch_ending_at(
     owner: UserId, conversation_id: ConversationId, leaf_id: MessageId, *, limit: int
 ) -> list[Message]:

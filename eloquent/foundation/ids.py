@@ -17,6 +17,11 @@ RunId: TypeAlias = ObjectId
 _HEX = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
 
+def is_id(text: str) -> bool:
+    """Whether the text is an id of ours: 24 lower-case hex digits."""
+    return _HEX.fullmatch(text) is not None
+
+
 def parse_id(text: str) -> ObjectId:
     """The id written as 24 lower-case hex digits.
 

@@ -34,25 +34,26 @@ def send(**changes: object) -> Send:
 
 
 def test_only_the_last_message_of_a_send_is_read() -> None:
-    assert frames.ask_of(send()).parts == [{"type": "text", "text": "Hello"}]
+    wish = frames.wish_of(send())
+    assert (wish.parts, wish.called) == ([{"type": "text", "text": "Hello"}], "m1")
 
 
 def test_a_send_carries_parent_model_and_options() -> None:
     parent = ObjectId()
-    body = {"parentId": str(parent), "model": "ollama/x", "options": {"temperature": 0.5}}
-    ask = frames.ask_of(send(body=body))
-    assert (ask.parent_id, ask.model, ask.options) == (parent, "ollama/x", GenerationOptions(temperature=0.5))
+    body = {"parentId": str(parent), "model": "ollama/x", "options": {"temperature": 0.5}, "theme": "dark"}
+    wish = frames.wish_of(send(body=body))
+    assert (wish.parent_id, wish.model, wish.options) == (parent, "ollama/x", GenerationOptions(temperature=0.5))
 
 
 def test_a_regenerate_names_the_answer_to_make_anew() -> None:
     answer = ObjectId()
-    ask = frames.ask_of(send(trigger="regenerate-message", messageId=str(answer)))
-    assert (ask.regenerates, ask.parts) == (answer, [])
+    wish = frames.wish_of(send(trigger="regenerate-message", messageId=str(answer)))
+    assert (wish.regenerates, wish.names) == (True, str(answer))
 
 
 def test_an_edit_names_the_message_it_replaces() -> None:
-    message = ObjectId()
-    assert frames.ask_of(send(messageId=str(message))).edits == message
+    wish = frames.wish_of(send(messageId="its own name"))
+    assert (wish.regenerates, wish.names) == (False, "its own name")
 
 
 def test_resume_and_abort_are_frames() -> None:
@@ -92,20 +93,21 @@ def test_what_is_no_frame_is_refused(changes: dict[str, object]) -> None:
         {"messages": [{"id": "m", "role": "user", "parts": [{"type": "file", "url": "data:x"}]}]},
         {"messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "x" * 32_001}]}]},
         {"messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "x"}] * 33}]},
-        {"messageId": "not-an-id"},
+        {"messageId": "x" * 65},
         {"body": {"parentId": 5}},
         {"body": {"parentId": "nope"}},
         {"body": {"model": 5}},
+        {"body": {"model": "x" * 201}},
         {"body": {"options": {"temperature": 99}}},
         {"body": {"options": {"tempreature": 1}}},
-        {"trigger": "regenerate-message"},
+        {"trigger": "regenerate-message", "body": {"parentId": "nope"}},
     ],
     ids=lambda changes: str(changes)[:60],
 )
 def test_what_cannot_be_asked_for_is_an_error_with_a_sentence(changes: dict[str, object]) -> None:
-    assert frames.ask_of(send())
+    assert frames.wish_of(send())
     with pytest.raises(InvalidInput) as refused:
-        frames.ask_of(send(**changes))
+        frames.wish_of(send(**changes))
     assert refused.value.detail
 
 
@@ -128,11 +130,11 @@ def test_no_text_whatever_breaks_the_reading(text: str) -> None:
 def test_no_change_to_a_frame_breaks_the_reading(changes: dict[str, object]) -> None:
     try:
         frame = frames.parse(json.dumps(SEND | changes))
-        asked = frames.ask_of(frame) if isinstance(frame, Send) else None
+        wish = frames.wish_of(frame) if isinstance(frame, Send) else None
     except (MalformedFrame, InvalidInput):
         return
-    assert asked is not None
-    assert bool(asked.regenerates) != bool(asked.parts), "an answer to make anew, or something said"
+    assert wish is not None
+    assert wish.regenerates or wish.parts, "an answer to make anew, or something said"
 
 
 def test_deep_nesting_is_refused() -> None:

@@ -233,12 +233,11 @@ async def test_a_frame_above_the_limit_closes_the_socket(ann: Person) -> None:
         assert await socket.close_code() in (1008, 1009)
 
 
-@pytest.mark.parametrize("field", ["id", "messageId", "parentId"])
+@pytest.mark.parametrize("field", ["id", "parentId"])
 async def test_an_id_that_is_none_is_an_error_frame(ann: Person, model: LanguageModel, field: str) -> None:
     conversation = await ann.conversation()
     changes: dict[str, Any] = {
-        "id": {"id": "new-chat"},
-        "messageId": {"messageId": "m1"},
+        "id": {"id": "new/chat"},
         "parentId": {"body": {"parentId": "m1"}},
     }[field]
     async with ann.socket() as socket:

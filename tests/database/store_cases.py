@@ -127,6 +127,7 @@ class World:
             error={"code": "model_busy"},
             context={"used": 12, "limit": 40, "dropped": []},
             feedback={"rating": "up"},
+            client_id="msg-1",
             position=7,
             created_at=NOW,
         )
@@ -282,6 +283,9 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
     chat.store: {
         "add_conversation": [lambda world: chat.store.add_conversation(world._conversation(world.owner, NOW))],
         "find_conversation": [lambda world: chat.store.find_conversation(world.owner.id, world.conversation.id)],
+        "find_conversation_called": [
+            lambda world: chat.store.find_conversation_called(world.owner.id, world.conversation.client_id or "")
+        ],
         "list_conversations": [
             lambda world: chat.store.list_conversations(world.owner.id, archived=False, after=None, limit=5),
             lambda world: chat.store.list_conversations(
@@ -296,6 +300,9 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         ],
         "delete_conversation": [lambda world: chat.store.delete_conversation(world.owner.id, world.conversation.id)],
         "find_message": [lambda world: chat.store.find_message(world.owner.id, world.answer.id)],
+        "messages_called": [
+            lambda world: chat.store.messages_called(world.owner.id, world.conversation.id, "msg-1", limit=5)
+        ],
         "branch_ending_at": [
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=1),
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=5),

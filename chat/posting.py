@@ -1,0 +1,181 @@
+"""What an AI SDK client posts when it asks for an answer, over HTTP and over the socket alike. Pure.
+
+The request: https://ai-sdk.dev/docs/ai-sdk-ui/transport
+A client posts its whole list of messages; only the last one is read, because the server is the author of history. Of
+the rest nothing is believed, and nothing is even parsed.
+"""
+
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from chat.asking import OnBusy
+from chat.schemas import LONGEST_MODEL_ID, LONGEST_TEXT, MOST_PARTS, options_from
+from eloquent.foundation.errors import InvalidInput
+from eloquent.foundation.ids import MessageId, parse_id
+from inference.types import GenerationOptions
+
+Trigger: TypeAlias = Literal["submit-message", "regenerate-message"]
+
+# A message that its client calls by a longer name is kept without it.
+LONGEST_NAME: Final = 64
+
+
+_NOTHING: Final = msgspec.Raw(b"null")
+
+
+class Extras(msgspec.Struct, frozen=True, rename="camel"):
+    """What a client may add to either: where to go on from, a language model, how to generate, what to do if busy."""
+
+    parent_id: Any = msgspec.UNSET
+    model: Any = None
+    options: Any = None
+    on_busy: Any = None
+
+
+class Posted(Extras, frozen=True, kw_only=True, rename="camel"):
+    """The body of a request over HTTP: the whole list (`messages`), or the last one alone (`message`)."""
+
+    id: str
+    trigger: Trigger = "submit-message"
+    message_id: str | None = None
+    messages: list[msgspec.Raw] = []
+    message: msgspec.Raw = _NOTHING
+
+    def last(self) -> msgspec.Raw | None:
+        """The last message posted, unread; None when there is none."""
+        if self.message != _NOTHING:
+            return self.message
+        return self.messages[-1] if self.messages else None
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for, in its own words: which messages its names mean is not known yet.
+
+    `names` is the message to edit or to answer anew, empty for none. `parts` are the last message's, empty when it was
+    not posted; `called` is the client's name for it, empty when it has none that we keep.
+    """
+
+    regenerates: bool
+    names: str
+    parts: list[dict[str, Any]]
+    called: str
+    parent_id: MessageId | msgspec.UnsetType | None
+    model: str
+    options: GenerationOptions
+    on_busy: OnBusy
+
+
+class MalformedMessage(InvalidInput):
+    """The last message is not a UIMessage."""
+
+    code = "malformed_message"
+    sentence = "The last message is not one of the AI SDK's."
+
+
+class _UIMessage(msgspec.Struct, frozen=True):
+    role: str
+    parts: list[dict[str, Any]]
+    id: str = ""
+
+
+_posted: Final = msgspec.json.Decoder(Posted)
+_messages: Final = msgspec.json.Decoder(_UIMessage)
+
+
+def posted_in(body: bytes) -> Posted:
+    """The request in a body.
+
+    Raises:
+        InvalidInput: it is not JSON, or not what an AI SDK client posts.
+    """
+    try:
+        return _posted.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        # Its words name a place and a type, and repeat nothing of what was sent.
+        reason = str(error) if isinstance(error, msgspec.ValidationError) else "It is not JSON."
+        raise InvalidInput(errors=[{"loc": ["body"], "msg": reason}]) from None
+
+
+def wish_in(trigger: Trigger, names: str | None, last: msgspec.Raw | None, extras: Extras) -> Wish:
+    """What is asked for: `names` is the message named, `last` the last message posted.
+
+    Raises:
+        InvalidInput: nothing to send, too much of it, or something that is not text; an option that is not allowed.
+        MalformedMessage: the last message is no UIMessage.
+    """
+    model = extras.model or ""
+    if not isinstance(model, str) or len(model) > LONGEST_MODEL_ID:
+        raise InvalidInput("model is the id of a language model.")
+    if names and len(names) > LONGEST_NAME:
+        raise InvalidInput(f"messageId has at most {LONGEST_NAME} characters.")
+    regenerates = trigger == "regenerate-message"
+    parts, called = _question_in(last) if regenerates else _message_in(last)
+    return Wish(
+        regenerates=regenerates,
+        names=names or "",
+        parts=parts,
+        called=called if len(called) <= LONGEST_NAME else "",
+        parent_id=_parent(extras.parent_id),
+        model=model,
+        options=options_from(extras.options or {}),
+        on_busy=_on_busy(extras.on_busy),
+    )
+
+
+def _message_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
+    """The message to send: its parts, and what the client calls it."""
+    if last is None:
+        raise InvalidInput("There is no message to send.")
+    try:
+        message = _messages.decode(last)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise MalformedMessage from None
+    if message.role != "user":
+        raise InvalidInput("The last message must be the user's.")
+    return text_parts(message.parts), message.id
+
+
+def _question_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
+    """The question to answer anew, as far as there is one to be read: it may be known by its name alone."""
+    try:
+        return _message_in(last)
+    except InvalidInput:
+        return [], ""
+
+
+def _on_busy(given: Any) -> OnBusy:
+    if given is None:
+        return OnBusy.CONFLICT
+    if given not in list(OnBusy):
+        raise InvalidInput('onBusy is "conflict" or "sibling".')
+    return OnBusy(str(given))
+
+
+def _parent(given: Any) -> MessageId | msgspec.UnsetType | None:
+    if given is None or given is msgspec.UNSET:
+        return given
+    if not isinstance(given, str):
+        raise InvalidInput("parentId is the id of a message, or null for a new beginning.")
+    return parse_id(given)
+
+
+def text_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts, reduced to what is kept of a text part.
+
+    Raises:
+        InvalidInput: a part of another type, no text at all, or too much of it.
+    """
+    if len(parts) > MOST_PARTS:
+        raise InvalidInput(f"A message has at most {MOST_PARTS} parts.")
+    texts = []
+    for part in parts:
+        text = part.get("text")
+        if part.get("type") != "text" or not isinstance(text, str):
+            raise InvalidInput("Only text can be sent.")
+        texts.append(text)
+    if not "".join(texts).strip():
+        raise InvalidInput("The message is empty.")
+    if sum(map(len, texts)) > LONGEST_TEXT:
+        raise InvalidInput(f"A message has at most {LONGEST_TEXT} characters.")
+    return [{"type": "text", "text": text} for text in texts]

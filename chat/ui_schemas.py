@@ -1,0 +1,109 @@
+"""The AI SDK's shapes over HTTP: what is posted, UIMessages, and how a stop is asked for."""
+
+from typing import Any, Final
+
+from ninja import Schema
+from pydantic import Field
+
+from chat.conversations import BranchWindow
+from chat.types import Conversation, Message, MessageStatus, Role
+from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.inputs import Body
+
+
+class UIStop(Body):
+    """Which run to stop. Without one, the one that is running."""
+
+    run_id: ObjectIdField | None = Field(
+        default=None, alias="runId", description="from the `start` chunk's metadata, or the header `X-Run-Id`"
+    )
+
+
+class UIMessageOut(Schema):
+    """A UIMessage of the AI SDK. The id is ours; `metadata` says what the stream's metadata says of an answer."""
+
+    id: ObjectIdField
+    role: Role
+    parts: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+
+class UIChatOut(Schema):
+    """A window of a chat for `useChat`, oldest first. `active_run_id` is of the answer to resume, null for none."""
+
+    conversation_id: ObjectIdField
+    active_run_id: ObjectIdField | None
+    messages: list[UIMessageOut]
+    next_cursor: str | None
+
+
+# What `ui_send` takes, for the OpenAPI document: it is read without pydantic (chat.posting), which would parse it all.
+POSTED_DOC: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "title": "UIPost",
+                "description": "What the AI SDK's DefaultChatTransport posts, with our additions. Other fields are "
+                "passed over. Give `messages` or `message`; only the last message is read.",
+                "type": "object",
+                "required": ["id"],
+                "properties": {
+                    "id": {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": 64,
+                        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+                        "description": "the conversation's id, or the client's own name for it",
+                    },
+                    "trigger": {
+                        "type": "string",
+                        "enum": ["submit-message", "regenerate-message"],
+                        "default": "submit-message",
+                    },
+                    "messageId": {
+                        "type": ["string", "null"],
+                        "maxLength": 64,
+                        "description": "the user's message that was edited, or the answer to make anew",
+                    },
+                    "messages": {"type": "array", "items": {"type": "object"}},
+                    "message": {"type": ["object", "null"]},
+                    "parentId": {
+                        "type": ["string", "null"],
+                        "pattern": "^[0-9a-f]{24}$",
+                        "description": "the answer to go on from: the branch shown without it, a new beginning with "
+                        "null",
+                    },
+                    "model": {"type": ["string", "null"], "maxLength": 200},
+                    "options": {"type": ["object", "null"]},
+                },
+            },
+        }
+    },
+}
+
+
+def ui_messages_out(conversation: Conversation, window: BranchWindow) -> dict[str, Any]:
+    """A `UIChatOut`."""
+    written = [message for message in window.items if message.status is MessageStatus.STREAMING]
+    return {
+        "conversation_id": str(conversation.id),
+        "active_run_id": str(written[-1].run_id) if written else None,
+        "messages": [_ui_message(message) for message in window.items if message.status is not MessageStatus.STREAMING],
+        "next_cursor": window.next_cursor,
+    }
+
+
+def _ui_message(message: Message) -> dict[str, Any]:
+    # The AI SDK refuses a message without parts, as an answer is that was stopped before its first word.
+    parts = message.parts or [{"type": "text", "text": ""}]
+    metadata: dict[str, Any] = {"createdAt": message.created_at}
+    if message.role is Role.ASSISTANT:
+        metadata |= {
+            "status": message.status,
+            "runId": message.run_id and str(message.run_id),
+            "userMessageId": message.parent_id and str(message.parent_id),
+            "model": message.model,
+        }
+        metadata |= {name: value for name, value in (("usage", message.usage), ("error", message.error)) if value}
+    return {"id": str(message.id), "role": message.role, "parts": parts, "metadata": metadata}
