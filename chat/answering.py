@@ -40,6 +40,8 @@ TOLD_AFTER_S: Final = 2.0
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
 
+_TRUNCATED: Final = "The language model's server left out a part of this conversation."
+
 _MESSAGE_STATUS: Final = {
     RunStatus.COMPLETE: MessageStatus.COMPLETE,
     RunStatus.STOPPED: MessageStatus.STOPPED,
@@ -123,14 +125,7 @@ class Answering:
         self._answer.add(chunks.start(self.run.message_id, metadata))
         if self._title:
             self._answer.add(chunks.data("title", {"title": self._title}, transient=True))
-        if self._prompt.dropped or self._prompt.more_dropped:
-            context = {
-                "used": self._prompt.used,
-                "limit": self._prompt.limit,
-                "dropped": [str(message_id) for message_id in self._prompt.dropped],
-                "more_dropped": self._prompt.more_dropped,
-            }
-            self._answer.add(chunks.data("context", context, transient=True))
+        self._answer.add(chunks.context(self._prompt.told()))
         self._answer.add(chunks.START_STEP)
         self._flush()
 
@@ -232,7 +227,15 @@ class Answering:
             "finishReason": finished.reason.value,
         }
         metadata = {"runId": str(self.run.id), "model": self._model.id, "usage": usage}
-        return RunStatus.COMPLETE, [chunks.FINISH_STEP, chunks.finish(finished.reason.value, metadata)], usage, None
+        last = [*self._notices(finished.usage), chunks.FINISH_STEP, chunks.finish(finished.reason.value, metadata)]
+        return RunStatus.COMPLETE, last, usage, None
+
+    def _notices(self, usage: Usage) -> list[Chunk]:
+        if not self._prompt.was_truncated(usage.input_tokens):
+            return []
+        log.warning("prompt truncated by the provider", run_id=str(self.run.id), model=self._model.id)
+        self._message = replace(self._message, context={**self._prompt.told(), "truncated_by_provider": True})
+        return [chunks.notice("truncated_by_provider", _TRUNCATED)]
 
     @staticmethod
     def _failure(error: EloquentError) -> tuple[list[Chunk], None, dict[str, Any]]:

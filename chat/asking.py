@@ -102,8 +102,8 @@ def question_of(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
     )
 
 
-def empty_answer_of(run: Run) -> Message:
-    """The run's answer before its first word."""
+def empty_answer_of(run: Run, context: dict[str, Any]) -> Message:
+    """The run's answer before its first word; `context` is what the language model is shown (`Prompt.told`)."""
     return Message(
         id=run.message_id,
         conversation_id=run.conversation_id,
@@ -115,5 +115,6 @@ def empty_answer_of(run: Run) -> Message:
         status=MessageStatus.STREAMING,
         run_id=run.id,
         model=run.model,
+        context={**context, "truncated_by_provider": False},
         created_at=run.created_at,
     )

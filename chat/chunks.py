@@ -60,6 +60,16 @@ def data(name: str, value: dict[str, Any], *, transient: bool) -> Chunk:
     return orjson.dumps(chunk)
 
 
+def context(told: dict[str, Any]) -> Chunk:
+    """How much of its window the language model is shown, and what was left out (`chat.context.Prompt.told`)."""
+    return data("context", told, transient=True)
+
+
+def notice(code: str, sentence: str) -> Chunk:
+    """Something that the reader should know and that is no failure. The sentence is for the user."""
+    return data("notice", {"code": code, "detail": sentence}, transient=True)
+
+
 def error(sentence: str) -> Chunk:
     """The answer failed. The sentence is for the user."""
     return orjson.dumps({"type": "error", "errorText": sentence})
@@ -72,7 +82,10 @@ def finish(reason: str, metadata: dict[str, Any]) -> Chunk:
 
 def replay_of(message: Message) -> list[Chunk]:
     """A saved answer as the chunks of a whole stream, for a reader who comes when the run's log is gone."""
-    replay = [start(message.id, {"runId": str(message.run_id), "model": message.model}), START_STEP]
+    replay = [start(message.id, {"runId": str(message.run_id), "model": message.model})]
+    if message.context:
+        replay.append(context(message.context))
+    replay.append(START_STEP)
     for number, part in enumerate(message.parts):
         kind = part["type"]
         if kind in ("text", "reasoning"):

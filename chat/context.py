@@ -1,66 +1,101 @@
-"""What fits a language model's window. Pure.
+"""What fits a language model's window. Pure: no database, no clock.
 
 Whole turns are left out, oldest first; the system prompt and the newest message always stay. Tokens are estimated:
-the exact count is known to the model's server alone, so the estimate errs on the high side and the reader is told what
-was left out.
+the exact count is known to the model's server alone, so the reader is told what was counted and left out, and the
+server's own count is held against ours.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from chat.errors import MessageTooLong
+from chat.tokens import estimated_tokens, fewest_tokens
 from chat.types import Message, Role
 from eloquent.foundation.ids import MessageId
 from inference.types import PromptMessage
 
-# English is about 4.2 UTF-8 bytes a token in today's vocabularies, most other scripts nearer to 3.
-_BYTES_PER_TOKEN: Final = 3.2
 _TOKENS_AROUND_A_MESSAGE: Final = 6
-# Of the window, this much is left to the answer.
+# Of the window, this much is left to the answer. It also takes up what the estimate is wrong by.
 _ANSWER_SHARE: Final = 0.25
+# A server that counts fewer tokens than this share of the fewest there can be did not read all of it.
+_SURELY_TRUNCATED: Final = 0.8
+# Nor is a handful of tokens, the template's and our own rounding, a sign of anything.
+_UNSURE_TOKENS: Final = 32
 
 
 class Prompt(NamedTuple):
     """The messages to send; `used` and `limit` in estimated tokens; `dropped` are the ids left out, oldest first.
 
-    `more_dropped` says that there are still older ones, which were not even read.
+    `kept_from` is the oldest message kept. `more_dropped` says that there are still older ones, which were not even
+    read.
     """
 
     messages: tuple[PromptMessage, ...]
     used: int
     limit: int
     dropped: tuple[MessageId, ...]
+    kept_from: MessageId
     more_dropped: bool
 
+    def told(self) -> dict[str, Any]:
+        """What is said of it in `data-context` and kept with the answer: a few bytes, however long the branch is.
 
-def estimated_tokens(text: str) -> int:
-    """About how many tokens a message with this text takes, rather too many than too few."""
-    return int(len(text.encode("utf-8", "surrogatepass")) / _BYTES_PER_TOKEN) + _TOKENS_AROUND_A_MESSAGE
+        `dropped` counts the messages before `kept_from` that were read and left out.
+        """
+        return {
+            "used": self.used,
+            "limit": self.limit,
+            "dropped": len(self.dropped),
+            "kept_from": str(self.kept_from),
+            "more_dropped": self.more_dropped,
+        }
+
+    def was_truncated(self, input_tokens: int | None) -> bool:
+        """Whether a server that counted so many tokens in the prompt left some of it out. False when it does not say.
+
+        Judged by the fewest tokens that the prompt can have, not by the estimate: a language that a vocabulary knows
+        well takes a third of what is estimated, and that is no truncation. So small omissions are not noticed.
+        """
+        if input_tokens is None or input_tokens >= self.used:
+            return False
+        fewest = sum(fewest_tokens(message.content) for message in self.messages)
+        return input_tokens + _UNSURE_TOKENS < fewest * _SURELY_TRUNCATED
 
 
 def fit(system_prompt: str, branch: Sequence[Message], window_tokens: int) -> Prompt:
     """The prompt for the branch, whose last message is the one to answer.
 
-    Messages without text (an answer that failed at once) are passed over.
+    Earlier messages without text (an answer that failed at once) are passed over.
+
+    Raises:
+        MessageTooLong: the last message, with the system prompt, is larger than the whole window.
     """
     limit = max(int(window_tokens * (1 - _ANSWER_SHARE)), 1)
     system = (PromptMessage("system", system_prompt),) if system_prompt else ()
-    used = sum(estimated_tokens(message.content) for message in system)
-    spoken = [message for message in branch if message.text]
+    used = sum(_tokens_of(message.content) for message in system)
+    spoken = [message for message in branch[:-1] if message.text] + [branch[-1]]
     first_kept = len(spoken)
     for number in range(len(spoken) - 1, -1, -1):
-        cost = estimated_tokens(spoken[number].text)
+        cost = _tokens_of(spoken[number].text)
         if first_kept < len(spoken) and used + cost > limit:
             break
         used += cost
         first_kept = number
     # A turn begins with the user's message: an answer whose question was left out goes too.
     while first_kept < len(spoken) - 1 and spoken[first_kept].role is Role.ASSISTANT:
-        used -= estimated_tokens(spoken[first_kept].text)
+        used -= _tokens_of(spoken[first_kept].text)
         first_kept += 1
+    if used > window_tokens:
+        raise MessageTooLong(tokens=used, window=window_tokens)
     return Prompt(
         messages=system + tuple(PromptMessage(message.role.value, message.text) for message in spoken[first_kept:]),
         used=used,
         limit=limit,
         dropped=tuple(message.id for message in spoken[:first_kept]),
+        kept_from=spoken[first_kept].id,
         more_dropped=branch[0].parent_id is not None,
     )
+
+
+def _tokens_of(text: str) -> int:
+    return estimated_tokens(text) + _TOKENS_AROUND_A_MESSAGE

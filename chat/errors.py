@@ -33,6 +33,20 @@ class NotAnAnswer(InvalidInput):
     sentence = "This can be done with an answer only."
 
 
+class MessageTooLong(InvalidInput):
+    """The message alone is larger than the language model's window. Cutting it would answer another question."""
+
+    code = "message_too_long_for_model"
+
+    def __init__(self, *, tokens: int, window: int) -> None:
+        super().__init__(
+            f"This message is too long for the language model: about {tokens} tokens, where {window} fit. "
+            "Shorten it, or choose a model with a larger window.",
+            tokens=tokens,
+            window=window,
+        )
+
+
 class KeyUsedElsewhere(InvalidInput):
     """The idempotency key started a run in another conversation: answering with that one would lose this message."""
 

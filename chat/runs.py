@@ -46,6 +46,7 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         ParentUnknown, NotAQuestion, NotAnAnswer: the message to go on from is not there, or of the wrong kind.
         BranchIsBusy: an answer on this branch is still being written, and no sibling is wanted.
         KeyUsedElsewhere: the idempotency key started a run in another conversation.
+        MessageTooLong: the message alone is larger than the language model's window.
         InferenceError: the language model is not offered, or none is.
     """
     if lifecycle.is_draining():
@@ -82,14 +83,15 @@ async def _start(conversation: Conversation, model: OfferedModel, ask: Ask, *, b
     regenerated = branch[-1] if ask.regenerates else None
     run = new_run(conversation, branch, regenerated, model=model, ask=ask, beside=beside)
     question = regenerated or question_of(run, branch, ask)
-    answer = empty_answer_of(run)
     title = None if conversation.title else first_title(question.text)
     messages = branch if regenerated else [*branch, question]
+    prompt = fit(conversation.system_prompt, messages, model.context_window)
+    answer = empty_answer_of(run, prompt.told())
     answering = Answering(
         run,
         answer,
         model=model,
-        prompt=fit(conversation.system_prompt, messages, model.context_window),
+        prompt=prompt,
         options=ask.options,
         journal=_journal,
         title=title,

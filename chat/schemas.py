@@ -139,6 +139,21 @@ class PlaceOut(Schema):
     next_id: ObjectIdField | None
 
 
+class ContextOut(Schema):
+    """What the language model was shown for an answer; `used` and `limit` are estimated tokens.
+
+    `dropped` messages before `kept_from` were left out, and older ones, which were not even read, when `more_dropped`
+    is true. `truncated_by_provider`: by its own count, the language model's server left out more.
+    """
+
+    used: int
+    limit: int
+    dropped: int
+    kept_from: ObjectIdField
+    more_dropped: bool
+    truncated_by_provider: bool
+
+
 class FeedbackOut(Schema):
     """What the user thinks of an answer."""
 
@@ -149,7 +164,7 @@ class FeedbackOut(Schema):
 class MessageOut(Schema):
     """A message. One whose status is `streaming` belongs to a run at work: leave it out and resume the run.
 
-    `siblings` is null where it was not asked for; `feedback` while there is none.
+    `siblings` is null where it was not asked for, `feedback` while there is none, `context` for what is no answer.
     """
 
     id: ObjectIdField
@@ -162,6 +177,7 @@ class MessageOut(Schema):
     model: str
     usage: dict[str, Any] | None
     error: dict[str, Any] | None
+    context: ContextOut | None
     feedback: FeedbackOut | None
     siblings: PlaceOut | None
     created_at: datetime
@@ -221,6 +237,7 @@ def message_out(message: Message, place: Place | None = None) -> dict[str, Any]:
         "model": message.model,
         "usage": message.usage,
         "error": message.error,
+        "context": message.context,
         "feedback": message.feedback,
         "siblings": place and _place_out(place),
         "created_at": message.created_at,

@@ -158,6 +158,7 @@ async def keep_rest(run: Run, message: Message) -> None:
                 "status": message.status,
                 "usage": message.usage,
                 "error": message.error,
+                "context": message.context,
                 "position": message.position,
             }
         },

@@ -111,6 +111,7 @@ async def test_a_late_reader_is_served_from_the_saved_message(
     ids, replayed = await ann.read(run["id"])
     assert ids == list(range(len(ids)))
     assert (replayed.parts, replayed.message_id) == (live.parts, live.message_id)
+    assert context_of(replayed) == {**context_of(live), "truncated_by_provider": False}
 
 
 @pytest.mark.parametrize("words", [0, 1, 3], ids=["before the first token", "after one", "after three"])
@@ -281,15 +282,39 @@ async def test_the_first_words_become_the_title(ann: Person, model: LanguageMode
     assert (await ann.ok("GET", f"/conversations/{conversation}"))["title"] == "How do rainbows come about?"
 
 
+def context_of(stream: UIStream) -> dict[str, Any]:
+    """What the stream's one `data-context` says."""
+    [context] = [chunk for chunk in stream.data if chunk["type"] == "data-context"]
+    assert context["transient"] is True
+    value: dict[str, Any] = context["data"]
+    return value
+
+
+async def test_what_the_model_is_shown_is_said_with_every_answer_and_kept(ann: Person, model: LanguageModel) -> None:
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Why is the sky blue?")
+    _, stream = await ann.read(run["id"])
+    context = context_of(stream)
+    assert 5 <= context["used"] <= 20
+    assert context["limit"] == 6144
+    assert (context["dropped"], context["more_dropped"]) == (0, False)
+    assert context["kept_from"] == run["user_message_id"]
+    question, answer = await ann.messages(conversation)
+    assert answer["context"] == {**context, "truncated_by_provider": False}
+    assert question["context"] is None
+
+
 async def test_what_does_not_fit_is_left_out_openly(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
-    long = await ann.ask(conversation, "x " * 15_000)
+    long = await ann.ask(conversation, "x " * 7_000)
     await ann.at_rest(long["id"])
-    _, stream = await ann.read((await ann.ask(conversation, "And now?"))["id"])
-    context = next(chunk["data"] for chunk in stream.data if chunk["type"] == "data-context")
-    assert context["dropped"] == [long["user_message_id"], long["message_id"]]
-    assert context["more_dropped"] is False
+    run = await ann.ask(conversation, "And now?")
+    _, stream = await ann.read(run["id"])
+    context = context_of(stream)
+    assert (context["dropped"], context["more_dropped"]) == (2, False)
+    assert context["kept_from"] == run["user_message_id"]
     assert len(model.provider.requests[-1].messages) == 1
+    assert (await ann.messages(conversation))[-1]["context"]["dropped"] == 2
 
 
 async def test_messages_too_old_to_be_read_are_said_to_be_left_out(
@@ -299,10 +324,38 @@ async def test_messages_too_old_to_be_read_are_said_to_be_left_out(
     conversation = await ann.conversation()
     for text in ("One", "Two"):
         _, stream = await ann.read((await ann.ask(conversation, text))["id"])
-        assert not any(chunk["type"] == "data-context" for chunk in stream.data)
+        assert context_of(stream)["more_dropped"] is False
     _, stream = await ann.read((await ann.ask(conversation, "Three"))["id"])
-    context = next(chunk["data"] for chunk in stream.data if chunk["type"] == "data-context")
-    assert (context["dropped"], context["more_dropped"]) == ([], True)
+    assert (context_of(stream)["dropped"], context_of(stream)["more_dropped"]) == (0, True)
+
+
+async def test_a_message_larger_than_the_whole_window_is_refused_and_not_cut(ann: Person, model: LanguageModel) -> None:
+    conversation = await ann.conversation()
+    refused = await ann.ask(conversation, "x " * 8_200, 422)
+    assert refused["code"] == "message_too_long_for_model"
+    assert refused["window"] == 8192
+    assert refused["tokens"] > 8192
+    assert await ann.messages(conversation) == []
+    run = await ann.ask(conversation, "x " * 8_000)
+    _, stream = await ann.read(run["id"])
+    assert context_of(stream)["used"] > context_of(stream)["limit"]
+
+
+@pytest.mark.parametrize(("counted", "truncated"), [(1_000, True), (1_900, False), (None, False)])
+async def test_a_server_that_read_less_than_it_was_sent_is_told_on(
+    ann: Person, model: LanguageModel, counted: int | None, truncated: bool
+) -> None:
+    model.script = saying("Yes.", usage=Usage(input_tokens=counted, output_tokens=1, reported=True))
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "word " * 2_000)
+    _, stream = await ann.read(run["id"])
+    notices = [chunk for chunk in stream.data if chunk["type"] == "data-notice"]
+    assert [notice["data"]["code"] for notice in notices] == (["truncated_by_provider"] if truncated else [])
+    assert stream.last is not None
+    assert stream.last["type"] == "finish"
+    answer = (await ann.messages(conversation))[-1]
+    assert (answer["context"]["truncated_by_provider"], answer["status"]) == (truncated, "complete")
+    assert answer["context"]["used"] == context_of(stream)["used"]
 
 
 async def test_options_reach_the_model(ann: Person, model: LanguageModel) -> None:
