@@ -35,7 +35,7 @@ async def conversation_of(owner: UserId, conversation_id: ConversationId) -> Con
     """
     conversation = await store.find_conversation(owner, conversation_id)
     if conversation is None:
-        raise NotFound("There is no such conversation.")
+        raise _none_such()
     return conversation
 
 
@@ -100,7 +100,7 @@ async def change_conversation(owner: UserId, conversation_id: ConversationId, ch
         return await conversation_of(owner, conversation_id)
     conversation = await store.change_conversation(owner, conversation_id, changes)
     if conversation is None:
-        raise NotFound("There is no such conversation.")
+        raise _none_such()
     return conversation
 
 
@@ -113,11 +113,14 @@ async def branch_window(
         NotFound: no such conversation of this owner.
         InvalidInput: the cursor is not one of ours.
     """
-    conversation = await conversation_of(owner, conversation_id)
-    leaf_id = _leaf(cursor) if cursor else conversation.leaf_id
-    if leaf_id is None:
-        return BranchWindow([], None)
-    messages = await store.branch_ending_at(owner, conversation.id, leaf_id, limit=limit)
+    if cursor:
+        await conversation_of(owner, conversation_id)
+        messages = await store.branch_ending_at(owner, conversation_id, _leaf(cursor), limit=limit)
+    else:
+        shown = await store.shown_branch(owner, conversation_id, limit=limit)
+        if shown is None:
+            raise _none_such()
+        messages = shown[1]
     older = messages[0].parent_id if messages else None
     return BranchWindow(messages, None if older is None else cursors.encode([str(older)]))
 
@@ -128,3 +131,7 @@ def _leaf(cursor: str) -> ObjectId:
             return parse_id(leaf_id)
         case _:
             raise InvalidInput("This cursor does not belong to this list.")
+
+
+def _none_such() -> NotFound:
+    return NotFound("There is no such conversation.")

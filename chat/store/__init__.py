@@ -24,6 +24,7 @@ from chat.store.messages import (
     links_below,
     message_of_run,
     messages_called,
+    shown_branch,
     siblings_below,
 )
 from chat.store.runs import (
@@ -77,5 +78,6 @@ __all__ = [
     "messages_called",
     "renew_lease",
     "show_lost_run",
+    "shown_branch",
     "siblings_below",
 ]

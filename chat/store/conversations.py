@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, conversation_from, document_of
+from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, conversation_from, document_of, many
 from chat.types import Conversation
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, UserId
@@ -59,7 +59,7 @@ async def list_conversations(
             {"pinned": pinned, "updated_at": {"$lt": updated_at}},
             *([{"pinned": False}] if pinned else []),
         ]
-    cursor = database()[CONVERSATIONS].find(
+    cursor = many(CONVERSATIONS).find(
         criteria,
         sort=[("pinned", DESCENDING), ("updated_at", DESCENDING), ("_id", DESCENDING)],
         limit=limit,

@@ -1,7 +1,9 @@
 """Documents to typed values and back, for the modules beside this one. Nobody else knows documents."""
 
+from datetime import UTC
 from typing import Any, Final
 
+from bson import CodecOptions
 from pymongo import WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -12,11 +14,24 @@ CONVERSATIONS: Final = "conversations"
 MESSAGES: Final = "messages"
 RUNS: Final = "runs"
 _UNWAITED: Final = WriteConcern(w=1)
+_BARE_TIMES: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
+# A look-up costs a tenth of what calling the class does, and a list makes 60 of them.
+_ROLES: Final = {role.value: role for role in Role}
+_MESSAGE_STATUSES: Final = {status.value: status for status in MessageStatus}
+_TITLED_BY: Final = {maker.value: maker for maker in TitledBy}
 
 
 def soon(collection: str) -> AsyncCollection[dict[str, Any]]:
     """The collection, for writes that need not wait for the journal: a later one covers them, or they can be redone."""
     return database().get_collection(collection, write_concern=_UNWAITED)
+
+
+def many(collection: str) -> AsyncCollection[dict[str, Any]]:
+    """The collection, for reading many documents: times come without their zone, UTC, which `*_from` gives them back.
+
+    The driver's own aware times cost 1.2 µs each, twice as much as both steps here: a twentieth of a list's CPU.
+    """
+    return database().get_collection(collection, codec_options=_BARE_TIMES)
 
 
 # Fields are named one by one: one that another version of this program has written is left alone, not tripped over.
@@ -34,11 +49,11 @@ def conversation_from(document: dict[str, Any]) -> Conversation:
         archived=document["archived"],
         leaf_id=document["leaf_id"],
         message_count=document["message_count"],
-        titled_by=TitledBy(document["titled_by"]),
+        titled_by=_TITLED_BY[document["titled_by"]],
         client_id=document["client_id"],
         import_key=document["import_key"],
-        created_at=document["created_at"],
-        updated_at=document["updated_at"],
+        created_at=document["created_at"].replace(tzinfo=UTC),
+        updated_at=document["updated_at"].replace(tzinfo=UTC),
     )
 
 
@@ -49,10 +64,10 @@ def message_from(document: dict[str, Any]) -> Message:
         conversation_id=document["conversation_id"],
         user_id=document["user_id"],
         parent_id=document["parent_id"],
-        role=Role(document["role"]),
+        role=_ROLES[document["role"]],
         parts=document["parts"],
         text=document["text"],
-        status=MessageStatus(document["status"]),
+        status=_MESSAGE_STATUSES[document["status"]],
         run_id=document["run_id"],
         model=document["model"],
         usage=document["usage"],
@@ -61,7 +76,7 @@ def message_from(document: dict[str, Any]) -> Message:
         feedback=document["feedback"],
         client_id=document["client_id"],
         position=document["position"],
-        created_at=document["created_at"],
+        created_at=document["created_at"].replace(tzinfo=UTC),
     )
 
 

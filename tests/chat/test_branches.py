@@ -166,6 +166,20 @@ async def test_showing_a_message_shows_the_newest_branch_through_it(ann: Person,
     assert [item["shown"] for item in beside] == [True, False]
 
 
+async def test_a_window_of_a_branch_shown_holds_nothing_of_newer_ones(ann: Person, model: LanguageModel) -> None:
+    """The newest messages are read along with the conversation; here they are another branch's."""
+    conversation = await ann.conversation()
+    first = await asked(ann, model, conversation, "One", "1")
+    other = await ann.ok("POST", f"/messages/{first['user_message_id']}/edit", 202, json=body_of("Uno"))
+    await ann.at_rest(other["id"])
+    await ann.ok("POST", f"/messages/{first['user_message_id']}/show")
+    path = f"/conversations/{conversation}/messages"
+    for limit in (1, 2, 3):
+        page = await ann.ok("GET", path, params={"limit": limit})
+        assert [message["parts"][0]["text"] for message in page["items"]] == ["One", "1"][-limit:]
+        assert (page["next_cursor"] is None) == (limit > 1)
+
+
 async def test_after_a_choice_of_branch_the_next_message_goes_on_from_it(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
     first = await asked(ann, model, conversation, "One", "1")

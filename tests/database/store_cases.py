@@ -303,6 +303,10 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "messages_called": [
             lambda world: chat.store.messages_called(world.owner.id, world.conversation.id, "msg-1", limit=5)
         ],
+        "shown_branch": [
+            lambda world: chat.store.shown_branch(world.owner.id, world.conversation.id, limit=1),
+            lambda world: chat.store.shown_branch(world.owner.id, world.conversation.id, limit=5),
+        ],
         "branch_ending_at": [
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=1),
             lambda world: chat.store.branch_ending_at(world.owner.id, world.conversation.id, world.answer.id, limit=5),
