@@ -26,6 +26,7 @@ from django.utils.module_loading import import_string
 from eloquent.async_only import SyncOnRequestRoad, View, sync_faults, sync_on_request_road, view_name
 from eloquent.delivery import hang_up, release, send_stream, send_whole
 from eloquent.departures import Departure, Watch
+from eloquent.foundation.leaving import is_ended_with_client
 from eloquent.reception import ClientLeft, RoadRequest, linger, read_body, request_of
 from eloquent.roads import Receive, Scope, Send, inner_path
 
@@ -118,6 +119,7 @@ class AsyncHandler:
             # Without one the default is right: each request has a context of its own.
             set_script_prefix(script_prefix)
         request = request_of(scope, body)
+        request.watch = watch
         unread = body.unread
         del body  # a stream outlives it
         if not unread and request.method in _SAFE_METHODS:
@@ -181,6 +183,8 @@ class AsyncHandler:
         view = match.func
         if view not in self._admitted:
             self._admit(view, match.route)
+        if is_ended_with_client(view) and (watch := cast(RoadRequest, request).watch) is not None:
+            watch.listen_later()
         response: Any = view(request, *match.args, **match.kwargs)
         if not isinstance(response, HttpResponseBase):
             response = await response

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.handlers.asgi import ASGIRequest
 
+from eloquent.departures import Watch
 from eloquent.roads import Receive, Scope, Send
 
 # How long, and how much of, a refused body is read and thrown away so that the client sees the answer.
@@ -24,6 +25,9 @@ class RoadRequest(ASGIRequest):
     fault: Exception | None = None
     """Why no view may see this request (its body is too large, say). Raised in the view's place, so that the answer
     passes through the middleware like any other."""
+
+    watch: Watch | None = None
+    """Over the request's client, while it is being served."""
 
     def __init__(self, scope: Scope, body: bytes) -> None:
         super().__init__(scope, BytesIO(body))

@@ -43,6 +43,16 @@ async def test_a_change_is_made_to_its_end_when_its_client_leaves(ours: Any, hap
     assert happened.get_nowait() == "done"
 
 
+async def test_a_change_that_is_none_is_ended_with_its_client(ours: Any, happened: Any) -> None:
+    client = Client([b""])
+    serving = asyncio.create_task(ours(scope_of("POST", "/api/asking"), client.receive, client.send))
+    assert await next_of(happened) == "waiting"
+    client.leave()
+    await serving
+    assert client.sent == []
+    assert happened.get_nowait() == "cancelled"
+
+
 async def test_a_client_that_leaves_within_its_body_reaches_no_view(handler: Any, happened: Any) -> None:
     client = Client([b"x"], ends_body=False)
     client.leave()

@@ -12,6 +12,8 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import path, re_path
 from ninja import NinjaAPI, Schema
 
+from eloquent.foundation.leaving import ends_with_client
+
 # Filled by views, emptied by tests; a test waits on it instead of sleeping.
 happened: SimpleQueue[str] = SimpleQueue()
 
@@ -200,6 +202,11 @@ async def waiting_view(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+@ends_with_client
+async def asking_view(request: HttpRequest) -> HttpResponse:
+    return await waiting_view(request)
+
+
 async def changing_view(request: HttpRequest) -> HttpResponse:
     happened.put("began")
     await asyncio.sleep(0.2)
@@ -234,4 +241,5 @@ urlpatterns = [
     path("api/slowly-closing", slowly_closing_stream),
     path("api/waiting", waiting_view),
     path("api/changing", changing_view),
+    path("api/asking", asking_view),
 ]
