@@ -1,4 +1,4 @@
-"""The staff console's pages of users, groups and signed-in devices."""
+"""The staff console's pages of users, groups, signed-in devices and API keys."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.emails import EmailError, normalise_email
-from accounts.models import Session, User
-from accounts.revocation import revoke_session
+from accounts.models import ApiKey, Session, User
+from accounts.revocation import revoke_api_key, revoke_session
 from eloquent.foundation.clock import now
 from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin, IndexedAdmin, is_superuser
 
@@ -87,6 +87,13 @@ class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):  # type: ignore[typ
         """Superusers: all that a user wrote goes along."""
         del obj
         return is_superuser(request)
+
+
+def _say_revoked(page: HistoryAdmin, request: HttpRequest, ended: list[Any], what: str) -> None:
+    """Tell the log and the staff member which of the chosen are over now."""
+    for each in ended:
+        page.log_change(request, each, "Revoked.")
+    page.message_user(request, f"{len(ended)} {what}{'s' * (len(ended) != 1)} revoked.", messages.SUCCESS)
 
 
 admin.site.unregister(Group)
@@ -162,10 +169,54 @@ class SessionAdmin(HistoryAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
         """Ends the chosen sessions within a second and closes their sockets."""
         ended = [session for session in queryset if revoke_session(session)]
-        for session in ended:
-            self.log_change(request, session, "Revoked.")
-        many = len(ended)
-        self.message_user(request, f"{many} session{'s' * (many != 1)} revoked.", messages.SUCCESS)
+        _say_revoked(self, request, ended, "session")
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody on its own; it goes with its user."""
+        del request, obj
+        return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(HistoryAdmin):
+    """Keys of users' programs: looked at, and revoked. Of the key itself there is only how it begins."""
+
+    list_display = ("name", "prefix", "user", "may", "state", "last_used_at", "created_at")
+    list_prefetch = ("user",)
+    search_fields = ("prefix", "name")
+    search_help_text = "An email, an id, how the key begins or its name"
+    owner_field = "user"
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    fields = ("user", "name", "prefix", "may", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
+    readonly_fields = fields
+    actions = ("revoke",)
+
+    @display(description="Scopes")
+    def may(self, key: ApiKey) -> str:
+        """What it may be used for."""
+        return ", ".join(key.scopes)
+
+    @display(description="State", label={"living": "success", "revoked": "danger", "expired": "warning"})
+    def state(self, key: ApiKey) -> str:
+        """Whether it still lets anyone in."""
+        if key.revoked_at is not None:
+            return "revoked"
+        return "living" if key.expires_at is None or key.expires_at > now() else "expired"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Not by the hash: whoever may ask how it begins can find it out."""
+        return not lookup.startswith("hash") and bool(super().lookup_allowed(lookup, value, request))
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Staff with the right to change keys, which here means to revoke them."""
+        user: Any = request.user
+        return bool(user.has_perm("accounts.change_apikey"))
+
+    @action(description="Revoke: refuse these keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """The chosen keys are refused within a second."""
+        _say_revoked(self, request, [key for key in queryset if revoke_api_key(key)], "API key")
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Nobody on its own; it goes with its user."""

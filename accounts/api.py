@@ -1,10 +1,8 @@
 """Accounts over HTTP: registering, signing in and out, sessions, the own profile, socket tickets, the public keys."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import orjson
-from bson import ObjectId
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
@@ -13,6 +11,7 @@ from accounts.addresses import client_address, throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.errors import RefreshRefused
 from accounts.keyring import key_ring
+from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
     Credentials,
     GrantOut,
@@ -28,10 +27,7 @@ from accounts.schemas import (
     user_out,
 )
 from accounts.sessions import Device, Grant
-from accounts.store import Position, Session
-from eloquent.foundation import cursors
 from eloquent.foundation.config import get_config
-from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -41,7 +37,6 @@ signed_in: Final = SessionAuth()
 router = Router(tags=["accounts"])
 
 _JWKS_KEPT_S: Final = 300
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @router.post(
@@ -155,9 +150,9 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
 async def list_sessions(request: HttpRequest, cursor: Cursor = None, limit: PageSize = 30) -> HttpResponse:
     """Newest first, those alone that can still be used."""
     identity = identity_of(request)
-    found = await sessions.sessions_of(identity.user_id, after=_position(cursor) if cursor else None, limit=limit + 1)
+    found = await sessions.sessions_of(identity.user_id, after=position_of(cursor), limit=limit + 1)
     page, more = found[:limit], len(found) > limit
-    next_cursor = _cursor_after(page[-1]) if more else None
+    next_cursor = cursor_after(page[-1].created_at, page[-1].id) if more else None
     return json_reply(session_page_out(page, current=identity.session_id, next_cursor=next_cursor))
 
 
@@ -254,14 +249,3 @@ def _granted(request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int
     if as_cookie:
         cookies.set_refresh_cookie(request, reply, grant.refresh_token)
     return reply
-
-
-def _cursor_after(session: Session) -> str:
-    return cursors.encode([(session.created_at - _EPOCH) // timedelta(milliseconds=1), str(session.id)])
-
-
-def _position(cursor: str) -> Position:
-    match cursors.decode(cursor):
-        case [int(created_ms), str(text)] if 0 <= created_ms < cursors.LATEST_MS and ObjectId.is_valid(text):
-            return Position(_EPOCH + timedelta(milliseconds=created_ms), ObjectId(text))
-    raise InvalidInput("This cursor is not one of ours.")

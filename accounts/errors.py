@@ -3,13 +3,16 @@
 EloquentError
 ├── NotSignedIn
 │   ├── WrongCredentials   401 wrong_credentials   unknown email or wrong password: the caller cannot tell which
-│   └── RefreshRefused     401 refresh_refused     the refresh token lets nobody in; sign in with the password
+│   ├── RefreshRefused     401 refresh_refused     the refresh token lets nobody in; sign in with the password
+│   └── ApiKeyRefused      401 invalid_api_key     no API key, or one that is unknown, revoked or expired
 ├── InvalidInput
 │   └── WrongPassword      422 wrong_password      the current password, asked again, was wrong
 ├── Conflict
-│   └── EmailTaken         409 email_taken         somebody has registered this email
+│   ├── EmailTaken         409 email_taken         somebody has registered this email
+│   └── TooManyApiKeys     409 too_many_api_keys   the user has as many keys as one may have
 └── Forbidden
-    └── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
+    ├── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
+    └── ScopeMissing       403 missing_scope       the API key was not made for this
 """
 
 from eloquent.foundation.errors import Conflict, Forbidden, InvalidInput, NotSignedIn
@@ -29,6 +32,13 @@ class RefreshRefused(NotSignedIn):
     sentence = "This sign-in has ended. Sign in again."
 
 
+class ApiKeyRefused(NotSignedIn):
+    """No API key came, or one that is malformed, unknown, revoked, expired, or whose owner may not come in."""
+
+    code = "invalid_api_key"
+    sentence = "This API key is not valid (any more)."
+
+
 class WrongPassword(InvalidInput):
     """The current password, asked again before something important, was wrong."""
 
@@ -43,8 +53,22 @@ class EmailTaken(Conflict):
     sentence = "There is an account with this email. Sign in instead."
 
 
+class TooManyApiKeys(Conflict):
+    """The user has as many living keys as one may have."""
+
+    code = "too_many_api_keys"
+    sentence = "You have as many API keys as one may have. Revoke one first."
+
+
 class ForeignOrigin(Forbidden):
     """Cookies are given to, and taken from, our own page and the allowed frontends alone."""
 
     code = "foreign_origin"
     sentence = "This page may not use the sign-in cookie."
+
+
+class ScopeMissing(Forbidden):
+    """The API key is good, and was not made for what is asked."""
+
+    code = "missing_scope"
+    sentence = "This API key may not do this."

@@ -1,4 +1,4 @@
-"""Ending sessions from the desk road: the admin, commands, the shell.
+"""Ending sessions and revoking API keys from the desk road: the admin, commands, the shell.
 
 Deactivating a user, setting their password or deleting them ends their sessions by itself (`connect`, called when the
 app is ready). A `QuerySet.update` sends no signal: requests are refused within a second all the same, because they look
@@ -11,7 +11,8 @@ from asgiref.sync import async_to_sync
 from django.db.models.signals import post_delete, post_save
 
 from accounts import liveness, notices
-from accounts.models import Session, User
+from accounts.api_key_access import forget_api_key
+from accounts.models import ApiKey, Session, User
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import SessionId, UserId
 
@@ -30,6 +31,14 @@ def revoke_session(session: Session) -> bool:
     if not Session.objects.filter(pk=session.pk, revoked_at__isnull=True).update(revoked_at=now()):
         return False
     async_to_sync(_announce)([session.pk], None)
+    return True
+
+
+def revoke_api_key(key: ApiKey) -> bool:
+    """Refuse the key from now on, within a second everywhere; False when it was revoked already."""
+    if not ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now()):
+        return False
+    forget_api_key(key.hash)
     return True
 
 

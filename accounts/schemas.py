@@ -1,23 +1,28 @@
 """What the routes take and answer. Input is checked here; answers are written from values by the functions below."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from accounts import store
+from accounts.api_key_access import Scope
 from accounts.emails import MAX_EMAIL_CHARS, normalise_email
 from accounts.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from accounts.sessions import Grant
+from eloquent.foundation.clock import now
 from eloquent.foundation.ids import ObjectIdField, SessionId
 from eloquent.foundation.inputs import Body
 
 MAX_NAME_CHARS = 150
+MAX_KEY_NAME_CHARS = 80
+LONGEST_KEY_LIFE = timedelta(days=3660)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """The text, which has no line breaks or control characters; ValueError when it has."""
     if not text.isprintable():
         raise ValueError("A name has no line breaks or control characters.")
     return text
@@ -29,7 +34,7 @@ Email = Annotated[
     Field(max_length=MAX_EMAIL_CHARS + 80, description="compared without case", examples=["ada@example.org"]),
     AfterValidator(normalise_email),
 ]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS), AfterValidator(printable)]
 # What was accepted once must stay typeable: only the upper bound is checked here.
 Password = Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)]
 NewPassword = Annotated[
@@ -43,6 +48,23 @@ NewPassword = Annotated[
 AsCookie = Annotated[
     bool, Field(description="set the refresh token as HttpOnly cookie instead of answering it; for browsers")
 ]
+
+
+def _in_reach(moment: datetime) -> datetime:
+    """The moment in UTC, to the millisecond that is stored."""
+    at = now()
+    if not at < moment < at + LONGEST_KEY_LIFE:
+        raise ValueError(f"It must lie in the future, at most {LONGEST_KEY_LIFE.days} days from now.")
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+KeyName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_KEY_NAME_CHARS),
+    AfterValidator(printable),
+]
+ExpiryTime = Annotated[AwareDatetime, AfterValidator(_in_reach)]
 
 
 class NewUser(Body):
@@ -130,6 +152,39 @@ class TicketOut(Schema):
     expires_in: int = Field(description="seconds that the ticket lives")
 
 
+class NewApiKey(Body):
+    """A key for a program. Without `expires_at` it is good until it is revoked."""
+
+    name: KeyName
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    expires_at: ExpiryTime | None = None
+
+
+class ApiKeyOut(Schema):
+    """An API key. `prefix` is how its secret begins. `last_used_at` may be a minute behind."""
+
+    id: ObjectIdField
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewApiKeyOut(ApiKeyOut):
+    """A new API key with its secret, which is shown this once."""
+
+    secret: str
+
+
+class ApiKeyPage(Schema):
+    """API keys, newest first."""
+
+    items: list[ApiKeyOut]
+    next_cursor: str | None
+
+
 def user_out(user: store.User) -> dict[str, Any]:
     """A UserOut."""
     return {
@@ -170,3 +225,16 @@ def session_page_out(
         for session in sessions
     ]
     return {"items": items, "next_cursor": next_cursor}
+
+
+def api_key_out(key: store.ApiKey) -> dict[str, Any]:
+    """An ApiKeyOut."""
+    return {
+        "id": str(key.id),
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": key.scopes,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "last_used_at": key.last_used_at,
+    }

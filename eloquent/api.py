@@ -13,6 +13,7 @@ from ninja.openapi.schema import OpenAPISchema
 from pymongo.errors import PyMongoError
 
 from accounts.api import router as accounts_router
+from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
 from chat.messages_api import router as messages_router
@@ -56,6 +57,7 @@ api = Api(
     docs=Swagger(settings={"persistAuthorization": True}),
 )
 api.add_router("/", accounts_router)
+api.add_router("/", api_keys_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)

@@ -27,6 +27,11 @@ def may_view_sessions(request: HttpRequest) -> bool:
     return _has(request, "accounts.view_session")
 
 
+def may_view_api_keys(request: HttpRequest) -> bool:
+    """Whether the sidebar offers API keys."""
+    return _has(request, "accounts.view_apikey")
+
+
 def may_view_conversations(request: HttpRequest) -> bool:
     """Whether the sidebar offers conversations."""
     return _has(request, "chat.view_conversation")
@@ -103,6 +108,7 @@ UNFOLD: Final[dict[str, Any]] = {
                 "items": [
                     _entry("Users", "person", "accounts_user_changelist", "users"),
                     _entry("Signed-in devices", "devices", "accounts_session_changelist", "sessions"),
+                    _entry("API keys", "key", "accounts_apikey_changelist", "api_keys"),
                     _entry("Groups", "group", "auth_group_changelist", "groups"),
                 ],
             },

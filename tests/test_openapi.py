@@ -42,6 +42,7 @@ class Site:
         run = self.post(f"/conversations/{self.ids['conversation_id']}/runs", message)
         self.ids["chat_id"] = self.ids["conversation_id"]
         self.ids |= {"run_id": run["id"], "message_id": run["message_id"]}
+        self.ids["api_key_id"] = self.post("/me/api-keys", {"name": "Editor", "scopes": ["chat"]})["id"]
 
     def post(self, path: str, body: object) -> Any:
         """The JSON of the answer."""

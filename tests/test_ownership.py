@@ -16,13 +16,14 @@ from tests.people import Person
 PUBLIC = {"register", "sign_in", "refresh_tokens"}
 
 # The ids that paths have.
-IDS = ("chat_id", "conversation_id", "message_id", "run_id", "session_id")
+IDS = ("api_key_id", "chat_id", "conversation_id", "message_id", "run_id", "session_id")
 
 # The operations whose message is the user's own and not an answer.
 WITH_A_QUESTION = {"edit_message"}
 
 # What an operation needs in its body to get as far as looking for the object.
 BODIES: dict[str, Any] = {
+    "create_api_key": {"name": "Editor", "scopes": ["chat"]},
     "change_conversation": {"title": "Mine now"},
     "edit_message": {"parts": [{"type": "text", "text": "Hi"}]},
     "regenerate_message": {},
@@ -52,7 +53,9 @@ async def objects_of(
     model.script = ["x", asyncio.Event()]
     run = await person.ask(conversation, "Hi")
     sessions = await person.ok("GET", "/auth/sessions")
+    key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
     return {
+        "api_key_id": key["id"],
         "chat_id": conversation,
         "conversation_id": conversation,
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],

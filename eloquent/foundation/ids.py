@@ -10,6 +10,7 @@ from eloquent.foundation.errors import InvalidInput
 
 UserId: TypeAlias = ObjectId
 SessionId: TypeAlias = ObjectId
+ApiKeyId: TypeAlias = ObjectId
 ConversationId: TypeAlias = ObjectId
 MessageId: TypeAlias = ObjectId
 RunId: TypeAlias = ObjectId

@@ -45,10 +45,15 @@ _SECRET_FIELDS: Final = frozenset(
     }
 )
 # Nearly every line has none of these: one cheap search keeps the substitutions below away from them.
-_SUSPECT: Final = re.compile(r"://|bearer|basic |passw|token|ticket|cookie|authoriz|secret|api_key|eyJ", re.IGNORECASE)
+_SUSPECT: Final = re.compile(
+    r"://|bearer|basic |passw|token|ticket|cookie|authoriz|secret|api_key|eyJ|sk-", re.IGNORECASE
+)
 _SECRETS_IN_TEXT: Final = (
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    # API keys, ours and vendors'. How ours begins is shown to its owner, and tells which one it was.
+    (re.compile(r"\b(sk-eloquent-[0-9a-f]{8})[0-9a-f]+"), rf"\1{MASK}"),
+    (re.compile(r"\bsk-(?!eloquent-)[\w-]{12,}"), f"sk-{MASK}"),
     # The ticket as it is offered in a websocket's subprotocols.
     (re.compile(r"\bticket\.[\w-]{16,}"), f"ticket.{MASK}"),
     # Whole header values: a cookie's has semicolons in it.

@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts.models import Session, User
+from accounts.models import ApiKey, Session, User
 from chat.models import Conversation, Message, Run
 from eloquent.foundation.ids import id_after
 
@@ -51,7 +51,7 @@ def staff_with(db: None) -> Callable[..., Client]:
 
 
 class Talk:
-    """One user's conversation of `exchanges` questions and answers, with its runs and a signed-in device."""
+    """One user's conversation of `exchanges` questions and answers, with its runs, a signed-in device and a key."""
 
     def __init__(self, email: str, title: str, exchanges: int = 2) -> None:
         self.user = User.objects.create(email=email, password=HASH, name="Ada")
@@ -62,6 +62,13 @@ class Talk:
             ip="192.0.2.7",
             label="Firefox on Linux",
             expires_at=datetime(2126, 1, 1, tzinfo=UTC),
+        )
+        self.api_key = ApiKey.objects.create(
+            user=self.user,
+            name="Editor",
+            prefix="sk-eloquent-00112233",
+            hash=f"secret-hash of {email}",
+            scopes=["chat", "models"],
         )
         self.conversation = Conversation.objects.create(
             user=self.user,

@@ -9,12 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Session, User
+from accounts.models import ApiKey, Session, User
 from chat.models import Conversation, Message, Run
 from tests.admin.conftest import PASSWORD, Talk
 
-LISTS = ["accounts_user", "accounts_session", "chat_conversation", "chat_message", "chat_run"]
-HISTORY = ["accounts_session", "chat_conversation", "chat_message", "chat_run"]
+LISTS = ["accounts_user", "accounts_session", "accounts_apikey", "chat_conversation", "chat_message", "chat_run"]
+HISTORY = ["accounts_session", "accounts_apikey", "chat_conversation", "chat_message", "chat_run"]
 
 
 def page(name, *args, **query):
@@ -31,6 +31,7 @@ def an(name, talk):
     return {
         "accounts_user": talk.user,
         "accounts_session": talk.session,
+        "accounts_apikey": talk.api_key,
         "chat_conversation": talk.conversation,
         "chat_message": talk.messages[0],
         "chat_run": talk.runs[0],
@@ -40,7 +41,8 @@ def an(name, talk):
 def test_every_model_of_the_project_that_staff_may_see_is_registered():
     ours = {model._meta.label for model in admin.site._registry if model._meta.app_label in {"accounts", "chat"}}
 
-    assert ours == {"accounts.User", "accounts.Session", "chat.Conversation", "chat.Message", "chat.Run"}
+    people = {"accounts.User", "accounts.Session", "accounts.ApiKey"}
+    assert ours == people | {"chat.Conversation", "chat.Message", "chat.Run"}
 
 
 def test_a_person_who_is_no_staff_is_sent_to_the_sign_in(talk):
@@ -105,6 +107,7 @@ def test_a_search_by_email_or_id_finds_the_ones_of_that_person_alone(root, talk,
     [
         ("accounts_user", "ada"),
         ("accounts_session", "firefox"),
+        ("accounts_apikey", "SK-eloquent-0011"),
         ("chat_conversation", "tea"),
         ("chat_message", "of tea"),
         ("chat_run", "small"),
@@ -215,7 +218,7 @@ def test_history_is_added_and_changed_by_nobody(root, talk, name):
     assert type(one).objects.filter(pk=one.pk).values().get() == before
 
 
-@pytest.mark.parametrize("name", ["accounts_session", "chat_message", "chat_run"])
+@pytest.mark.parametrize("name", ["accounts_session", "accounts_apikey", "chat_message", "chat_run"])
 def test_a_part_of_history_is_deleted_by_nobody_on_its_own(root, talk, name):
     one = an(name, talk)
 
@@ -433,20 +436,19 @@ def test_a_user_is_deleted_by_superusers_alone_with_all_that_is_theirs(root, sta
     asked = root.get(path)
     assert root.post(path, {"post": "yes"}).status_code == 302
 
-    along = {"users": 1, "sessions": 1, "conversations": 1, "messages": 4, "runs": 2, "log entries": 0}
+    along = {"users": 1, "sessions": 1, "API keys": 1, "conversations": 1, "messages": 4, "runs": 2, "log entries": 0}
     assert dict(asked.context["model_count"]) == along
     assert not User.objects.filter(pk=talk.user.pk).exists()
-    for model in (Session, Conversation, Message, Run):
+    for model in (Session, ApiKey, Conversation, Message, Run):
         assert {row.user_id for row in model.objects.all()} == {other_talk.user.pk}
 
 
 # Signed-in devices
 
 
-def revoke(client: Client, session: Session):
-    return client.post(
-        page("accounts_session_changelist"), {"action": "revoke", "_selected_action": [str(session.pk)]}, follow=True
-    )
+def revoke(client: Client, one: Session | ApiKey):
+    changelist = page(f"accounts_{one._meta.model_name}_changelist")
+    return client.post(changelist, {"action": "revoke", "_selected_action": [str(one.pk)]}, follow=True)
 
 
 def test_a_revoked_session_is_over_and_the_log_says_who_did_it(root, talk, other_talk):
@@ -471,6 +473,37 @@ def test_sessions_cannot_be_asked_for_by_their_secrets(staff_with, talk, field):
     staff = staff_with("view_session")
 
     assert staff.get(page("accounts_session_changelist", **{f"{field}__startswith": ""})).status_code == 400
+
+
+def test_a_revoked_key_is_over_and_the_log_says_who_did_it(root, talk, other_talk):
+    assert "1 API key revoked" in text_of(revoke(root, talk.api_key))
+    assert "0 API keys revoked" in text_of(revoke(root, talk.api_key))
+
+    assert ApiKey.objects.get(pk=talk.api_key.pk).revoked_at is not None
+    assert ApiKey.objects.get(pk=other_talk.api_key.pk).revoked_at is None
+    assert LogEntry.objects.get().object_id == str(talk.api_key.pk)
+
+
+def test_revoking_a_key_needs_its_permission(staff_with, talk):
+    revoke(staff_with("view_apikey"), talk.api_key)
+    assert ApiKey.objects.get(pk=talk.api_key.pk).revoked_at is None
+
+    revoke(staff_with("view_apikey", "change_apikey"), talk.api_key)
+    assert ApiKey.objects.get(pk=talk.api_key.pk).revoked_at is not None
+
+
+def test_keys_cannot_be_asked_for_by_their_hash(staff_with, talk):
+    staff = staff_with("view_apikey")
+
+    assert staff.get(page("accounts_apikey_changelist", hash__startswith="")).status_code == 400
+
+
+def test_a_key_shows_how_it_begins_and_no_hash(root, talk):
+    html = text_of(root.get(page("accounts_apikey_change", talk.api_key.pk)))
+
+    assert "sk-eloquent-00112233" in html
+    assert "chat, models" in html
+    assert "secret-hash" not in html
 
 
 def test_a_session_shows_no_secret(root, talk):

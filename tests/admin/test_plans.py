@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
 
-from accounts.models import Session, User
+from accounts.models import ApiKey, Session, User
 from chat.models import Conversation, Message, Run
 from tests.commands import plans_of, recorded_commands
 
@@ -15,16 +15,21 @@ from tests.commands import plans_of, recorded_commands
 LISTS = {
     "accounts_user": (User, "created_at", 5),
     "accounts_session": (Session, "created_at", 6),
+    "accounts_apikey": (ApiKey, "created_at", 7),
     "chat_conversation": (Conversation, "updated_at", 6),
     "chat_message": (Message, "created_at", 5),
     "chat_run": (Run, "created_at", 7),
 }
-OURS = {"users", "sessions", "conversations", "messages", "runs"}
+OURS = {"users", "sessions", "api_keys", "conversations", "messages", "runs"}
 
 
 @pytest.fixture
 def many(root):
     call_command("seed_demo", users=60, conversations=120, messages=600)
+    keys = [
+        ApiKey(user=user, name="Editor", hash=f"{user.pk}{number}") for user in User.objects.all() for number in (1, 2)
+    ]
+    ApiKey.objects.bulk_create(keys)
 
 
 def plans_for(client, name, **query):

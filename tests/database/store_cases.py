@@ -13,8 +13,9 @@ from bson import ObjectId
 
 import accounts.store
 import chat.store
-from accounts.store import Position, Rotation, Session, SocketTicket, User
+from accounts.store import ApiKey, Position, Rotation, Session, SocketTicket, User
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus, TitledBy
+from eloquent.foundation.database import database
 from eloquent.foundation.ids import id_after
 
 # Milliseconds are all that MongoDB keeps of a moment.
@@ -37,6 +38,8 @@ class World:
         # The newest of all, so that whoever walks ids downwards without the right index meets everything else.
         self.session = self._session(self.owner, NOW)
         self.ticket = self._ticket(self.session)
+        self.api_keys = [self._api_key(user, at) for user in self.users for at in moments]
+        self.api_key = self._api_key(self.owner, NOW)
         self.conversation = self._conversation(self.owner, NOW)
         exchanges = [(conversation, *self._exchange(conversation, None)) for conversation in self.conversations]
         self.question, self.answer = self._exchange(self.conversation, None)
@@ -77,6 +80,20 @@ class World:
     def _ticket(self, session: Session) -> SocketTicket:
         return SocketTicket(
             id=ObjectId(), hash="e" * 64, user_id=session.user_id, session_id=session.id, expires_at=LATER
+        )
+
+    def _api_key(self, user: User, at: datetime) -> ApiKey:
+        return ApiKey(
+            id=ObjectId(),
+            user_id=user.id,
+            name="Editor",
+            prefix="sk-eloquent-00112233",
+            hash=str(ObjectId()),
+            scopes=["chat", "models"],
+            created_at=at,
+            expires_at=LATER,
+            last_used_at=at,
+            revoked_at=NOW,
         )
 
     def _conversation(self, user: User, at: datetime) -> Conversation:
@@ -164,6 +181,8 @@ class World:
         for session in (*self.sessions, self.session):
             await accounts.store.add_session(msgspec.structs.replace(session, revoked_at=None))
         await accounts.store.add_ticket(self.ticket)
+        for key in (*self.api_keys, self.api_key):
+            await accounts.store.add_api_key(msgspec.structs.replace(key, revoked_at=None))
         for conversation in (*self.conversations, self.conversation):
             await chat.store.add_conversation(conversation)
         for conversation, question, answer in self.exchanges:
@@ -197,6 +216,18 @@ async def _write_run(run: Run) -> None:
     await chat.store.add_run(run, [world.question], None)
 
 
+async def _read_api_key(key: ApiKey) -> ApiKey | None:
+    # The store hands out living keys alone, so what ended this one is taken away for as long as it looks.
+    document = {"_id": key.id}
+    keys = database().api_keys
+    stored = await keys.find_one(document, {"revoked_at": 1})
+    assert stored is not None
+    await keys.update_one(document, {"$set": {"revoked_at": None}})
+    found = await accounts.store.living_api_keys_of(key.user_id, at=NOW, after=None, limit=1)
+    await keys.update_one(document, {"$set": {"revoked_at": stored["revoked_at"]}})
+    return msgspec.structs.replace(found[0], revoked_at=stored["revoked_at"])
+
+
 KINDS: dict[type[Value], Kind] = {
     User: Kind(lambda world: world.owner, accounts.store.add_user, lambda user: accounts.store.user_by_id(user.id)),
     Session: Kind(
@@ -209,6 +240,7 @@ KINDS: dict[type[Value], Kind] = {
         accounts.store.add_ticket,
         lambda ticket: accounts.store.take_ticket(ticket.hash),
     ),
+    ApiKey: Kind(lambda world: world.api_key, accounts.store.add_api_key, _read_api_key),
     Conversation: Kind(
         lambda world: world.conversation,
         chat.store.add_conversation,
@@ -279,6 +311,22 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             )
         ],
         "take_ticket": [lambda world: accounts.store.take_ticket(world.ticket.hash)],
+        "add_api_key": [lambda world: accounts.store.add_api_key(world._api_key(world.owner, NOW))],
+        "take_back_api_key": [lambda world: accounts.store.take_back_api_key(world.owner.id, world.api_key.id)],
+        "living_api_keys_of": [
+            lambda world: accounts.store.living_api_keys_of(world.owner.id, at=NOW, after=None, limit=5),
+            lambda world: accounts.store.living_api_keys_of(
+                world.owner.id, at=NOW, after=Position(NOW - timedelta(minutes=3), ObjectId()), limit=5
+            ),
+        ],
+        "count_living_api_keys_of": [
+            lambda world: accounts.store.count_living_api_keys_of(world.owner.id, at=NOW),
+        ],
+        "revoke_api_key": [lambda world: accounts.store.revoke_api_key(world.owner.id, world.api_key.id, at=NOW)],
+        "api_key_in_force": [lambda world: accounts.store.api_key_in_force(world.api_key.hash, at=NOW)],
+        "note_api_key_used": [
+            lambda world: accounts.store.note_api_key_used(world.api_key.id, at=LATER, every=timedelta(minutes=1))
+        ],
     },
     chat.store: {
         "add_conversation": [lambda world: chat.store.add_conversation(world._conversation(world.owner, NOW))],

@@ -92,6 +92,13 @@ def test_an_access_token_is_masked_wherever_it_stands() -> None:
     assert scrubbed_text(f"got {token} from you") == f"got {MASK} from you"
 
 
+def test_an_api_key_is_masked_wherever_it_stands_up_to_how_it_begins() -> None:
+    key = f"sk-eloquent-{'0123abcd' * 8}"
+    assert scrubbed_text(f"got {key}, from you") == f"got sk-eloquent-0123abcd{MASK}, from you"
+    assert scrubbed_text("GET /v1/models?key=sk-proj-Abc_123-xyz") == f"GET /v1/models?key=sk-{MASK}"
+    assert scrubbed_text(key[:20]) == key[:20]
+
+
 @pytest.mark.parametrize("name", ["password", "Authorization", "refresh_token", "ticket", "Cookie", "token"])
 def test_a_field_with_a_telling_name_is_masked(name: str) -> None:
     assert scrubbed({name: "hunter2", "other": {name: ["hunter2"]}}) == {name: MASK, "other": {name: MASK}}

@@ -1,39 +1,13 @@
-"""The request road's users, sessions and socket tickets: the only place that knows their documents.
-
-Takes and returns the values below, never documents. Each value has every field of its model in `accounts.models`, so
-whatever is written here loads there, and the other way round. Times are UTC, made with `eloquent.foundation.clock`.
-"""
+"""Signed-in devices, as documents."""
 
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from bson import ObjectId
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
+from accounts.store.documents import Document, Position, document_of, known_value_of, value_of
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import SessionId, UserId
-
-Document: TypeAlias = dict[str, Any]
-_Value = TypeVar("_Value", bound=msgspec.Struct)
-
-
-class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person. `password` is the encoded hash."""
-
-    id: UserId
-    email: str
-    name: str
-    password: str
-    created_at: datetime
-    is_staff: bool = False
-    is_active: bool = True
-    is_superuser: bool = False
-    token_version: int = 0
-    email_verified_at: datetime | None = None
-    last_login: datetime | None = None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,86 +39,14 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class SocketTicket(msgspec.Struct, frozen=True, kw_only=True):
-    """Leave to open one socket."""
-
-    id: ObjectId
-    hash: str
-    user_id: UserId
-    session_id: SessionId
-    expires_at: datetime
-
-
-class EmailTakenError(ValueError):
-    """Another user has this email."""
-
-
-class Position(msgspec.Struct, frozen=True):
-    """A place in a list that is ordered newest first: what follows is older."""
-
-    created_at: datetime
-    id: ObjectId
-
-
-# Users
-
-
-async def add_user(user: User) -> None:
-    """Write a new user.
-
-    Raises:
-        EmailTakenError: the unique index refused the email, also when two arrive at the same moment.
-    """
-    try:
-        await database().users.insert_one(_document(user))
-    except DuplicateKeyError as error:
-        raise EmailTakenError(user.email) from error
-
-
-async def user_by_email(email: str) -> User | None:
-    """The user with this email, which must be in its stored form."""
-    return _value(User, await database().users.find_one({"email": email}))
-
-
-async def user_by_id(user_id: UserId) -> User | None:
-    """The user, active or not."""
-    return _value(User, await database().users.find_one({"_id": user_id}))
-
-
-async def rename_user(user_id: UserId, name: str) -> User | None:
-    """The user under the new name."""
-    document = await database().users.find_one_and_update(
-        {"_id": user_id}, {"$set": {"name": name}}, return_document=ReturnDocument.AFTER
-    )
-    return _value(User, document)
-
-
-async def upgrade_password_hash(user_id: UserId, *, old: str, new: str) -> None:
-    """Store the same password under a newer hash, unless it was changed meanwhile."""
-    await database().users.update_one({"_id": user_id, "password": old}, {"$set": {"password": new}})
-
-
-async def replace_password(user_id: UserId, *, old: str, new: str) -> User | None:
-    """The user with the new hash and the next token version; None when another change was first."""
-    document = await database().users.find_one_and_update(
-        {"_id": user_id, "password": old},
-        {"$set": {"password": new}, "$inc": {"token_version": 1}},
-        return_document=ReturnDocument.AFTER,
-    )
-    return _value(User, document)
-
-
-# Sessions
-
-
 async def add_session(session: Session) -> None:
     """Write a new session."""
-    await database().sessions.insert_one(_document(session))
+    await database().sessions.insert_one(document_of(session))
 
 
 async def session_by_id(session_id: SessionId) -> Session | None:
     """The session, living or not. For those who hold one of its tokens; everyone else names the owner too."""
-    return _value(Session, await database().sessions.find_one({"_id": session_id}))
+    return value_of(Session, await database().sessions.find_one({"_id": session_id}))
 
 
 async def rotate_session(session_id: SessionId, rotation: Rotation) -> bool:
@@ -220,7 +122,7 @@ async def living_sessions_of(owner: UserId, *, at: datetime, after: Position | N
         query["created_at"] = {"$lte": after.created_at}
         query["$or"] = [{"created_at": {"$lt": after.created_at}}, {"_id": {"$lt": after.id}}]
     found = database().sessions.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
-    return [_known(Session, document) async for document in found]
+    return [known_value_of(Session, document) async for document in found]
 
 
 async def token_version_in_force(owner: UserId, session_id: SessionId) -> int | None:
@@ -241,33 +143,3 @@ async def token_version_in_force(owner: UserId, session_id: SessionId) -> int | 
         return None
     version: int = user["token_version"]
     return version
-
-
-# Socket tickets
-
-
-async def add_ticket(ticket: SocketTicket) -> None:
-    """Write a new ticket."""
-    await database().socket_tickets.insert_one(_document(ticket))
-
-
-async def take_ticket(ticket_hash: str) -> SocketTicket | None:
-    """The ticket, deleted by the same command: of many who present it, one gets it. It may have expired."""
-    return _value(SocketTicket, await database().socket_tickets.find_one_and_delete({"hash": ticket_hash}))
-
-
-# Documents
-
-
-def _document(value: msgspec.Struct) -> Document:
-    fields = msgspec.structs.asdict(value)
-    return {"_id": fields.pop("id"), **fields}
-
-
-def _known(kind: type[_Value], document: Document) -> _Value:
-    # Fields that another version of this program has written are left alone, not tripped over.
-    return kind(**{name: document["_id" if name == "id" else name] for name in kind.__struct_fields__})
-
-
-def _value(kind: type[_Value], document: Document | None) -> _Value | None:
-    return None if document is None else _known(kind, document)

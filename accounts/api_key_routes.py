@@ -1,0 +1,58 @@
+"""API keys over HTTP, for their signed-in owner. A key itself opens none of these routes."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from accounts import api_keys, throttle
+from accounts.authentication import SessionAuth, identity_of
+from accounts.positions import cursor_after, position_of
+from accounts.schemas import ApiKeyPage, NewApiKey, NewApiKeyOut, api_key_out
+from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.inputs import Cursor, PageSize
+from eloquent.foundation.problems import problems
+from eloquent.foundation.replies import empty_reply, json_reply
+
+router = Router(tags=["accounts"], auth=SessionAuth())
+
+
+@router.post(
+    "/me/api-keys",
+    response={201: NewApiKeyOut, **problems(401, 409, 422, 429)},
+    operation_id="create_api_key",
+    summary="Make an API key for a program",
+)
+async def create_api_key(request: HttpRequest, body: NewApiKey) -> HttpResponse:
+    """For the OpenAI-compatible interface at `/v1`, and for nothing else. The secret is in this answer alone.
+
+    409 `too_many_api_keys` for a user who has 20 living ones.
+    """
+    owner = identity_of(request).user_id
+    await throttle.spend(throttle.API_KEY_BY_USER, str(owner))
+    key, secret = await api_keys.create_api_key(owner, name=body.name, scopes=body.scopes, expires_at=body.expires_at)
+    return json_reply({**api_key_out(key), "secret": secret}, status=201)
+
+
+@router.get(
+    "/me/api-keys",
+    response={200: ApiKeyPage, **problems(401, 422)},
+    operation_id="list_api_keys",
+    summary="List the own API keys",
+)
+async def list_api_keys(request: HttpRequest, cursor: Cursor = None, limit: PageSize = 30) -> HttpResponse:
+    """Newest first, those alone that can still be used."""
+    found = await api_keys.api_keys_of(identity_of(request).user_id, after=position_of(cursor), limit=limit + 1)
+    page, more = found[:limit], len(found) > limit
+    next_cursor = cursor_after(page[-1].created_at, page[-1].id) if more else None
+    return json_reply({"items": [api_key_out(key) for key in page], "next_cursor": next_cursor})
+
+
+@router.delete(
+    "/me/api-keys/{api_key_id}",
+    response={204: None, **problems(401, 404, 422)},
+    operation_id="revoke_api_key",
+    summary="Revoke an API key",
+)
+async def revoke_api_key(request: HttpRequest, api_key_id: ObjectIdField) -> HttpResponse:
+    """It is refused within a second everywhere."""
+    await api_keys.revoke_api_key(identity_of(request).user_id, api_key_id)
+    return empty_reply()

@@ -1,0 +1,73 @@
+"""The request road's only way to users, sessions, socket tickets and API keys: typed values in, typed values out.
+
+Only this package knows the documents. Each value has every field of its model in `accounts.models`, so whatever is
+written here loads there, and the other way round. Times are UTC, made with `eloquent.foundation.clock`.
+"""
+
+from accounts.store.api_keys import (
+    ApiKey,
+    add_api_key,
+    api_key_in_force,
+    count_living_api_keys_of,
+    living_api_keys_of,
+    note_api_key_used,
+    revoke_api_key,
+    take_back_api_key,
+)
+from accounts.store.documents import Position
+from accounts.store.sessions import (
+    Rotation,
+    Session,
+    add_session,
+    end_session,
+    end_sessions_of,
+    living_sessions_of,
+    restart_lineage,
+    rotate_session,
+    session_by_id,
+    token_version_in_force,
+)
+from accounts.store.tickets import SocketTicket, add_ticket, take_ticket
+from accounts.store.users import (
+    EmailTakenError,
+    User,
+    add_user,
+    rename_user,
+    replace_password,
+    upgrade_password_hash,
+    user_by_email,
+    user_by_id,
+)
+
+__all__ = [
+    "ApiKey",
+    "EmailTakenError",
+    "Position",
+    "Rotation",
+    "Session",
+    "SocketTicket",
+    "User",
+    "add_api_key",
+    "add_session",
+    "add_ticket",
+    "add_user",
+    "api_key_in_force",
+    "count_living_api_keys_of",
+    "end_session",
+    "end_sessions_of",
+    "living_api_keys_of",
+    "living_sessions_of",
+    "note_api_key_used",
+    "rename_user",
+    "replace_password",
+    "restart_lineage",
+    "revoke_api_key",
+    "rotate_session",
+    "session_by_id",
+    "take_back_api_key",
+    "take_ticket",
+    "token_version_in_force",
+    "upgrade_password_hash",
+    "user_by_email",
+    "user_by_id",
+]

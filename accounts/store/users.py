@@ -1,0 +1,76 @@
+"""Users, as documents."""
+
+from datetime import datetime
+
+import msgspec
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from accounts.store.documents import document_of, value_of
+from eloquent.foundation.database import database
+from eloquent.foundation.ids import UserId
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person. `password` is the encoded hash."""
+
+    id: UserId
+    email: str
+    name: str
+    password: str
+    created_at: datetime
+    is_staff: bool = False
+    is_active: bool = True
+    is_superuser: bool = False
+    token_version: int = 0
+    email_verified_at: datetime | None = None
+    last_login: datetime | None = None
+
+
+class EmailTakenError(ValueError):
+    """Another user has this email."""
+
+
+async def add_user(user: User) -> None:
+    """Write a new user.
+
+    Raises:
+        EmailTakenError: the unique index refused the email, also when two arrive at the same moment.
+    """
+    try:
+        await database().users.insert_one(document_of(user))
+    except DuplicateKeyError as error:
+        raise EmailTakenError(user.email) from error
+
+
+async def user_by_email(email: str) -> User | None:
+    """The user with this email, which must be in its stored form."""
+    return value_of(User, await database().users.find_one({"email": email}))
+
+
+async def user_by_id(user_id: UserId) -> User | None:
+    """The user, active or not."""
+    return value_of(User, await database().users.find_one({"_id": user_id}))
+
+
+async def rename_user(user_id: UserId, name: str) -> User | None:
+    """The user under the new name."""
+    document = await database().users.find_one_and_update(
+        {"_id": user_id}, {"$set": {"name": name}}, return_document=ReturnDocument.AFTER
+    )
+    return value_of(User, document)
+
+
+async def upgrade_password_hash(user_id: UserId, *, old: str, new: str) -> None:
+    """Store the same password under a newer hash, unless it was changed meanwhile."""
+    await database().users.update_one({"_id": user_id, "password": old}, {"$set": {"password": new}})
+
+
+async def replace_password(user_id: UserId, *, old: str, new: str) -> User | None:
+    """The user with the new hash and the next token version; None when another change was first."""
+    document = await database().users.find_one_and_update(
+        {"_id": user_id, "password": old},
+        {"$set": {"password": new}, "$inc": {"token_version": 1}},
+        return_document=ReturnDocument.AFTER,
+    )
+    return value_of(User, document)
