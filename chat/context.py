@@ -56,10 +56,7 @@ class Prompt(NamedTuple):
         Judged by the fewest tokens that the prompt can have, not by the estimate: a language that a vocabulary knows
         well takes a third of what is estimated, and that is no truncation. So small omissions are not noticed.
         """
-        if input_tokens is None or input_tokens >= self.used:
-            return False
-        fewest = sum(fewest_tokens(message.content) for message in self.messages)
-        return input_tokens + _UNSURE_TOKENS < fewest * _SURELY_TRUNCATED
+        return input_tokens is not None and input_tokens < self.used and surely_truncated(self.messages, input_tokens)
 
 
 def fit(system_prompt: str, branch: Sequence[Message], window_tokens: int) -> Prompt:
@@ -95,6 +92,17 @@ def fit(system_prompt: str, branch: Sequence[Message], window_tokens: int) -> Pr
         kept_from=spoken[first_kept].id,
         more_dropped=branch[0].parent_id is not None,
     )
+
+
+def surely_truncated(messages: Sequence[PromptMessage], input_tokens: int) -> bool:
+    """Whether these messages are more than so many tokens in any vocabulary."""
+    fewest = sum(fewest_tokens(message.content) for message in messages)
+    return input_tokens + _UNSURE_TOKENS < fewest * _SURELY_TRUNCATED
+
+
+def tokens_of(messages: Sequence[PromptMessage]) -> int:
+    """About how many tokens these messages are, with what a template puts around them."""
+    return sum(_tokens_of(message.content) for message in messages)
 
 
 def _tokens_of(text: str) -> int:

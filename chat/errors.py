@@ -61,6 +61,28 @@ class TooManyRuns(Throttled):
     sentence = "You have many answers in the making. Wait for one to finish."
 
 
+class TooManyCompletions(Throttled):
+    """The user's programs have as many completions in the making as are allowed at once."""
+
+    code = "rate_limit_exceeded"
+    sentence = "You have many completions in the making. Wait for one to finish."
+
+
+class BadCompletionRequest(InvalidInput):
+    """A completion request that cannot be read, or asks for what we cannot serve.
+
+    Args:
+        detail: the sentence.
+        reason: OpenAI's code for it.
+        param: the field that is wrong, as `messages[0].content`; None when it is the whole body.
+    """
+
+    def __init__(self, detail: str, *, reason: str, param: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.param = param
+
+
 class Draining(Unavailable):
     """The process is shutting down and takes no new runs."""
 

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 import structlog
 
-from chat import runs
+from accounts.api_key_access import settle_api_keys
+from chat import completions, runs
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
@@ -105,7 +106,7 @@ class Lifespan:
                 signal.signal(number, before)
         self._replaced.clear()
         # The clients last: runs are saved through them.
-        for close in (close_catalog, close_http_client, close_redis, close_database):
+        for close in (settle_api_keys, close_catalog, close_http_client, close_redis, close_database):
             try:
                 await close()
             except Exception:
@@ -141,7 +142,7 @@ class Lifespan:
         log.info("draining", within_s=within_s)
         try:
             async with asyncio.timeout(within_s + _SAVING_S):
-                await runs.drain(within_s)
+                await asyncio.gather(runs.drain(within_s), completions.drain(within_s))
         except Exception:
             log.exception("some runs could not be brought to rest")
         await asyncio.sleep(_LAST_CHUNKS_S)

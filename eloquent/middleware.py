@@ -26,6 +26,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from chat.openai_errors import openai_reply
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
 from eloquent.foundation.logs import request_id_of, request_id_var
@@ -68,15 +69,20 @@ class MethodNotAllowed(EloquentError):
     sentence = "This method is not allowed here."
 
 
-def _method_not_allowed(response: HttpResponseBase) -> HttpResponseBase:
-    problem = problem_reply(MethodNotAllowed())
+def _method_not_allowed(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    refusal = _refusal(request, MethodNotAllowed())
     if "Allow" in response.headers:
-        problem["Allow"] = response.headers["Allow"]
-    return problem
+        refusal["Allow"] = response.headers["Allow"]
+    return refusal
+
+
+def _refusal(request: HttpRequest, error: EloquentError) -> HttpResponse:
+    """The error in the shape of the interface that was asked: OpenAI's below `/v1`, else problem+json."""
+    return openai_reply(error) if f"{request.path_info}/".startswith("/v1/") else problem_reply(error)
 
 
 def problem_response(request: HttpRequest, error: Exception) -> HttpResponseBase:
-    """The problem+json for an exception that nothing handled; what is not expected is logged and not shown."""
+    """The answer to an exception that nothing handled; what is not expected is logged and not shown."""
     if isinstance(error, EloquentError):
         expected = error
     elif isinstance(error, Http404):
@@ -93,9 +99,11 @@ def problem_response(request: HttpRequest, error: Exception) -> HttpResponseBase
     else:
         signals.got_request_exception.send(sender=None, request=request)
         expected = EloquentError()
-    if expected.status >= _SERVER_FAULT:
+    if expected is error and expected.status >= _SERVER_FAULT:
+        log.warning("request failed", code=expected.code, status=expected.status, exc_info=error)
+    elif expected.status >= _SERVER_FAULT:
         log.error("unexpected failure", method=request.method, route=_route(request), exc_info=error)
-    return problem_reply(expected)
+    return _refusal(request, expected)
 
 
 def request_road(get_response: GetResponse) -> GetResponse:
@@ -118,7 +126,7 @@ def request_road(get_response: GetResponse) -> GetResponse:
                 _write_line(request, _CLIENT_LEFT, started)
                 raise
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-                response = _method_not_allowed(response)
+                response = _method_not_allowed(request, response)
         headers: Any = response.headers
         headers["X-Request-ID"] = request_id
         if "Cache-Control" not in headers:

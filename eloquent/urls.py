@@ -4,12 +4,15 @@ from django.contrib import admin
 from django.urls import path
 
 from accounts.api import jwks
-from chat import pages
+from chat import openai_api, pages
 from eloquent.api import api
 from eloquent.health import healthz, readyz
 
 urlpatterns = [
     path("api/v1/", api.urls),
+    path("v1/chat/completions", openai_api.create_completion),
+    path("v1/models", openai_api.list_models),
+    path("v1/models/<path:model_id>", openai_api.read_model),
     path(".well-known/jwks.json", jwks),
     path("healthz", healthz),
     path("readyz", readyz),

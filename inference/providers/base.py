@@ -30,6 +30,10 @@ class Provider(Protocol):
     name: str
     """Stable and short: it is the first part of a model's id, which conversations store."""
 
+    refuses_overflow: bool
+    """Whether a prompt that does not fit the window is a `PromptTooLong`, counted exactly. When it is False, the server
+    may leave out the oldest turns and tell nobody."""
+
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         """The answer as events, read as fast as they are taken.
 

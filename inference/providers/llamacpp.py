@@ -26,6 +26,7 @@ class LlamaCppServer:
     """One server, which serves one model to as many answers at once as it has slots."""
 
     name = "llamacpp"
+    refuses_overflow = True
 
     def __init__(self, base_url: str) -> None:
         self._server = Server(base_url)

@@ -121,6 +121,7 @@ class Ollama:
     """An Ollama server."""
 
     name = "ollama"
+    refuses_overflow = True
 
     def __init__(self, base_url: str) -> None:
         self._server = Server(base_url)

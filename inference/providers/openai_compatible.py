@@ -14,6 +14,7 @@ class OpenAICompatible:
     """A server at `base_url`, which ends where "/chat/completions" begins (usually in /v1)."""
 
     name = "openai-compatible"
+    refuses_overflow = False  # most do; Ollama and others behind the same interface cut it
 
     def __init__(self, base_url: str, *, api_key: str | None = None) -> None:
         self._server = Server(base_url, headers={"Authorization": f"Bearer {api_key}"} if api_key else None)

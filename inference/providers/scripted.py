@@ -31,9 +31,11 @@ class Scripted:
         script: Iterable[Step] | Callable[[PromptRequest], Iterable[Step]] = (),
         *,
         name: str = "scripted",
+        refuses_overflow: bool = True,
         models: tuple[ProviderModel, ...] = (ProviderModel("scripted", 8192),),
     ) -> None:
         self.name = name
+        self.refuses_overflow = refuses_overflow
         self._script = script if callable(script) else list(script)
         self._models = models
         self.requests: list[PromptRequest] = []

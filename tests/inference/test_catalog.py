@@ -19,6 +19,7 @@ class Listing:
 
     def __init__(self, name: str, *models: ProviderModel) -> None:
         self.name = name
+        self.refuses_overflow = True
         self.offered = list(models)
         self.asked = 0
         self.error: Exception | None = None

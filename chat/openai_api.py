@@ -1,0 +1,173 @@
+"""OpenAI's interface at `/v1`, for programs that know it: completions and the list of models, with API keys.
+
+Stateless: nothing is stored, and an answer ends with its client. The shapes are in `chat.openai_wire` and
+`chat.openai_answers`, refusals in `chat.openai_errors`; whatever goes wrong on `/v1` is answered in that shape, see
+`eloquent.middleware`. It is not in our OpenAPI document: the interface is OpenAI's, and documented there.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import wraps
+from typing import Any, Final, Self, TypeAlias
+
+from bson import ObjectId
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from accounts.api_key_access import Scope, identity_of_api_key
+from chat.completions import SILENCE_S, Completion, begin_completion
+from chat.openai_answers import (
+    DONE,
+    STILL_ALIVE,
+    ChunkWriter,
+    completion_out,
+    failure,
+    model_out,
+    models_out,
+    usage_out,
+)
+from chat.openai_wire import CompletionRequest, completion_request
+from eloquent.foundation.errors import EloquentError
+from eloquent.foundation.leaving import ends_with_client
+from eloquent.foundation.replies import json_reply
+from inference.catalog import model_named, models_offered
+from inference.errors import AnswerCutOff, ModelNotOffered
+from inference.types import PromptRequest, ReasoningDelta
+
+View: TypeAlias = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+
+_STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def _only(method: str) -> Callable[[View], View]:
+    """Refuse every other method before the view is asked."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        async def guarded(request: HttpRequest, **path: str) -> HttpResponseBase:
+            if request.method != method:
+                return HttpResponse(status=405, headers={"Allow": method})
+            return await view(request, **path)
+
+        return guarded
+
+    return decorate
+
+
+@_only("GET")
+async def list_models(request: HttpRequest) -> HttpResponseBase:
+    """The models offered now."""
+    await identity_of_api_key(request, Scope.MODELS)
+    return json_reply(models_out(await models_offered()))
+
+
+@_only("GET")
+async def read_model(request: HttpRequest, model_id: str) -> HttpResponseBase:
+    """One of them, by its id."""
+    await identity_of_api_key(request, Scope.MODELS)
+    for model in await models_offered():
+        if model.id == model_id:
+            return json_reply(model_out(model))
+    raise ModelNotOffered(model_id)
+
+
+@ends_with_client
+@_only("POST")
+async def create_completion(request: HttpRequest) -> HttpResponseBase:
+    """An answer, whole or as a stream.
+
+    What goes wrong before the first word is answered by a status, as far as it is known within SILENCE_S; later on the
+    stream has begun, and a failure is its last event.
+    """
+    identity = await identity_of_api_key(request, Scope.CHAT)
+    asked = completion_request(request.body)
+    model = await model_named(asked.model)
+    prompt = PromptRequest(model=model.id, messages=asked.messages, options=asked.options)
+    completion = begin_completion(identity.user_id, model, prompt)
+    if asked.stream:
+        stream = _Stream(completion, asked)
+        try:
+            await completion.until_begun(SILENCE_S)
+        except BaseException:
+            await stream.aclose()
+            raise
+        return StreamingHttpResponse(stream, content_type="text/event-stream", headers=_STREAM_HEADERS)
+    try:
+        return await _whole(completion, asked)
+    finally:
+        await completion.aclose()
+
+
+async def _whole(completion: Completion, asked: CompletionRequest) -> HttpResponse:
+    text: list[str] = []
+    reasoning: list[str] = []
+    async for deltas in completion.deltas(silence_s=None):
+        for delta in deltas:
+            (reasoning if isinstance(delta, ReasoningDelta) else text).append(delta.text)
+    finished = completion.finished
+    if finished is None:
+        raise AnswerCutOff(completion.model.name)
+    return json_reply(
+        completion_out(
+            _new_id(),
+            created_s=int(time.time()),
+            model=completion.model.id,
+            text="".join(text),
+            reasoning="".join(reasoning),
+            reason=finished.reason,
+            usage=usage_out(finished.usage, asked.messages, "".join([*reasoning, *text])),
+        )
+    )
+
+
+class _Stream:
+    """The events of a streamed completion.
+
+    More than the generator inside it: one that was never started cannot be closed, and the model would write on.
+    """
+
+    def __init__(self, completion: Completion, asked: CompletionRequest) -> None:
+        self._completion = completion
+        self._events = _events(completion, asked)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """End the answer; return when the connection to the model is closed."""
+        await self._events.aclose()
+        await self._completion.aclose()
+
+    def close(self) -> None:
+        """As `aclose`: Django's way, for a response that was never sent."""
+        self._completion.abandon()
+
+
+async def _events(completion: Completion, asked: CompletionRequest) -> AsyncGenerator[bytes, None]:
+    writer = ChunkWriter(
+        _new_id(), created_s=int(time.time()), model=completion.model.id, with_usage=asked.include_usage
+    )
+    begun = writer.opening()
+    written: list[str] = []
+    try:
+        async for deltas in completion.deltas(silence_s=SILENCE_S):
+            events = [writer.delta(delta.text, reasoning=isinstance(delta, ReasoningDelta)) for delta in deltas]
+            if asked.include_usage:
+                written += [delta.text for delta in deltas]
+            yield begun + (b"".join(events) or STILL_ALIVE)
+            begun = b""
+        finished = completion.finished
+        if finished is None:
+            raise AnswerCutOff(completion.model.name)
+    except EloquentError as error:
+        yield begun + failure(error)
+        return
+    usage = usage_out(finished.usage, asked.messages, "".join(written)) if asked.include_usage else {}
+    yield begun + writer.ending(finished.reason, usage) + DONE
+
+
+def _new_id() -> str:
+    return f"chatcmpl-{ObjectId()}"

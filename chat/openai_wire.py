@@ -1,0 +1,190 @@
+"""OpenAI's chat completions as bytes: requests read, answers written. Pure.
+
+The format is https://platform.openai.com/docs/api-reference/chat. Clients send much that we have no use for: unknown
+fields are passed over, and so are those that only hint or label. A field that would change the answer and that we
+cannot serve is refused, unless it says what would happen without it.
+"""
+
+import re
+from typing import Annotated, Any, Final, NoReturn
+
+import msgspec
+
+from chat.errors import BadCompletionRequest
+from inference.types import GenerationOptions, PromptMessage
+
+_ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_MOST_STOPS: Final = 8
+_LONGEST_STOP: Final = 100
+_LARGEST_INT: Final = 2**63 - 1
+# The seeds that every model server takes. The same seed stays the same one.
+_SEED_BITS: Final = 2**31 - 1
+# Where msgspec says that something stands: `$.messages[0].role`.
+_WHERE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.DOTALL)
+
+# What would change the answer, and the values that change nothing. An empty list or object never does.
+_UNSERVED: Final[dict[str, tuple[Any, ...]]] = {
+    "n": (1,),
+    "tools": (),
+    "functions": (),
+    "tool_choice": ("none", "auto"),
+    "function_call": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+    "audio": (),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": (),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "web_search_options": (),
+}
+
+_Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+
+
+class _Part(msgspec.Struct):
+    type: str
+    text: str | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str | list[_Part] | None = None
+    tool_calls: Any = None
+    function_call: Any = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct):
+    model: str
+    messages: list[_Message]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    n: Any = None
+    tools: Any = None
+    functions: Any = None
+    tool_choice: Any = None
+    function_call: Any = None
+    response_format: Any = None
+    modalities: Any = None
+    audio: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    logit_bias: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    web_search_options: Any = None
+
+
+_BODIES: Final = msgspec.json.Decoder(_Body)
+
+
+class CompletionRequest(msgspec.Struct, frozen=True):
+    """What a client asks for. `model` is a name that the catalog may know."""
+
+    model: str
+    messages: tuple[PromptMessage, ...]
+    options: GenerationOptions
+    stream: bool
+    include_usage: bool
+
+
+def completion_request(body: bytes) -> CompletionRequest:
+    """The request in a body.
+
+    Raises:
+        BadCompletionRequest: it cannot be read, or asks for what we cannot serve; `param` names the field.
+    """
+    try:
+        asked = _BODIES.decode(body)
+    except msgspec.ValidationError as error:
+        _refuse_by(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadCompletionRequest("The body cannot be read as JSON in UTF-8.", reason="invalid_json") from None
+    for field, harmless in _UNSERVED.items():
+        value = getattr(asked, field)
+        if value not in (None, [], {}, *harmless):
+            raise BadCompletionRequest(
+                f"“{field}” is not supported here with this value.", param=field, reason="unsupported_parameter"
+            )
+    if not asked.messages:
+        raise BadCompletionRequest("At least one message is needed.", param="messages", reason="empty_array")
+    return CompletionRequest(
+        model=asked.model,
+        messages=tuple(_prompt_message(number, message) for number, message in enumerate(asked.messages)),
+        options=GenerationOptions(
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+            max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
+            seed=_seed(asked.seed),
+            stop=_stops(asked.stop),
+        ),
+        stream=bool(asked.stream),
+        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+    )
+
+
+def _refuse_by(told: str) -> NoReturn:
+    match = _WHERE.fullmatch(told)
+    what, where = (match["what"], match["where"]) if match else (told, None)
+    missing = what.startswith("Object missing required field")
+    field = what.split("`")[1] if missing else None
+    param = ".".join(filter(None, (where, field))) or None
+    reason = "missing_required_parameter" if missing else "invalid_value"
+    raise BadCompletionRequest(f"{param or 'The body'}: {what}.", param=param, reason=reason) from None
+
+
+def _prompt_message(number: int, message: _Message) -> PromptMessage:
+    where = f"messages[{number}]"
+    role = _ROLES.get(message.role)
+    if role is None or message.tool_calls or message.function_call:
+        raise BadCompletionRequest(
+            f"{where}: messages are of the roles {', '.join(_ROLES)}; tools are not supported here.",
+            param=f"{where}.role" if role is None else f"{where}.tool_calls",
+            reason="unsupported_value",
+        )
+    if message.content is None:
+        raise BadCompletionRequest(
+            f"{where}: a text is needed.", param=f"{where}.content", reason="missing_required_parameter"
+        )
+    if isinstance(message.content, str):
+        return PromptMessage(role, message.content)  # type: ignore[arg-type]  # from a closed set
+    texts = []
+    for index, part in enumerate(message.content):
+        if part.type != "text" or part.text is None:
+            raise BadCompletionRequest(
+                f"{where}: only parts of type “text” are supported here.",
+                param=f"{where}.content[{index}]",
+                reason="unsupported_content_type",
+            )
+        texts.append(part.text)
+    return PromptMessage(role, "\n".join(texts))  # type: ignore[arg-type]  # as above
+
+
+def _seed(seed: int | None) -> int | None:
+    if seed is None:
+        return None
+    if not -_LARGEST_INT <= seed <= _LARGEST_INT:
+        raise BadCompletionRequest("seed: an integer of 64 bits is expected.", param="seed", reason="invalid_value")
+    return seed & _SEED_BITS
+
+
+def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
+    stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    if len(stops) > _MOST_STOPS or not all(0 < len(text) <= _LONGEST_STOP for text in stops):
+        raise BadCompletionRequest(
+            f"stop: at most {_MOST_STOPS} texts of 1 to {_LONGEST_STOP} characters.",
+            param="stop",
+            reason="invalid_value",
+        )
+    return stops

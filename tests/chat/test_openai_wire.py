@@ -1,0 +1,319 @@
+"""OpenAI's shapes: requests as they are read, answers as they are written."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.errors import BadCompletionRequest, Draining, TooManyCompletions
+from chat.openai_answers import (
+    DONE,
+    ChunkWriter,
+    completion_out,
+    failure,
+    finish_reason_out,
+    usage_out,
+)
+from chat.openai_errors import error_body, status_of
+from chat.openai_wire import completion_request
+from eloquent.foundation.errors import EloquentError
+from inference.errors import ModelBusy, ModelNotOffered, PromptRejected, PromptTooLong
+from inference.types import FinishReason, GenerationOptions, PromptMessage, Usage
+
+HI = [{"role": "user", "content": "Hi"}]
+
+
+def read(**fields: Any) -> Any:
+    return completion_request(json.dumps({"model": "m", "messages": HI, **fields}).encode())
+
+
+def refused(body: bytes) -> BadCompletionRequest:
+    with pytest.raises(BadCompletionRequest) as caught:
+        completion_request(body)
+    return caught.value
+
+
+def test_every_role_and_kind_of_text_is_read() -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    asked = read(
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "developer", "content": parts},
+            {"role": "user", "content": "", "name": "ann"},
+            {"role": "assistant", "content": "Yes?", "tool_calls": [], "refusal": None},
+            {"role": "user", "content": parts},
+        ]
+    )
+    assert asked.messages == (
+        PromptMessage("system", "Be brief."),
+        PromptMessage("system", "one\ntwo"),
+        PromptMessage("user", ""),
+        PromptMessage("assistant", "Yes?"),
+        PromptMessage("user", "one\ntwo"),
+    )
+
+
+def test_the_options_are_read() -> None:
+    asked = read(
+        temperature=0, top_p=0.5, max_tokens=7, seed=-5, stop="\n", stream=True, stream_options={"include_usage": True}
+    )
+    assert asked.options == GenerationOptions(
+        temperature=0, top_p=0.5, max_output_tokens=7, seed=2**31 - 5, stop=("\n",)
+    )
+    assert (asked.stream, asked.include_usage) == (True, True)
+    assert read(max_tokens=7, max_completion_tokens=9).options.max_output_tokens == 9
+    assert read(stop=["a", "b"]).options.stop == ("a", "b")
+    assert read(stop=None, stream=None, temperature=None, seed=None).options == GenerationOptions()
+
+
+def test_what_only_hints_labels_or_says_the_default_is_passed_over() -> None:
+    asked = read(
+        n=1,
+        user="ann",
+        metadata={"a": "b"},
+        store=False,
+        service_tier="auto",
+        reasoning_effort="low",
+        parallel_tool_calls=True,
+        tools=[],
+        tool_choice="auto",
+        response_format={"type": "text"},
+        modalities=["text"],
+        logprobs=False,
+        top_logprobs=0,
+        logit_bias={},
+        frequency_penalty=0,
+        presence_penalty=0.0,
+        something_of_tomorrow=[{}, 2**70],
+    )
+    assert asked == read()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n", 2),
+        ("n", 0),
+        ("tools", [{"type": "function", "function": {"name": "f"}}]),
+        ("functions", [{"name": "f"}]),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
+        ("response_format", {"type": "json_object"}),
+        ("response_format", {"type": "json_schema", "json_schema": {}}),
+        ("modalities", ["text", "audio"]),
+        ("audio", {"voice": "alloy"}),
+        ("logprobs", True),
+        ("top_logprobs", 3),
+        ("logit_bias", {"50256": -100}),
+        ("frequency_penalty", 0.5),
+        ("presence_penalty", -1),
+        ("web_search_options", {"x": 1}),
+    ],
+)
+def test_what_would_change_the_answer_and_cannot_be_served_is_refused(field: str, value: Any) -> None:
+    error = refused(json.dumps({"model": "m", "messages": HI, field: value}).encode())
+    assert (error.param, error.reason) == (field, "unsupported_parameter")
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"model": None}, "model"),
+        ({"model": 5}, "model"),
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": "Hi"}, "messages"),
+        ({"messages": [5]}, "messages[0]"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": [*HI, {"role": "user"}]}, "messages[1].content"),
+        ({"messages": [*HI, {"role": "user", "content": 5}]}, "messages[1].content"),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url"}]}]},
+            "messages[0].content[1]",
+        ),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]}, "messages[0].content[0].text"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"top_p": -0.1}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": 2**63}, "max_completion_tokens"),
+        ({"max_completion_tokens": 10**40}, "max_completion_tokens"),
+        ({"seed": 2**63}, "seed"),
+        ({"seed": -(2**70)}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"stop": [""]}, "stop"),
+        ({"stop": ["x"] * 9}, "stop"),
+        ({"stop": "x" * 101}, "stop"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_a_refusal_names_the_field(changes: dict[str, Any], param: str) -> None:
+    body = {"model": "m", "messages": HI, **changes}
+    error = refused(json.dumps(body).encode())
+    assert error.param == param
+    assert error.detail
+    # Without the change the same request is read.
+    assert read()
+
+
+@pytest.mark.parametrize("field", ["model", "messages"])
+def test_a_missing_field_is_named(field: str) -> None:
+    body = {"model": "m", "messages": HI}
+    del body[field]
+    error = refused(json.dumps(body).encode())
+    assert (error.param, error.reason) == (field, "missing_required_parameter")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b'{"model": "m", "messages": [], "temperature": NaN}',
+        b'{"model": "m", "messages": [{"role": "user", "content": "\\ud800"}]}',
+        b'{"model": "m", "messages": [{"role": "user", "content": "\xed\xa0\x80"}]}',
+        b'{"model": "m", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"model": "m", "n": ' + b'{"a":' * 100_000,
+    ],
+    ids=lambda body: repr(body[:30]),
+)
+def test_what_is_not_json_is_refused_as_such(body: bytes) -> None:
+    assert refused(body).reason == "invalid_json"
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+NAMES = st.sampled_from(["role", "content", "type", "text", "include_usage", "x"])
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=8)
+FIELDS = ["messages", "model", "stop", "n", "tools", "seed", "stream_options", "response_format", "logprobs"]
+
+
+@given(VALUES, st.sampled_from(FIELDS))
+def test_whatever_stands_in_a_field_is_read_or_refused(value: Any, field: str) -> None:
+    with contextlib.suppress(BadCompletionRequest):
+        completion_request(json.dumps({"model": "m", "messages": HI, field: value}).encode())
+
+
+# Answers
+
+
+def events_of(stream: bytes) -> list[Any]:
+    """The events of a stream, as a client that splits lines as Python does reads them."""
+    lines = stream.decode().splitlines()
+    assert lines[1::2] == [""] * (len(lines) // 2)
+    return [line.removeprefix("data: ") if "[DONE]" in line else json.loads(line[6:]) for line in lines[::2]]
+
+
+def frame(choices: Any, **rest: Any) -> dict[str, Any]:
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 5, "model": "a/b"}
+    return {**head, "system_fingerprint": None, "choices": choices, **rest}
+
+
+def choice(delta: dict[str, Any], reason: str | None = None) -> list[dict[str, Any]]:
+    return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
+
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+
+
+@pytest.mark.parametrize("with_usage", [True, False])
+def test_a_stream_has_openais_events(with_usage: bool) -> None:
+    writer = ChunkWriter("chatcmpl-1", created_s=5, model="a/b", with_usage=with_usage)
+    written = [
+        writer.opening(),
+        writer.delta("Hm", reasoning=True),
+        writer.delta("Yes"),
+        writer.ending(FinishReason.STOP, USAGE),
+        DONE,
+    ]
+    none = {"usage": None} if with_usage else {}
+    last = [frame([], usage=USAGE)] if with_usage else []
+    assert events_of(b"".join(written)) == [
+        frame(choice({"role": "assistant", "content": "", "refusal": None}), **none),
+        frame(choice({"reasoning_content": "Hm"}), **none),
+        frame(choice({"content": "Yes"}), **none),
+        frame(choice({}, "stop"), **none),
+        *last,
+        "[DONE]",
+    ]
+
+
+@given(st.text(), st.text())
+def test_any_text_comes_out_of_a_stream_as_it_went_in(text: str, model: str) -> None:
+    writer = ChunkWriter("chatcmpl-1", created_s=5, model=model, with_usage=False)
+    [event] = events_of(writer.delta(text))
+    assert event["choices"][0]["delta"] == {"content": text}
+    assert event["model"] == model
+
+
+def test_the_line_ends_of_other_alphabets_do_not_tear_an_event() -> None:
+    text = "a\x85b\u2028c\u2029d\x0be\x1cf\r\ng"
+    writer = ChunkWriter("chatcmpl-1", created_s=5, model="m", with_usage=False)
+    assert events_of(writer.delta(text))[0]["choices"][0]["delta"]["content"] == text
+
+
+def test_a_whole_answer_has_openais_members() -> None:
+    fields: Any = {"created_s": 5, "model": "a/b", "text": "Yes", "reason": FinishReason.LENGTH, "usage": USAGE}
+    answer = completion_out("chatcmpl-1", reasoning="", **fields)
+    assert answer["object"] == "chat.completion"
+    assert answer["usage"] == USAGE
+    assert answer["choices"] == [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Yes", "refusal": None, "annotations": []},
+            "logprobs": None,
+            "finish_reason": "length",
+        }
+    ]
+    thought = completion_out("chatcmpl-1", reasoning="Hm", **fields)
+    assert thought["choices"][0]["message"]["reasoning_content"] == "Hm"
+
+
+def test_finish_reasons_are_openais_words() -> None:
+    assert {reason: finish_reason_out(reason) for reason in FinishReason} == {
+        FinishReason.STOP: "stop",
+        FinishReason.LENGTH: "length",
+        FinishReason.CONTENT_FILTER: "content_filter",
+        FinishReason.TOOL_CALLS: "stop",
+        FinishReason.ERROR: "stop",
+        FinishReason.OTHER: "stop",
+    }
+
+
+def test_usage_that_nobody_told_is_estimated() -> None:
+    messages = [PromptMessage("user", "Why is the sky blue?")]
+    assert usage_out(Usage(3, 4, reported=True), messages, "") == USAGE
+    estimated = usage_out(Usage(), messages, "Because of the air.")
+    assert 3 < estimated["prompt_tokens"] < 30
+    assert 3 < estimated["completion_tokens"] < 30
+    assert estimated["total_tokens"] == estimated["prompt_tokens"] + estimated["completion_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "param", "code"),
+    [
+        (BadCompletionRequest("x", reason="r", param="p"), 400, "invalid_request_error", "p", "r"),
+        (ModelNotOffered("m"), 404, "invalid_request_error", "model", "model_not_found"),
+        (PromptTooLong("m"), 400, "invalid_request_error", "messages", "context_length_exceeded"),
+        (PromptRejected("m"), 400, "invalid_request_error", "messages", "prompt_rejected"),
+        (TooManyCompletions(), 429, "rate_limit_error", None, "rate_limit_exceeded"),
+        (ModelBusy("m"), 503, "server_error", None, "model_busy"),
+        (Draining(), 503, "server_error", None, "draining"),
+        (EloquentError(), 500, "server_error", None, "error"),
+    ],
+)
+def test_a_refusal_has_openais_members(
+    error: EloquentError, status: int, kind: str, param: str | None, code: str
+) -> None:
+    assert status_of(error) == status
+    body = {"error": {"message": error.detail, "type": kind, "param": param, "code": code}}
+    assert error_body(error) == body
+    assert events_of(failure(error)) == [body]
