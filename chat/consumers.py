@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -58,7 +59,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
         self._groups_joined: list[str] = []
         self._watch: asyncio.Task[None] | None = None
         offered = self.scope.get("subprotocols", [])
-        ticket = next((name.removeprefix(TICKET_PREFIX) for name in offered if name.startswith(TICKET_PREFIX)), "")
+        ticket = _ticket(self.scope, offered)
         # Accepted first: a browser is told the close code of an open socket only.
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         origin = _header(self.scope, b"origin")
@@ -231,6 +232,19 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels sh
 
     async def _refuse(self, request_id: str, error: EloquentError) -> None:
         await self.send(frames.failed(request_id, problem(error, None)))
+
+
+def _ticket(scope: dict[str, Any], offered: list[str]) -> str:
+    """The ticket among the subprotocols offered, else in the query.
+
+    The AI SDK's transport names its subprotocols once and for all; its `params` are asked for at each connection. A
+    ticket in an address is used up by the time it could be read in a log.
+    """
+    for name in offered:
+        if name.startswith(TICKET_PREFIX):
+            return name.removeprefix(TICKET_PREFIX)
+    query = scope.get("query_string", b"").decode("latin-1")
+    return next((value for name, value in parse_qsl(query) if name == "ticket"), "")
 
 
 def _header(scope: dict[str, Any], name: bytes) -> str | None:

@@ -183,5 +183,7 @@ async def open_socket(server: str, ticket: str, **options: Any) -> AsyncIterator
     """A chat socket with a ticket of any kind."""
     url = server.replace("http://", "ws://") + "/ws/chat"
     protocols = ["eloquent.chat.v1", f"ticket.{ticket}"]
+    if options.pop("in_query", False):
+        url, protocols = f"{url}?ticket={ticket}", protocols[:1]
     async with websockets.connect(url, subprotocols=protocols, compression=None, proxy=None, **options) as connection:  # type: ignore[arg-type]
         yield Socket(connection)

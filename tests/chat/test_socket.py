@@ -19,7 +19,7 @@ from eloquent.foundation.database import database
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
-from tests.people import Person, open_socket
+from tests.people import Person, Socket, open_socket
 
 
 async def test_an_answer_arrives_over_the_socket_and_is_kept(ann: Person, model: LanguageModel) -> None:
@@ -364,6 +364,17 @@ async def test_a_ticket_opens_one_socket_only(ann: Person) -> None:
         assert (await socket.frame())["type"] == "no-active"
     async with open_socket(ann.server, ticket) as socket:
         assert await socket.close_code() == 4401
+
+
+async def test_a_ticket_may_come_in_the_query_where_a_client_cannot_offer_it(ann: Person) -> None:
+    async with ann.socket(in_query=True) as socket:
+        assert socket.connection.subprotocol == "eloquent.chat.v1"
+        await socket.send(type="resume", requestId="r", id=await ann.conversation())
+        assert (await socket.frame())["type"] == "no-active"
+    for query in ("", "?ticket=", "?ticket=x", "?" + "&".join(["a=b"] * 100)):
+        url = ann.server.replace("http://", "ws://") + "/ws/chat" + query
+        async with websockets.connect(url, compression=None, proxy=None) as connection:
+            assert await Socket(connection).close_code() == 4401
 
 
 async def test_a_page_of_another_origin_gets_no_socket(ann: Person) -> None:
