@@ -7,7 +7,7 @@ SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 pyt
 INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
 UP ?=
 
-.PHONY: help run test test-browser check format bench clean lock
+.PHONY: help run test test-browser test-clients check format bench clean lock
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -15,12 +15,16 @@ help: ## Show this list
 run: $(VENV)/.installed ## Start everything: database, language model, server; prints the addresses (UP="--port 9000")
 	@exec $(PYTHON) manage.py up $(UP)
 
-test: $(VENV)/.installed-dev ## Run the tests, except those in a browser
-	@$(PYTHON) -m pytest -m "not browser" $(ARGS)
+test: $(VENV)/.installed-dev ## Run the tests, except those in a browser and those with Node
+	@$(PYTHON) -m pytest -m "not browser and not clients" $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
 	@$(PYTHON) -m pytest -m browser $(ARGS)
+
+test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and the typed client under Node
+	@$(PYTHON) -m tests.clients.ui.node
+	@$(PYTHON) -m pytest -m clients $(ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, format, types, Django's deploy checks, migrations, import arrows
 	@$(PYTHON) -m ruff check .

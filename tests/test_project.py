@@ -123,10 +123,12 @@ def test_no_file_speaks_of_the_machine_or_of_work_left(word: str) -> None:
 
 def test_ci_runs_every_group() -> None:
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert {"make test", "make check", "make test-browser"} <= set(ci)
+    assert {"make test", "make check", "make test-browser", "make test-clients"} <= set(ci)
 
 
-@pytest.mark.parametrize("target", ["run", "test", "test-browser", "check", "bench", "clean", "help", "format", "lock"])
+@pytest.mark.parametrize(
+    "target", ["run", "test", "test-browser", "test-clients", "check", "bench", "clean", "help", "format", "lock"]
+)
 def test_every_target_of_make_is_one_that_help_lists(target: str) -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(rf"make {target}\s", listed)

@@ -20,7 +20,15 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 START_S = 90
 
 # Run by `.ci/run` as they stand (tests/test_project.py holds it to that), or by a test of their own.
-RUN_ELSEWHERE = {"make test", "make check", "make test-browser", "make bench", "make help", "make lock"}
+RUN_ELSEWHERE = {
+    "make test",
+    "make check",
+    "make test-browser",
+    "make test-clients",
+    "make bench",
+    "make help",
+    "make lock",
+}
 
 
 def _directory_with_curl(parent: Path) -> Path:
