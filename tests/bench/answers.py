@@ -6,6 +6,7 @@ seen.
 
 import random
 import re
+from functools import cache
 
 TOKENS_PER_ANSWER = 200
 ANSWERS = 32
@@ -20,10 +21,14 @@ _PIECES = [f" {word}" for word in _WORDS.split()]
 _AWKWARD = (".", ",", "\n\n", " <b>", " &", ' "', "\\", " é", " ñ", " 水", " 🙂", "\t", " —", "'s", "\u2028")
 
 
-def question(answer: int, turn: int = 0) -> str:
-    """The user's message that gets this answer; `turn` makes earlier ones differ."""
+def question(answer: int, turn: int = 0, *, stream: int | None = None) -> str:
+    """The user's message that gets this answer; `turn` makes earlier ones differ.
+
+    `stream` is the name under which the language model writes down when each token went out.
+    """
     asked = "tell me, in a few sentences, why the sky looks blue at noon and red at dusk"
-    return f"Turn {turn}: {asked}. [answer {answer:02d}]"
+    named = "" if stream is None else f" [stream {stream}]"
+    return f"Turn {turn}: {asked}. [answer {answer:02d}]{named}"
 
 
 def asked_for(text: str) -> int:
@@ -34,16 +39,23 @@ def asked_for(text: str) -> int:
     return int(named[1]) % ANSWERS
 
 
-def tokens_of(answer: int) -> list[str]:
-    """The answer's 200 tokens in order. No token is empty, and no two answers begin alike."""
+def stream_of(text: str) -> int | None:
+    """Which stream the question names, if any."""
+    named = re.search(r"\[stream (\d+)\]", text)
+    return None if named is None else int(named[1])
+
+
+@cache
+def tokens_of(answer: int, length: int = TOKENS_PER_ANSWER) -> tuple[str, ...]:
+    """The answer's tokens in order. No token is empty, and no two answers begin alike."""
     dice = random.Random(answer)
     tokens = [f"Answer {answer:02d}:"]
-    while len(tokens) < TOKENS_PER_ANSWER:
+    while len(tokens) < length:
         awkward = dice.random() < 0.1
         tokens.append(dice.choice(_AWKWARD) if awkward else dice.choice(_PIECES))
-    return tokens
+    return tuple(tokens)
 
 
-def text_of(answer: int) -> str:
+def text_of(answer: int, length: int = TOKENS_PER_ANSWER) -> str:
     """The whole answer."""
-    return "".join(tokens_of(answer))
+    return "".join(tokens_of(answer, length))

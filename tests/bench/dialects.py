@@ -20,11 +20,15 @@ class Dialect:
         last: whether a websocket's frame is the last of its answer.
         check: takes the pieces of an answer and the text expected, gives the number of text chunks it came in,
             and raises WrongAnswerError.
+        between: what stands between two records of a stream.
+        text_in: the answer's text in one record, "" when it has none.
     """
 
     first: bytes
     check: Callable[[list[bytes], str], int]
     last: Callable[[bytes], bool] = lambda _frame: False
+    between: bytes = b"\n\n"
+    text_in: Callable[[bytes], str] = lambda _record: ""
 
 
 def _compared(chunks: list[str], expected: str) -> int:
@@ -118,11 +122,27 @@ def _list(pieces: list[bytes], expected: str) -> int:
     return len(items)
 
 
+def _eloquent_text(event: bytes) -> str:
+    if b'"text-delta"' not in event:
+        return ""
+    data = next(line[6:] for line in event.split(b"\n") if line.startswith(b"data: "))
+    chunk = _parsed(data)
+    return str(chunk["delta"]) if chunk["type"] == "text-delta" else ""
+
+
+def _peer_text(event: bytes) -> str:
+    return "" if event == b"data: [DONE]" else str(_parsed(event[6:])["text"])
+
+
+def _ollama_text(line: bytes) -> str:
+    return str(_parsed(line)["message"]["content"])
+
+
 DIALECTS = {
-    "eloquent-sse": Dialect(b'"text-delta"', _eloquent_sse),
+    "eloquent-sse": Dialect(b'"text-delta"', _eloquent_sse, text_in=_eloquent_text),
     "eloquent-socket": Dialect(b'"text-delta"', _eloquent_socket, _eloquent_socket_last),
-    "peer-sse": Dialect(b'"text"', _peer_sse),
+    "peer-sse": Dialect(b'"text"', _peer_sse, text_in=_peer_text),
     "peer-socket": Dialect(b'"text"', _peer_socket, lambda frame: frame.startswith(b'{"done"')),
-    "ollama": Dialect(b'"content"', _ollama),
+    "ollama": Dialect(b'"content"', _ollama, between=b"\n", text_in=_ollama_text),
     "list": Dialect(b"[", _list),
 }

@@ -74,7 +74,7 @@ class Side(Protocol):
 
 def source_of(user: int) -> str:
     """The loopback address that a user comes from: each his own, as people do."""
-    return f"127.0.0.{user + 11}"
+    return f"127.0.{user // 200}.{user % 200 + 11}"
 
 
 def http_request(method: str, path: str, port: int, *, headers: dict[str, str] | None = None, body: Any = None) -> str:
