@@ -58,15 +58,14 @@ class Reader:
             data = self.socket.recv(_MOST_BYTES)
         except BlockingIOError:
             return True
-        except OSError as error:
-            return self._break(f"{type(error).__name__}: {error}")
+        except OSError:
+            data = b""
         at = time.perf_counter()
-        if not data:
-            return self._break("the server closed the connection in the middle of an answer")
         pieces = self.pieces[-1]
         pieces.append((at, data))
-        if len(pieces) == 1 and not data.startswith(b"HTTP/1.1 200"):
-            return self._break(data[:300].decode(errors="replace"))
+        if not data or (len(pieces) == 1 and not data.startswith(b"HTTP/1.1 200")):
+            self.broke = data[:300].decode(errors="replace") or "the server broke the connection off"
+            return False
         self._tail = data if len(data) >= len(_END) else self._tail + data
         if not self._tail.endswith(_END):
             return True
@@ -75,10 +74,6 @@ class Reader:
             return False
         self.ask()
         return True
-
-    def _break(self, why: str) -> bool:
-        self.broke = why
-        return False
 
 
 class _Body:

@@ -130,9 +130,19 @@ def _message(conversation: ObjectId, parent: ObjectId | None, number: int, momen
     }
 
 
+def question_to_peer(port: int, model: str, answer: int, stream: int) -> str:
+    """The request for an answer in a conversation of its own."""
+    body = {"model": model, "text": question(answer, stream=stream)}
+    return http_request("POST", f"/conversations/{ObjectId()}/answers", port, body=body)
+
+
 @contextmanager
-def peer_side(mongodb_uri: str, ollama_port: int, directory: Path, users: int) -> Iterator[PeerSide]:
-    """The peer, running and filled."""
+def running_peer(mongodb_uri: str, ollama_port: int, directory: Path) -> Iterator[Server]:
+    """The peer's process.
+
+    Raises:
+        StartError: it did not start.
+    """
     environment = os.environ | {
         "PYTHONPATH": str(PROJECT),
         "PEER_MONGODB_URI": mongodb_uri,
@@ -140,4 +150,11 @@ def peer_side(mongodb_uri: str, ollama_port: int, directory: Path, users: int) -
         "PEER_OLLAMA_HOST": f"http://127.0.0.1:{ollama_port}",
     }
     with running("peer", [*UVICORN, "tests.bench.peer:app"], environment, directory) as server:
+        yield server
+
+
+@contextmanager
+def peer_side(mongodb_uri: str, ollama_port: int, directory: Path, users: int) -> Iterator[PeerSide]:
+    """The peer, running and filled."""
+    with running_peer(mongodb_uri, ollama_port, directory) as server:
         yield PeerSide(server, mongodb_uri, users)

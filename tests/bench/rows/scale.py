@@ -1,0 +1,86 @@
+"""How much the further measures do."""
+
+from dataclasses import dataclass, field
+
+from tests.bench.steady import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class RowScale:
+    """Counts and paces of all rows. The defaults are those of the targets."""
+
+    users: int = 100
+    """Who stream at once while first tokens are measured."""
+    talk: Pace = field(default_factory=lambda: Pace(20, 80))
+    """A user's answer there."""
+    talk_answers: int = 3
+
+    streams: int = 2000
+    fewest_streams: int = 250
+    """No smaller number is tried when the machine cannot carry more."""
+    long: Pace = field(default_factory=lambda: Pace(10, 400))
+    begin_within_s: float = 18.0
+
+    brisk: Pace = field(default_factory=lambda: Pace(40, 60))
+    """The answer that a reader comes back to, or stops."""
+    resumes: int = 100
+    stops: int = 60
+
+    conversations: int = 1_000_000
+    few_conversations: int = 1_000
+    list_users: int = 20
+    list_requests: int = 60
+    list_rounds: int = 5
+
+    sockets: int = 2000
+
+    readers: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    lively: Pace = field(default_factory=lambda: Pace(100, 350))
+    """The answer that several read."""
+
+    journal_users: int = 20
+    journal_rounds: int = 3
+    journal_burst: int = 5
+
+    def paces(self) -> list[Pace]:
+        """The even answers that the language model must be able to give."""
+        return [self.talk, self.long, self.brisk, self.lively]
+
+
+FULL = RowScale()
+QUICK = RowScale(
+    users=40,
+    streams=300,
+    fewest_streams=100,
+    long=Pace(10, 120),
+    begin_within_s=3.0,
+    resumes=20,
+    stops=20,
+    conversations=50_000,
+    list_rounds=3,
+    sockets=300,
+    readers=(1, 4, 16),
+    journal_rounds=1,
+)
+SMOKE = RowScale(
+    users=3,
+    talk=Pace(100, 12),
+    talk_answers=2,
+    streams=6,
+    fewest_streams=3,
+    long=Pace(20, 40),
+    begin_within_s=0.5,
+    resumes=2,
+    stops=2,
+    conversations=300,
+    few_conversations=60,
+    list_users=2,
+    list_requests=3,
+    list_rounds=1,
+    sockets=8,
+    readers=(1, 2),
+    lively=Pace(50, 60),
+    journal_users=2,
+    journal_rounds=1,
+    journal_burst=2,
+)
