@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 from tests.bench.answers import ANSWERS, TOKENS_PER_ANSWER, question, text_of
 from tests.bench.plans import ListName, Load, Plan, UserPlan, Wire, http_request
-from tests.bench.product import HISTORY_TURNS, SignedIn, copies, migrate, not_saved, server, settings_of
+from tests.bench.product import HISTORY_TURNS, PLAIN_UVICORN, SignedIn, copies, migrate, not_saved, server, settings_of
 from tests.bench.servers import Server
 
 DATABASE = "bench_eloquent"
@@ -108,5 +108,5 @@ def eloquent_side(
         mongodb_uri=mongodb_uri, database=database, ollama_port=ollama_port, directory=directory, redis_url=redis_url
     )
     migrate(environment, directory)
-    with server("eloquent", environment, directory) as started:
+    with server("eloquent", environment, directory, PLAIN_UVICORN) as started:
         yield EloquentSide(started, mongodb_uri, users, database=database)

@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,15 @@ from bson import ObjectId
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from eloquent.embedded import ports
 from tests.bench.answers import ANSWERS, question, text_of
 from tests.bench.plans import handshake, http_request, source_of
 from tests.bench.servers import PROJECT, UVICORN, Server, StartError, running
 
 HISTORY_TURNS = 3
+# As `make run` starts it; and with the same flags as any other application's server, for a comparison.
+OWN_SERVER = ("-m", "eloquent.embedded.web_server", "--host", ports.LOOPBACK)
+PLAIN_UVICORN = (*UVICORN, "eloquent.asgi:application")
 _SSE = ({}, {"Accept": "text/event-stream"})
 
 
@@ -75,13 +79,15 @@ def migrate(environment: Mapping[str, str], directory: Path) -> None:
 
 
 @contextmanager
-def server(name: str, environment: Mapping[str, str], directory: Path) -> Iterator[Server]:
+def server(
+    name: str, environment: Mapping[str, str], directory: Path, command: Sequence[str] = OWN_SERVER
+) -> Iterator[Server]:
     """One process of the product, on a database that is migrated.
 
     Raises:
         StartError: it did not start.
     """
-    with running(name, [*UVICORN, "eloquent.asgi:application"], environment, directory) as started:
+    with running(name, list(command), environment, directory) as started:
         yield started
 
 
@@ -144,9 +150,18 @@ class SignedIn:
 
     def handshake(self) -> str:
         """A socket's opening request with a new ticket."""
-        ticket = self.post("/api/v1/auth/socket-ticket")["ticket"]
+        return self.handshake_with(json.dumps(self.post("/api/v1/auth/socket-ticket")).encode())
+
+    def ticket_request(self) -> str:
+        """The request for a ticket."""
+        return http_request("POST", "/api/v1/auth/socket-ticket", self.port, headers=self.signed, body={})
+
+    def handshake_with(self, ticket_reply: bytes, *, extensions: str = "") -> str:
+        """A socket's opening request with the ticket that was answered."""
         headers = {"Origin": f"http://127.0.0.1:{self.port}"}
-        headers["Sec-WebSocket-Protocol"] = f"eloquent.chat.v1, ticket.{ticket}"
+        headers["Sec-WebSocket-Protocol"] = f"eloquent.chat.v1, ticket.{json.loads(ticket_reply)['ticket']}"
+        if extensions:
+            headers["Sec-WebSocket-Extensions"] = extensions
         return handshake("/ws/chat", self.port, headers=headers)
 
 

@@ -41,11 +41,12 @@ class Window:
     pieces: float
     errors: list[str]
     wrong: int
+    redis_ms: float = 0.0
 
     @property
     def cpu_ms(self) -> float:
-        """Both processes together."""
-        return self.server_ms + self.mongod_ms
+        """All processes together."""
+        return self.server_ms + self.mongod_ms + self.redis_ms
 
 
 @dataclass(slots=True)
@@ -69,8 +70,9 @@ class Row:
 class Meter:
     """Runs plans and reads the CPU clocks around them."""
 
-    def __init__(self, mongod_pid: int) -> None:
+    def __init__(self, mongod_pid: int, redis_pid: int | None = None) -> None:
         self._mongod_pid = mongod_pid
+        self._redis_pid = redis_pid
         self.idle_mongod_ms_per_s = 0.0
 
     def learn_idle(self, seconds: float) -> None:
@@ -85,7 +87,7 @@ class Meter:
         Raises:
             ClientError: the client ended without a result.
         """
-        pids = [pid, self._mongod_pid]
+        pids = [pid, self._mongod_pid, *([self._redis_pid] if self._redis_pid else [])]
         with _client() as client:
             client.send(plan.line())
             client.expect_ready()
@@ -93,7 +95,7 @@ class Meter:
             client.send("go\n")
             result = client.result()
             after, ended = quiet_cpu_s(pids), time.monotonic()
-        server_s, mongod_s = (end - begin for begin, end in zip(before, after, strict=True))
+        server_s, mongod_s, *redis_s = (end - begin for begin, end in zip(before, after, strict=True))
         errors = result["errors"] + not_saved()
         idle_ms = self.idle_mongod_ms_per_s * (ended - started)
         return Window(
@@ -104,6 +106,7 @@ class Meter:
             pieces=statistics.fmean(result["pieces"] or [0]),
             errors=errors,
             wrong=max(len(errors), result["wrong"], plan.measured - result["right"]),
+            redis_ms=sum(redis_s) * 1000 / plan.measured,
         )
 
 

@@ -28,9 +28,11 @@ class RowScale:
 
     conversations: int = 1_000_000
     few_conversations: int = 1_000
+    messages: int = 1_000_000
     list_users: int = 20
-    list_requests: int = 60
     list_rounds: int = 5
+    list_requests: int = 200
+    """Of each kind in a round."""
 
     sockets: int = 2000
 
@@ -57,6 +59,8 @@ QUICK = RowScale(
     resumes=20,
     stops=20,
     conversations=50_000,
+    messages=50_000,
+    list_requests=100,
     list_rounds=3,
     sockets=300,
     readers=(1, 4, 16),
@@ -74,6 +78,7 @@ SMOKE = RowScale(
     stops=2,
     conversations=300,
     few_conversations=60,
+    messages=300,
     list_users=2,
     list_requests=3,
     list_rounds=1,
