@@ -1,150 +1,117 @@
-"""The bench: what an answer and a list cost the product, beside FastAPI + httpx + AsyncMongoClient doing the same work.
+"""The bench: what the product costs and how fast it is, measured on this machine.
 
-    python -m tests.bench            five rounds, under four minutes
-    python -m tests.bench --quick    one round, under 45 seconds
+    python -m tests.bench                     the comparison with FastAPI + httpx + AsyncMongoClient, under four minutes
+    python -m tests.bench --all               every measure there is, about twelve minutes
+    python -m tests.bench --only streams      one of them (may be given again)
+    python -m tests.bench --quick ...         less of everything
+    python -m tests.bench ... --write DIR     and write page, charts and numbers into the directory
 
-Everything runs here and talks over the loopback: a canned language model, a throw-away mongod, both servers (one
-uvicorn process each, the same flags) and one client. Each round does every measure with one server and then with the
-other; the ratio of a measure is the median of its rounds' ratios. CPU is that of the server and of mongod, without what
-mongod uses when idle. Ends with 1 when any answer was wrong, incomplete or not saved. A missed target is said, and does
-not fail.
+Everything runs here and talks over the loopback: a canned language model, a throw-away mongod (and Valkey), the servers
+and the clients. Ends with 1 when any answer was wrong, incomplete or not saved. A missed target is said, and does not
+fail.
 """
 
 import argparse
+import shlex
 import sys
 import tempfile
-import time
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pymongo import MongoClient
+from tests.bench import comparison, pages, report
+from tests.bench.descriptors import TooFewFilesError
+from tests.bench.eloquent_side import EloquentSide
+from tests.bench.findings import Finding
+from tests.bench.peer_side import PeerSide
+from tests.bench.product import RefusedError
+from tests.bench.rounds import ClientError
+from tests.bench.rows import ROWS
+from tests.bench.rows.scale import FULL, QUICK, SMOKE, RowScale
+from tests.bench.servers import StartError
+from tests.bench.stage import Stage, say
 
-from eloquent.embedded.mongod import Mongod
-from tests.bench import report
-from tests.bench.answers import ANSWERS, question, text_of
-from tests.bench.eloquent_side import EloquentSide, eloquent_side
-from tests.bench.peer_side import PeerSide, peer_side
-from tests.bench.plans import ListName, Load, Plan, Side, UserPlan, Wire, http_request, source_of
-from tests.bench.rounds import Measure, Meter, Row, Window
-from tests.bench.servers import PROJECT, awake, paused, running
+SIDES = (EloquentSide.name, PeerSide.name)
+COMPARISON = "comparison"
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is done. Requests are a user's in one window."""
+class Scales:
+    """How much the comparison and the other measures do."""
 
-    users: int = 20
-    rounds: int = 5
-    burst: int = 8
-    lists: int = 40
-    tokens_per_s: float = 50.0
-    idle_s: float = 3.0
-    no_new_round_after_s: float = 180.0
+    comparison: comparison.Scale
+    rows: RowScale
 
 
-FULL = Scale()
-QUICK = Scale(rounds=1, burst=5, lists=25, idle_s=1.0)
-SMOKE = Scale(users=2, rounds=1, burst=2, lists=2, tokens_per_s=2000.0, idle_s=0.1)
+def measured(names: Sequence[str], scale: RowScale, directory: Path) -> list[Finding]:
+    """The findings of the measures other than the comparison. One that cannot be made says so and ends none other."""
+    if not names:
+        return []
+    findings = []
+    with closing(Stage(directory, scale.paces())) as stage:
+        for name in names:
+            row = ROWS[name]
+            say(f"--- {name}")
+            try:
+                findings.append(row(stage, scale))
+            except (ClientError, OSError, RefusedError, StartError, TooFewFilesError) as error:
+                broken = f"{type(error).__name__}: {error}"
+                findings.append(Finding(name, name, errors=[f"the measure could not be made: {broken}"]))
+    return findings
 
 
-def measures(scale: Scale) -> list[Measure]:
-    """The rows, with design targets."""
-    burst = Load(scale.burst)
-    # Users ask a token's time and a little more after one another: no two of their tokens come in the same instant, so
-    # that each is a wake-up of its own, as with real users, and no first token waits for another user's question.
-    paced = Load(1, stagger_s=(1 + 1 / scale.users) / scale.tokens_per_s)
-    lists = Load(scale.lists, warm_up=2)
-
-    def answers(title: str, wire: Wire, model: str, load: Load, target: float) -> Measure:
-        return Measure(title, lambda side: side.answers(wire, model, load), target)
-
-    def listed(name: ListName) -> Measure:
-        return Measure(f"list of 30 {name}", lambda side: side.lists(name, lists), 1.0, by_rate=True)
-
-    return [
-        answers("answer as SSE, burst", "http", "bench-burst", burst, 0.35),
-        answers("answer as SSE, paced", "http", "bench-paced", paced, 0.6),
-        answers("answer over a socket, burst", "socket", "bench-burst", burst, 0.5),
-        answers("answer over a socket, paced", "socket", "bench-paced", paced, 0.7),
-        listed("conversations"),
-        listed("messages"),
-    ]
-
-
-def upstream_plan(port: int, model: str, load: Load, users: int) -> Plan:
-    """The same questions put to the language model itself: the limit of any relay."""
-    plans = []
-    for user in range(users):
-        exchanges = []
-        for number in range(load.each):
-            answer = (user + number) % ANSWERS
-            body = {"model": model, "messages": [{"role": "user", "content": question(answer)}]}
-            exchanges.append((http_request("POST", "/api/chat", port, body=body), text_of(answer)))
-        plans.append(UserPlan(source_of(user), exchanges))
-    return Plan("http", "ollama", port, plans, load.warm_up, load.stagger_s)
-
-
-def run(scale: Scale, *, sides_wanted: tuple[str, ...], directory: Path) -> tuple[list[Row], Window, str]:
-    """Do all rounds. Gives the rows, the window of the upstream alone, and the facts of the machine."""
-    started = time.monotonic()
-    with ExitStack() as stack:
-        mongod = stack.enter_context(Mongod(directory / "mongod"))
-        version = MongoClient(mongod.address).server_info()["version"]
-        facts = report.machine(version)
-        meter = Meter(mongod.pid)
-        meter.learn_idle(scale.idle_s)
-        facts += f"\nmongod with nobody connected: {meter.idle_mongod_ms_per_s:.1f} ms of CPU a second, taken off"
-        arguments = ["-m", "tests.bench.upstream", "--tokens-per-s", str(scale.tokens_per_s)]
-        upstream = stack.enter_context(running("upstream", arguments, environment(), directory))
-        sides: list[Side] = []
-        if EloquentSide.name in sides_wanted:
-            sides.append(stack.enter_context(eloquent_side(mongod.address, upstream.port, directory, scale.users)))
-        if PeerSide.name in sides_wanted:
-            sides.append(stack.enter_context(peer_side(mongod.address, upstream.port, directory, scale.users)))
-        alone = meter.window(upstream_plan(upstream.port, "bench-burst", Load(scale.burst), scale.users), upstream.pid)
-        for side in sides:
-            stack.enter_context(paused(side.pid))
-        rows = [Row(measure, {side.name: [] for side in sides}) for measure in measures(scale)]
-        for number in range(scale.rounds):
-            if time.monotonic() - started > scale.no_new_round_after_s:
-                break
-            for row in rows:
-                for side in sides:
-                    with awake(side.pid):
-                        window = meter.window(row.measure.plan(side), side.pid, side.not_saved)
-                    row.windows[side.name].append(window)
-                    _say(f"round {number + 1}, {side.name}, {row.measure.title}: {window.cpu_ms:.2f} ms")
-    return rows, alone, facts
-
-
-def environment() -> dict[str, str]:
-    import os
-
-    return os.environ | {"PYTHONPATH": str(PROJECT)}
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options.formatter_class = argparse.RawDescriptionHelpFormatter
+    which = options.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="every measure")
+    which.add_argument("--only", action="append", choices=[COMPARISON, *ROWS], help="this measure")
+    much = options.add_mutually_exclusive_group()
+    for name, scales, words in (
+        ("quick", Scales(comparison.QUICK, QUICK), "fewer rounds, smaller numbers"),
+        ("smoke", Scales(comparison.SMOKE, SMOKE), "a few answers, no judgement"),
+    ):
+        much.add_argument(f"--{name}", action="store_const", dest="scales", const=scales, help=words)
+    options.set_defaults(scales=Scales(comparison.FULL, FULL))
+    options.add_argument("--side", choices=SIDES, help="the comparison's one side, without a comparison")
+    options.add_argument("--streams", type=int, help="streams at once")
+    options.add_argument("--sockets", type=int, help="idle sockets")
+    options.add_argument("--conversations", type=int, help="in the large collection")
+    options.add_argument("--messages", type=int, help="in the large collection")
+    options.add_argument("--write", type=Path, metavar="DIR", help="write README.md, numbers.json and charts there")
+    return options
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether every answer was right."""
-    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    options.formatter_class = argparse.RawDescriptionHelpFormatter
-    how_much = options.add_mutually_exclusive_group()
-    how_much.add_argument("--quick", action="store_const", dest="scale", const=QUICK, help="one round")
-    how_much.add_argument(
-        "--smoke", action="store_const", dest="scale", const=SMOKE, help="a few answers, no judgement"
-    )
-    options.add_argument("--only", choices=[EloquentSide.name, PeerSide.name], help="one side, without a comparison")
-    options.set_defaults(scale=FULL)
-    chosen = options.parse_args()
-    sides = (chosen.only,) if chosen.only else (EloquentSide.name, PeerSide.name)
+    """Run, print, write, and say by the exit code whether every answer was right."""
+    chosen = _options().parse_args()
+    counts = {name: getattr(chosen, name) for name in ("streams", "sockets", "conversations", "messages")}
+    scale = replace(chosen.scales.rows, **{name: count for name, count in counts.items() if count})
+    names = [COMPARISON, *ROWS] if chosen.all else chosen.only or [COMPARISON]
+    started = datetime.now(UTC)
+    findings: list[Finding] = []
+    facts = report.machine()
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        rows, alone, facts = run(chosen.scale, sides_wanted=sides, directory=Path(directory))
-    print(report.whole(rows, sides, alone, facts))
-    return 1 if any(report.errors_of(row) for row in rows) or alone.wrong else 0
+        if COMPARISON in names:
+            sides = (chosen.side,) if chosen.side else SIDES
+            room = Path(directory) / "comparison"
+            room.mkdir()
+            rows, alone = comparison.run(chosen.scales.comparison, sides_wanted=sides, directory=room)
+            print(report.whole(rows, sides, alone))
+            findings.append(report.finding(rows, sides, alone))
+        findings += measured([name for name in names if name != COMPARISON], scale, Path(directory))
+    for found in findings:
+        if found.name != COMPARISON:
+            print(report.told(found))
+    facts.append(f"started {started:%H:%M} UTC, took {(datetime.now(UTC) - started).total_seconds() / 60:.1f} minutes")
+    print("\n" + "\n".join(facts))
+    if chosen.write:
+        command = f'make bench ARGS="{shlex.join(sys.argv[1:])}"'
+        pages.write(chosen.write, findings, facts=facts, command=command, date=f"{started:%Y-%m-%d}")
+        print(f"written: {chosen.write / pages.README}")
+    return 1 if any(found.errors for found in findings) else 0
 
 
 if __name__ == "__main__":

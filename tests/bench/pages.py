@@ -10,6 +10,7 @@ from tests.bench.findings import Finding, shown
 
 README = "README.md"
 NUMBERS = "numbers.json"
+ERRORS_SHOWN = 10
 
 
 def page(findings: Sequence[Finding], *, facts: Sequence[str], command: str, date: str) -> str:
@@ -50,13 +51,13 @@ def _section(finding: Finding) -> list[str]:
     if finding.skipped:
         return [*parts, f"Not measured: {finding.skipped}."]
     if finding.errors:
-        told = "\n".join(f"> - {_cell(error)}" for error in finding.errors[:10])
+        # Neither sentence nor chart: both would be read without this warning.
+        told = "\n".join(f"> - {_cell(error)}" for error in finding.errors[:ERRORS_SHOWN])
         parts.append(f"> **These figures are not valid: {len(finding.errors)} went wrong.**\n>\n{told}")
-    parts.append(f"{finding.sentence}.")
-    parts += [f"![{chart.title}]({chart.name}.svg)" for chart in finding.charts]
+    else:
+        parts += [f"{finding.sentence}.", *(f"![{chart.title}]({chart.name}.svg)" for chart in finding.charts)]
     parts += [_table(lines) for lines in finding.tables if lines]
-    parts += ["\n".join(f"- {note}" for note in finding.notes)] if finding.notes else []
-    return parts
+    return [*parts, "\n".join(f"- {note}" for note in finding.notes)] if finding.notes else parts
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
@@ -114,7 +115,7 @@ def write(directory: Path, findings: Sequence[Finding], *, facts: Sequence[str],
     for old in directory.glob("*.svg"):
         old.unlink()
     for finding in findings:
-        for chart in finding.charts:
+        for chart in () if finding.errors else finding.charts:
             (directory / f"{chart.name}.svg").write_text(chart.svg())
     (directory / README).write_text(page(findings, facts=facts, command=command, date=date))
     (directory / NUMBERS).write_text(numbers(findings, facts=facts, command=command, date=date))

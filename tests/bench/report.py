@@ -5,27 +5,58 @@ import math
 import os
 import platform
 import statistics
+import subprocess
 from pathlib import Path
 
+import psutil
+
+from eloquent.embedded.mongod import Mongod
+from tests.bench.charts import Bars, Series
+from tests.bench.findings import Finding, Target, shown
 from tests.bench.rounds import Row, Window
+from tests.bench.servers import PROJECT
 
 LIBRARIES = ("Django", "django-ninja", "fastapi", "starlette", "uvicorn", "uvloop", "httpx", "httpx-aiohttp", "pymongo")
 FEWEST_ROUNDS_TO_JUDGE = 3
 ERRORS_SHOWN = 10
 
 
-def machine(mongod_version: str) -> str:
-    """What the figures were made on."""
+def machine() -> list[str]:
+    """What the figures are made on, asked before they are."""
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.processor(),
     )
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
-    return (
-        f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release()}, load before: {load}\n"
-        f"Python {platform.python_version()}, mongod {mongod_version}, {versions}"
-    )
+    memory = psutil.virtual_memory().total / 2**30
+    facts = [
+        f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}",
+        f"load of the machine before: {load} (1, 5, 15 minutes)",
+        f"Python {platform.python_version()}, {_version_of_mongod()}, {versions}",
+    ]
+    return facts + ([f"commit {commit}"] if (commit := _commit()) else [])
+
+
+def _version_of_mongod() -> str:
+    program = Mongod(PROJECT).command(0)[0]
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return said.splitlines()[0].replace("db version v", "mongod ") if said else "mongod"
+
+
+def _commit() -> str:
+    """The commit that is checked out, and whether files differ from it; nothing without git."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty=, with changes"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return said.stdout.strip()
 
 
 def _lines(path: str) -> list[str]:
@@ -35,21 +66,107 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def whole(rows: list[Row], sides: tuple[str, ...], alone: Window, facts: str) -> str:
-    """Costs and verdicts, first tokens, what went wrong, the machine. `sides` is one name, or ours and the peer's."""
+def whole(rows: list[Row], sides: tuple[str, ...], alone: Window) -> str:
+    """Costs and verdicts, first tokens, what went wrong. `sides` is one name, or ours and the peer's."""
     parts = [table(rows, sides), first_tokens(rows, sides, alone), _limit(alone)]
     errors = [error for row in rows for error in errors_of(row)] + alone.errors
     if errors:
         parts.append("\n".join([f"{len(errors)} answers were wrong:", *errors[:ERRORS_SHOWN]]))
-    return "\n\n".join([*parts, facts])
+    return "\n\n".join(parts)
+
+
+def told(finding: Finding) -> str:
+    """A finding in a terminal."""
+    parts = [f"\n=== {finding.title}"]
+    if finding.skipped:
+        return f"{parts[0]}\nnot measured: {finding.skipped}"
+    if finding.errors:
+        parts.append("\n".join([f"NOT VALID, {len(finding.errors)} went wrong:", *finding.errors[:ERRORS_SHOWN]]))
+    parts += [_aligned(lines) for lines in finding.tables if lines]
+    bounds = [
+        [target.what, shown(target.value, target.unit), _bound(target), finding.verdict(target)]
+        for target in finding.targets
+    ]
+    return "\n\n".join([*parts, _aligned(bounds)] if bounds else parts)
+
+
+def _bound(target: Target) -> str:
+    return f"{'>=' if target.more_is_better else '<='} {shown(target.bound, target.unit)}"
+
+
+def finding(rows: list[Row], sides: tuple[str, ...], alone: Window) -> Finding:
+    """The comparison as a finding."""
+    found = Finding("comparison", "What an answer and a list cost, beside the same work by FastAPI")
+    found.errors = [error for row in rows for error in errors_of(row)] + alone.errors
+    found.tables = [_cells(rows, sides), *_first_token_cells(rows, sides, alone)]
+    for row in rows:
+        found.numbers[row.measure.title] = {
+            side: {
+                "server_ms": row.median(side, lambda w: w.server_ms),
+                "mongod_ms": row.median(side, lambda w: w.mongod_ms),
+                "requests_per_s": row.median(side, lambda w: w.rate),
+                "text_chunks": row.median(side, lambda w: w.pieces),
+            }
+            for side in sides
+        }
+    found.sentence = f"The work of {sides[0]} alone"
+    if len(sides) == 2:
+        _compare(found, rows, sides)
+    found.notes = [
+        (
+            "The product signs the user in, reads the history, writes question, answer and run and keeps a "
+            "journal; the peer does one insert at the end and no sign-in."
+        ),
+        _limit(alone) + ".",
+    ]
+    return found
+
+
+def _compare(found: Finding, rows: list[Row], sides: tuple[str, ...]) -> None:
+    medians = {row.measure.title: statistics.median(row.ratios(*sides)) for row in rows}
+    for row in rows:
+        found.numbers[row.measure.title]["ratios"] = row.ratios(*sides)
+        if row.measure.target is not None:
+            words = verdict(row.ratios(*sides), row.measure.target, more_is_better=row.measure.by_rate)
+            what = f"{row.measure.title}: {'requests a second' if row.measure.by_rate else 'CPU'}, to the peer's"
+            value = medians[row.measure.title]
+            found.targets.append(Target(what, value, row.measure.target, "", row.measure.by_rate, words))
+    costs, rates = ([row for row in rows if row.measure.by_rate is by_rate] for by_rate in (False, True))
+    low, high = (edge(medians[row.measure.title] for row in costs) for edge in (min, max))
+    found.sentence = f"An answer costs {low:.2f} to {high:.2f} of the CPU that the FastAPI peer needs for it"
+    slow, fast = (edge(medians[row.measure.title] for row in rates) for edge in (min, max))
+    found.charts = [
+        Bars(
+            "comparison-answers",
+            found.sentence,
+            "CPU of server and mongod for one answer of 200 tokens; dashed: target",
+            "ms of CPU for one answer",
+            [row.measure.title for row in costs],
+            [Series(side, [row.median(side, lambda w: w.cpu_ms) for row in costs]) for side in sides],
+            [(row.measure.target or 0) * row.median(sides[1], lambda w: w.cpu_ms) for row in costs],
+        ),
+        Bars(
+            "comparison-lists",
+            f"Lists are answered {slow:.2f} to {fast:.2f} times as fast as by the FastAPI peer",
+            "requests a second, 20 at once; dashed: target",
+            "requests a second",
+            [row.measure.title for row in rates],
+            [Series(side, [row.median(side, lambda w: w.rate) for row in rates]) for side in sides],
+            [(row.measure.target or 0) * row.median(sides[1], lambda w: w.rate) for row in rates],
+        ),
+    ]
 
 
 def table(rows: list[Row], sides: tuple[str, ...]) -> str:
     """A line for each measure: each side's medians; for two sides the ratio of the rounds' pairs, target, verdict."""
+    return _aligned(_cells(rows, sides))
+
+
+def _cells(rows: list[Row], sides: tuple[str, ...]) -> list[list[str]]:
     heads = ["CPU for one request", *(f"{side}: server + mongod" for side in sides)]
     if len(sides) == 2:
         heads += ["ratio (lowest-highest)", "target", "verdict"]
-    return _aligned([heads, *(_row(row, sides) for row in rows)])
+    return [heads, *(_row(row, sides) for row in rows)]
 
 
 def _row(row: Row, sides: tuple[str, ...]) -> list[str]:
@@ -109,18 +226,23 @@ def errors_of(row: Row) -> list[str]:
 
 def first_tokens(rows: list[Row], sides: tuple[str, ...], alone: Window) -> str:
     """How long the first token took from the question, and in how many pieces the text came."""
+    pieces, times = _first_token_cells(rows, sides, alone)
+    return _aligned(pieces + times)
+
+
+def _first_token_cells(rows: list[Row], sides: tuple[str, ...], alone: Window) -> list[list[list[str]]]:
     answers = [row for row in rows if not row.measure.by_rate]
-    lines = [["text chunks an answer came in", *sides, "upstream alone"]]
+    chunks = [["text chunks an answer came in", *sides, "upstream alone"]]
     for row in answers:
         pieces = [f"{row.median(side, lambda w: w.pieces):.0f}" for side in sides]
-        lines.append([row.measure.title, *pieces, f"{alone.pieces:.0f}"])
-    lines.append(["question to first token", *sides, "upstream alone"])
+        chunks.append([row.measure.title, *pieces, f"{alone.pieces:.0f}"])
+    firsts = [["question to first token", *sides, "upstream alone"]]
     for row in answers:
         # In a burst a first token waits for other users' whole answers: that says how fast, not how soon.
         if "paced" in row.measure.title:
             times = [_percentiles([ms for w in row.windows[side] for ms in w.first_token_ms]) for side in sides]
-            lines.append([row.measure.title, *times, _percentiles(alone.first_token_ms)])
-    return _aligned(lines)
+            firsts.append([row.measure.title, *times, _percentiles(alone.first_token_ms)])
+    return [chunks, firsts]
 
 
 def _percentiles(milliseconds: list[float]) -> str:

@@ -7,8 +7,7 @@ from bson import ObjectId
 from pymongo import MongoClient
 
 from eloquent.foundation.config import get_config
-from tests.bench import __main__ as bench
-from tests.bench import report
+from tests.bench import comparison, report
 from tests.bench.answers import text_of
 from tests.bench.cpu import cpu_s
 from tests.bench.dialects import DIALECTS, WrongAnswerError
@@ -22,7 +21,7 @@ from tests.bench.servers import Server, running
 def test_the_smallest_bench_gets_every_answer_right_from_both_servers(tmp_path: Path) -> None:
     names = (EloquentSide.name, PeerSide.name)
 
-    rows, alone, facts = bench.run(bench.SMOKE, sides_wanted=names, directory=tmp_path)
+    rows, alone = comparison.run(comparison.SMOKE, sides_wanted=names, directory=tmp_path)
 
     assert [error for row in rows for error in report.errors_of(row)] == []
     assert alone.wrong == 0
@@ -30,16 +29,16 @@ def test_the_smallest_bench_gets_every_answer_right_from_both_servers(tmp_path: 
     for row in rows:
         assert [len(row.windows[name]) for name in names] == [1, 1]
         assert all(window.server_ms > 0 and window.rate > 0 for name in names for window in row.windows[name])
-    printed = report.whole(rows, names, alone, facts)
+    printed = report.whole(rows, names, alone)
     assert all(row.measure.title in printed for row in rows)
     assert "cannot tell" in printed or "MISSED" in printed  # one round is never called met
 
 
 @pytest.mark.parametrize("model", ["bench-garbled", "bench-cut"])
 def test_an_answer_that_is_changed_or_cut_on_its_way_is_wrong(model: str, tmp_path: Path) -> None:
-    with running("upstream", ["-m", "tests.bench.upstream"], bench.environment(), tmp_path) as upstream:
-        plan = bench.upstream_plan(upstream.port, model, Load(3, warm_up=0), users=2)
-        good = bench.upstream_plan(upstream.port, "bench-burst", Load(3), users=2)
+    with running("upstream", ["-m", "tests.bench.upstream"], comparison.environment(), tmp_path) as upstream:
+        plan = comparison.upstream_plan(upstream.port, model, Load(3, warm_up=0), users=2)
+        good = comparison.upstream_plan(upstream.port, "bench-burst", Load(3), users=2)
 
         window = Meter(upstream.pid).window(plan, upstream.pid)
         good_window = Meter(upstream.pid).window(good, upstream.pid)
