@@ -159,7 +159,8 @@ class Lines:
             parts.append(_text(x_of(value), bottom + 20, name, "muted small", "middle"))
         if self.target is not None:
             parts.append(_line(left, y_of(self.target), right, y_of(self.target), "target"))
-            parts.append(_text(left + 6, y_of(self.target) - 6, self.target_words, "muted small"))
+            # Below the line, so that it cannot run into what the axis measures.
+            parts.append(_text(left + 6, y_of(self.target) + 16, self.target_words, "muted small label"))
         for number, series in enumerate(self.series):
             colour = number if series.colour is None else series.colour
             places = [(x_of(x), y_of(y)) for x, y in series.points if _is_figure(y)]
@@ -225,7 +226,7 @@ def _wrapped(category: str) -> list[str]:
 
 def _width_of(words: str) -> float:
     """About as wide as the words are in the charts' font."""
-    return len(words) * 6.9
+    return len(words) * 7.2
 
 
 def _ticks(largest: float) -> list[float]:

@@ -64,7 +64,9 @@ class Reader:
         pieces = self.pieces[-1]
         pieces.append((at, data))
         if not data or (len(pieces) == 1 and not data.startswith(b"HTTP/1.1 200")):
-            self.broke = data[:300].decode(errors="replace") or "the server broke the connection off"
+            head, _, body = data.partition(b"\r\n\r\n")
+            said = head.partition(b"\r\n")[0] + b" " + body[:300]
+            self.broke = said.decode(errors="replace") if data else "the server broke the connection off"
             return False
         self._tail = data if len(data) >= len(_END) else self._tail + data
         if not self._tail.endswith(_END):

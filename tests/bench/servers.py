@@ -1,10 +1,12 @@
 """The processes of the bench: each listens on the loopback, writes its log to a file, and ends with the bench."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +68,20 @@ def running(name: str, arguments: list[str], environment: Mapping[str, str], dir
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def warnings_in(log: Path) -> list[str]:
+    """What the product's log complains of, each sentence once with its number; to explain what went wrong."""
+    said: Counter[str] = Counter()
+    for line in log.read_text(errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("level") in {"warning", "error", "critical"}:
+            what = [str(entry.get(key)) for key in ("event", "code", "error", "exception") if entry.get(key)]
+            said[" / ".join(what)[-300:]] += 1
+    return [f"the server's log, {count} times: {sentence}" for sentence, count in said.most_common(5)]
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Stage:
         self.database: Any = self.client[DATABASE]
         arguments = ["-m", "tests.bench.upstream"]
         for pace in paces:
-            arguments += ["--steady", f"{pace.tokens_per_s:g}x{pace.tokens}"]
+            arguments += ["--steady", pace.model]
         environment = os.environ | {"PYTHONPATH": str(PROJECT)}
         self.upstream = self._stack.enter_context(running("upstream", arguments, environment, directory))
         self._valkey: Valkey | None = None

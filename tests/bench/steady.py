@@ -20,15 +20,16 @@ TICK_S = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How an even answer is written: so many tokens a second, so many in all."""
+    """How an even answer is written: so many tokens a second, so many in all; spoiled: with one of them changed."""
 
     tokens_per_s: float
     tokens: int
+    spoiled: bool = False
 
     @property
     def model(self) -> str:
         """The name of the language model that answers so."""
-        return f"bench-steady-{self.tokens_per_s:g}x{self.tokens}"
+        return f"bench-{'spoiled' if self.spoiled else 'steady'}-{self.tokens_per_s:g}x{self.tokens}"
 
     @property
     def lasts_s(self) -> float:
@@ -38,8 +39,8 @@ class Pace:
     @classmethod
     def of(cls, model: str) -> "Pace | None":
         """What the model's name says; None when it is not one of these."""
-        named = re.fullmatch(r"bench-steady-([\d.]+)x(\d+)", model)
-        return None if named is None else cls(float(named[1]), int(named[2]))
+        named = re.fullmatch(r"bench-(steady|spoiled)-([\d.]+)x(\d+)", model)
+        return None if named is None else cls(float(named[2]), int(named[3]), named[1] == "spoiled")
 
 
 class Reader(Protocol):

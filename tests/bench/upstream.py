@@ -10,8 +10,9 @@ The name of the model says how it writes its 200 lines:
     bench-garbled  like bench-burst, with one token changed: what a check of answers must find
     bench-cut      like bench-burst, without its last ten tokens: likewise
 
-and with `--steady 10x400` (again and again, if wanted) `bench-steady-10x400`: 400 lines, 10 a second, for thousands of
-streams at once, see `tests.bench.steady`. `GET /bench/log` gives and empties the log of when those were written.
+and with `--steady bench-steady-10x400` (again and again, if wanted) that one: 400 lines, 10 a second, for thousands of
+streams at once, see `tests.bench.steady`; `bench-spoiled-10x400` likewise with one token changed. `GET /bench/log`
+gives and empties the log of when those were written.
 
 Each line is an HTTP chunk of its own and the headers come with the first, as from Ollama 0.32. Every line's bytes are
 made at the start, so that the process under test, not this one, is what a burst waits for.
@@ -69,6 +70,8 @@ def _writes_of(model: str, answer: int, length: int = TOKENS_PER_ANSWER) -> list
     tokens = list(tokens_of(answer, length))
     if model == "bench-garbled":
         tokens[100] = " wrong"
+    if model.startswith("bench-spoiled"):
+        tokens[length // 2] = " wrong"
     if model == "bench-cut":
         del tokens[-10:]
     lines = [_line(model, number, token) for number, token in enumerate(tokens)]
@@ -219,9 +222,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--port", type=int, required=True)
     options.add_argument("--tokens-per-s", type=float, default=TOKENS_PER_S, help="of bench-paced")
-    options.add_argument("--steady", action="append", default=[], metavar="RATExTOKENS", help="one more even model")
+    options.add_argument("--steady", action="append", default=[], metavar="MODEL", help="one more even model")
     chosen = options.parse_args()
-    paces = [pace for named in chosen.steady if (pace := Pace.of(f"bench-steady-{named}"))]
+    paces = [pace for named in chosen.steady if (pace := Pace.of(named))]
     allow_many()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(chosen.port, chosen.tokens_per_s, paces))

@@ -19,15 +19,16 @@ from tests.bench.findings import Finding, Target, percentiles, shown
 from tests.bench.plans import source_of
 from tests.bench.processes import Memory, Shares, memory_of, sleep_until
 from tests.bench.rows.scale import RowScale
-from tests.bench.servers import Server
+from tests.bench.servers import Server, warnings_in
 from tests.bench.stage import Stage, StreamLog, say
+from tests.bench.steady import Pace
 
 NAME = "streams"
 TARGET_MS = 150.0
 STREAMS_OF_A_USER = 16
 SHARES = (0.5, 0.9, 0.99, 0.999)
 PATIENCE_S = 40.0
-STEPS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
+STEPS = (1.0, 0.75, 0.5, 0.25)
 FULL_CORE = 0.95
 PROCESSES = ("server", "mongod", "upstream", "clients")
 
@@ -97,8 +98,9 @@ def measure(stage: Stage, scale: RowScale) -> Finding:
 
 def _alone(stage: Stage, scale: RowScale) -> _Go:
     """The bench's own two ends without a server between them: the delay that is theirs."""
-    asked = [stage.asked_of_upstream(scale.long) for _ in range(scale.streams)]
-    return _streamed(stage, scale, ("ollama", stage.upstream.port), asked, {})
+    pace, within_s = scale.without_server, scale.without_server_within_s
+    asked = [stage.asked_of_upstream(pace) for _ in range(scale.streams)]
+    return _streamed(stage, ("ollama", stage.upstream.port), asked, pace, within_s, {})
 
 
 def _go(stage: Stage, scale: RowScale, started: Server, streams: int) -> _Go:
@@ -109,23 +111,27 @@ def _go(stage: Stage, scale: RowScale, started: Server, streams: int) -> _Go:
         fresh = stage.conversations(user, started.port, count)
         asked += [stage.asked_of_product(user, conversation, scale.long) for conversation in fresh]
     pids = {"server": started.pid, "mongod": stage.mongod.pid}
-    go = _streamed(stage, scale, ("eloquent-sse", started.port), asked, pids)
+    go = _streamed(stage, ("eloquent-sse", started.port), asked, scale.long, scale.begin_within_s, pids)
     go.errors += stage.not_saved()
+    if go.errors:
+        go.errors += warnings_in(started.log)
     return go
 
 
-def _streamed(stage: Stage, scale: RowScale, where: tuple[str, int], asked: list[Asked], pids: dict[str, int]) -> _Go:
+def _streamed(
+    stage: Stage, where: tuple[str, int], asked: list[Asked], pace: Pace, within_s: float, pids: dict[str, int]
+) -> _Go:
     """All begin within the first seconds; the figures are of the time when all are streaming."""
     readers = [
-        CrowdReader(source_of(number % 1000), steady_begin(number, len(asked), scale.begin_within_s), [one])
+        CrowdReader(source_of(number % 1000), steady_begin(number, len(asked), within_s), [one])
         for number, one in enumerate(asked)
     ]
-    plan = CrowdPlan(*where, readers, scale.begin_within_s + scale.long.lasts_s + PATIENCE_S, look_every_s=0.001)
+    plan = CrowdPlan(*where, readers, within_s + pace.lasts_s + PATIENCE_S, look_every_s=0.001)
     with crowd(plan, stage.directory) as people:
         shares = Shares(pids | {"upstream": stage.upstream.pid, "clients": people.pid})
         idle = memory_of(pids["server"]) if pids else None
         people.go()
-        begins, ends = (people.started_at + after_s for after_s in (scale.begin_within_s, scale.long.lasts_s))
+        begins, ends = (people.started_at + after_s for after_s in (within_s, pace.lasts_s))
         sleep_until(begins)
         shares.begin()
         sleep_until(ends - 0.2)
