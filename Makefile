@@ -36,7 +36,7 @@ format: $(VENV)/.installed-dev ## Format the code
 	@$(PYTHON) -m ruff check --fix-only -q .
 	@$(PYTHON) -m ruff format .
 
-bench: $(VENV)/.installed-dev ## Measure the server beside a FastAPI peer (ARGS=--quick)
+bench: $(VENV)/.installed-dev ## Measure the server beside a FastAPI peer (ARGS=--all for every measure)
 	@$(PYTHON) -m tests.bench $(ARGS)
 
 lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in
