@@ -176,7 +176,8 @@ def begin_completion(owner: UserId, model: OfferedModel, request: PromptRequest)
     """
     if lifecycle.is_draining():
         raise Draining(retry_after_s=5)
-    if sum(completion.owner == owner for completion in _at_work) >= MOST_AT_ONCE_OF_A_USER:
+    # One that is whole may still be tidying up its connection. It is over for its reader.
+    if sum(each.owner == owner and each.finished is None for each in _at_work) >= MOST_AT_ONCE_OF_A_USER:
         raise TooManyCompletions(retry_after_s=1)
     careless = not provider_of(model).refuses_overflow
     if careless and tokens_of(request.messages) >= model.context_window:

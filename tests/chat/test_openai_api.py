@@ -367,6 +367,46 @@ async def test_a_user_has_a_bounded_number_at_once_and_others_have_their_own(
     assert (await editor.post(CHAT, json=ASK)).status_code == 200
 
 
+async def test_an_answer_that_is_whole_leaves_room_for_the_next(
+    editor: httpx.AsyncClient, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completions, "MOST_AT_ONCE_OF_A_USER", 1)
+    tidying = asyncio.Event()
+    # As a provider does that reads its connection to the end before it lets go of it.
+    model.script = [*saying("Yes"), tidying]
+    for _ in range(3):
+        assert (await editor.post(CHAT, json=ASK)).status_code == 200
+    assert len(completions._at_work) == 3
+    tidying.set()
+    await model.provider.until_idle()
+
+
+async def test_many_at_once_come_whole_while_others_leave(ann: Person, bob: Person) -> None:
+    words = [f"w{number} " for number in range(200)]
+    whole, endless = FakeModel(tokens=words), FakeModel(tokens=["a", "b"], gates={1: asyncio.Event()})
+    models = [OfferedModel(f"x/{name}", name, "x", default=False, context_window=8192) for name in ("whole", "endless")]
+
+    async def stay(client: httpx.AsyncClient) -> str:
+        async with client.stream("POST", CHAT, json={**ASK, "model": "x/whole", "stream": True}) as answer:
+            events = [event async for event in lines_of(answer)]
+        assert events[-1] == "[DONE]"
+        return "".join(event["choices"][0]["delta"].get("content", "") for event in events[:-1])
+
+    async def leave(client: httpx.AsyncClient) -> None:
+        async with client.stream("POST", CHAT, json={**ASK, "model": "x/endless", "stream": True}) as answer:
+            await anext(lines_of(answer))
+
+    async with FakeOllama(whole=whole, endless=endless) as ollama, program(ann) as hers, program(bob) as his:
+        with offering(models[0], Ollama(ollama.url)), offering(models[1], Ollama(ollama.url)):
+            clients = [hers, his] * 8
+            readers = [reads(client) for client in clients for reads in (stay, leave)]
+            answers = await asyncio.gather(*readers)
+            async with asyncio.timeout(10):
+                await ollama.until(completed=len(clients), closed=len(clients))
+    assert answers[::2] == ["".join(words)] * len(clients)
+    assert [each for each in completions._at_work if each.finished is None] == []
+
+
 # The process on its way out
 
 
