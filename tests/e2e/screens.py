@@ -114,6 +114,7 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     chat.ask("And how do they end?")
     chat.expect_answer("failed")
     take("12-failed")
+    take_versions(site, chat, take)
     chat.open_menu("How do rainbows")
     take("13-menu")
     chat.choose("Delete")
@@ -129,6 +130,47 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     page.reload()
     expect(page.get_by_role("heading", name="We can’t reach the server")).to_be_visible()
     take("16-server-away")
+
+
+def take_versions(site: Site, chat: ChatPage, take: Callable[[str], None]) -> None:
+    """A conversation with several wordings and answers, one of which was made without its beginning."""
+    page = chat.page
+    page.get_by_role("button", name="New conversation").click()
+    site.script("Noted.")
+    chat.ask("Here is my whole diary, for you to remember. " + "A long day by the sea. " * 1_200)
+    chat.expect_answer("complete")
+    site.script("It was written ", "by the sea.")
+    chat.ask("Where did I write it?")
+    expect(chat.text).to_have_text("It was written by the sea.")
+    for answer in ("In a house by the sea.", "By the sea, where the days are long."):
+        chat.expect_answer("complete")
+        site.script(answer)
+        chat.answer.get_by_role("button", name="Answer again").click()
+        expect(chat.text).to_have_text(answer)
+    chat.expect_answer("complete")
+    chat.answer.get_by_role("button", name="Previous version").click()
+    expect(chat.answer.get_by_role("group", name="Versions")).to_have_text("2/3")
+    question = chat.questions.last
+    for look, size in (("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)):
+        page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        name = f"{look}{'-phone' if size is PHONE else ''}"
+        question.hover()
+        take(f"17-versions-{name}")
+        question.get_by_role("button", name="Edit message").click()
+        page.get_by_role("textbox", name="Edit your message").fill("Where did I write it?\nAnd when?")
+        take(f"18-editing-{name}")
+        page.keyboard.press("Escape")
+    site.script("In a house by the sea, in summer.")
+    question.get_by_role("button", name="Edit message").click()
+    page.get_by_role("textbox", name="Edit your message").fill("Where and when did I write it?")
+    page.keyboard.press("Enter")
+    chat.expect_answer("complete")
+    expect(chat.questions.last.get_by_role("group", name="Versions")).to_have_text("2/2")
+    take("19-edited-phone")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    take("19-edited")
 
 
 if __name__ == "__main__":

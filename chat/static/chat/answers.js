@@ -16,7 +16,8 @@ export class LiveAnswer extends EventTarget {
   requestId = null;
   #before = null;
 
-  // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message it is to replace.
+  // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message in whose place
+  // it comes, a question when it is worded anew, else an answer.
   constructor(conversationId, { question = null, replacing = null, draft = null } = {}) {
     super();
     if (draft?.parts.length) this.#before = { ...emptyAnswer(), id: draft.id, parts: draft.parts, status: "streaming" };
@@ -67,12 +68,14 @@ export class Answers extends EventTarget {
     return this.#running.get(conversationId) ?? null;
   }
 
-  // Sends a question. The server puts it at the end of the conversation as it knows it.
-  ask(conversationId, question) {
-    const live = new LiveAnswer(conversationId, { question });
+  // Sends a question. The server puts it at the end of the conversation as it knows it, or, as the new wording of the
+  // question `edits`, beside that one.
+  ask(conversationId, question, edits = null) {
+    const live = new LiveAnswer(conversationId, { question, replacing: edits });
     const message = { id: crypto.randomUUID?.() ?? String(Date.now()), role: "user", parts: [{ type: "text", text: question }] };
+    const named = edits ? { messageId: edits } : {};
     this.#start(live);
-    live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messages: [message] }, this.#handler(live));
+    live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messages: [message], ...named }, this.#handler(live));
     return live;
   }
 

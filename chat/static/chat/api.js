@@ -26,9 +26,15 @@ export class Api {
     return this.session.request("DELETE", `/conversations/${id}`);
   }
 
-  // The newest messages of the branch shown, oldest first; the cursor leads to older ones.
+  // The newest messages of the branch shown, oldest first, each with its place among its siblings; the cursor leads to
+  // older ones.
   messages(conversationId, cursor) {
-    return this.session.request("GET", `/conversations/${conversationId}/messages${query({ limit: 30, cursor })}`);
+    return this.session.request("GET", `/conversations/${conversationId}/messages${query({ limit: 30, siblings: true, cursor })}`);
+  }
+
+  // Makes the newest branch through the message the one shown.
+  showMessage(id) {
+    return this.session.request("POST", `/messages/${id}/show`);
   }
 
   async models() {

@@ -1,8 +1,10 @@
 // One message of the thread as DOM nodes.
 
 import { copyText, el, icon } from "./dom.js";
+import { QuestionEditor } from "./editor.js";
 import { MarkdownView } from "./markdown.js";
 import { reasoningOf, textOf } from "./stream.js";
+import { Versions } from "./versions.js";
 
 const ENDINGS = {
   stopped: "You stopped this answer.",
@@ -11,16 +13,27 @@ const ENDINGS = {
 };
 
 // What the user wrote, as it was written: no Markdown is read into it.
-// `unsent`: why it did not reach the server, or null; `onretry` and `ondiscard` belong to that.
+// `unsent`: why it did not reach the server, or null; `onretry` and `ondiscard` belong to that. `onedit` takes a new
+// wording, `onshow` the id of another version; both are null while that cannot be done. `siblings`: its place among them.
 export class QuestionView {
+  #editor = null;
+
   constructor() {
     this.text = el("div", { class: "bubble", dir: "auto" });
+    this.versions = new Versions();
+    this.edit = el("button", { type: "button", class: "icon-button", "aria-label": "Edit message", title: "Edit", onclick: () => this.#open() }, icon("edit"));
+    this.actions = el("div", { class: "actions" }, this.edit, this.versions.element);
     this.foot = el("div", { class: "question-foot" });
-    this.element = el("article", { class: "message question", "aria-label": "You" }, this.text, this.foot);
+    this.element = el("article", { class: "message question", "aria-label": "You" }, this.text, this.actions, this.foot);
   }
 
-  update({ text, unsent = null, onretry, ondiscard }) {
+  update({ text, unsent = null, onretry, ondiscard, onedit = null, onshow = null, siblings = null }) {
     if (this.text.textContent !== text) this.text.textContent = text;
+    this.onedit = onedit;
+    this.#editor?.setFree(Boolean(onedit));
+    this.edit.hidden = !onedit;
+    this.versions.update(siblings, onshow);
+    this.actions.hidden = Boolean(this.#editor) || (this.edit.hidden && this.versions.element.hidden);
     this.element.classList.toggle("unsent", Boolean(unsent));
     if (this.unsent === unsent) return;
     this.unsent = unsent;
@@ -29,11 +42,27 @@ export class QuestionView {
     const actions = el("div", { class: "fault-actions" }, button("Try again", "retry", onretry), button("Discard", "trash", ondiscard));
     this.foot.append(el("div", { class: "fault", role: "alert" }, icon("alert"), el("div", {}, el("strong", {}, "Not sent. "), unsent), actions));
   }
+
+  #open() {
+    if (this.#editor) return;
+    this.#editor = new QuestionEditor(this.text.textContent, { onsend: (text) => this.onedit?.(text), onclose: () => this.#close() });
+    this.text.hidden = this.actions.hidden = true;
+    this.element.prepend(this.#editor.element);
+    this.#editor.focus();
+  }
+
+  #close() {
+    this.#editor.element.remove();
+    this.#editor = null;
+    this.text.hidden = this.actions.hidden = false;
+    this.edit.focus();
+  }
 }
 
 // An answer: live or from the history. `update` takes
 //   parts, status ("waiting", "streaming", "complete", "stopped", "failed", "interrupted"), error (a sentence or null),
-//   finishReason, model, progress ({state, ...} or null), connected, stopping, onretry (null: cannot be repeated now).
+//   finishReason, model, progress ({state, ...} or null), connected, stopping, onretry (null: cannot be repeated now),
+//   trimmed (a sentence about what the model was not shown, or null), siblings and onshow (as for a question).
 export class AnswerView {
   #shown = {};
 
@@ -47,6 +76,7 @@ export class AnswerView {
     this.line = el("div", { class: "status-line", hidden: true });
     this.ending = el("div", { class: "ending" });
     this.actions = el("div", { class: "actions" });
+    this.versions = new Versions();
     const column = el("div", { class: "answer-column" }, this.details, this.line, this.body, this.sources, this.ending, this.actions);
     const mark = el("div", { class: "answer-mark", "aria-hidden": "true" }, icon("quote"));
     this.element = el("article", { class: "message answer", "aria-label": "Eloquent" }, mark, column);
@@ -65,8 +95,10 @@ export class AnswerView {
       this.line.hidden = !sentence;
       this.line.replaceChildren(el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), el("span", {}, sentence));
     });
-    this.#once("ending", JSON.stringify([next.status, next.error, next.finishReason, Boolean(next.onretry)]), () => this.#showEnding(next));
-    this.#once("actions", JSON.stringify([running, Boolean(this.text), Boolean(next.onretry), next.model]), () => this.#showActions(next, running));
+    this.#once("ending", JSON.stringify([next.status, next.error, next.finishReason, Boolean(next.onretry), next.trimmed]), () => this.#showEnding(next));
+    this.versions.update(running ? null : next.siblings, next.onshow);
+    const actions = [running, Boolean(this.text), Boolean(next.onretry), next.model, this.versions.element.hidden];
+    this.#once("actions", JSON.stringify(actions), () => this.#showActions(next, running));
   }
 
   #once(name, value, show) {
@@ -90,8 +122,9 @@ export class AnswerView {
     });
   }
 
-  #showEnding({ status, error, finishReason, onretry }) {
+  #showEnding({ status, error, finishReason, onretry, trimmed }) {
     this.ending.replaceChildren();
+    if (trimmed) this.ending.append(el("p", { class: "note trimmed" }, trimmed));
     if (status === "complete" && finishReason === "length") this.ending.append(el("p", { class: "note" }, "The answer reached its longest allowed length."));
     if (status === "complete" && finishReason === "content-filter") this.ending.append(el("p", { class: "note" }, "The model's provider cut this answer off."));
     if (!ENDINGS[status]) return;
@@ -115,6 +148,7 @@ export class AnswerView {
     if (onretry && status === "complete") {
       this.actions.append(el("button", { type: "button", class: "icon-button", "aria-label": "Answer again", title: "Answer again", onclick: onretry }, icon("retry")));
     }
+    if (!this.versions.element.hidden) this.actions.append(this.versions.element);
     if (model && this.text) this.actions.append(el("span", { class: "model-name" }, model));
   }
 }

@@ -2,8 +2,9 @@
 
 // status: "waiting" (nothing yet) | "streaming" | "complete" | "stopped" | "failed".
 // progress: what the server says while it is waiting ({state: "loading" | "queued", ...}), or null.
+// context: what the language model is shown ({used, limit, dropped, ...}), or null.
 export function emptyAnswer() {
-  return { id: null, parts: [], status: "waiting", progress: null, error: null, finishReason: null, metadata: {}, title: null };
+  return { id: null, parts: [], status: "waiting", progress: null, error: null, finishReason: null, metadata: {}, title: null, context: null };
 }
 
 // The answer after one more chunk; the one given is not changed. A type that is not known changes nothing.
@@ -76,6 +77,10 @@ function changed(parts, type, id, change) {
 function withData(answer, chunk) {
   if (chunk.type === "data-status") return { ...answer, progress: answer.status === "waiting" ? chunk.data : answer.progress };
   if (chunk.type === "data-title") return { ...answer, title: chunk.data.title };
+  if (chunk.type === "data-context") return { ...answer, context: chunk.data };
+  if (chunk.type === "data-notice" && chunk.data.code === "truncated_by_provider") {
+    return { ...answer, context: { ...answer.context, truncated_by_provider: true } };
+  }
   if (chunk.transient) return answer;
   const part = { type: chunk.type, id: chunk.id, data: chunk.data };
   const at = chunk.id === undefined ? -1 : answer.parts.findIndex((other) => other.type === part.type && other.id === part.id);

@@ -8,6 +8,15 @@ const NEAR_BOTTOM_PX = 80;
 // A run whose worker died is put to rest by the server within this time; until then the history says "streaming".
 const ASK_AGAIN_MS = 2_000;
 
+// What the reader should know of an answer whose model was not shown everything, or null.
+function trimmedSentence(context) {
+  if (!context) return null;
+  if (context.truncated_by_provider) return "The language model’s server left out a part of this conversation.";
+  if (context.more_dropped) return "The language model was shown only the latest part of this conversation.";
+  const many = context.dropped === 1 ? "first message" : `first ${context.dropped} messages`;
+  return context.dropped ? `The ${many} did not fit and were not shown to the language model.` : null;
+}
+
 // Events: "changed" (running or stopping may have changed), "missing" (no such conversation), "fault" (detail: a sentence).
 export class Thread extends EventTarget {
   id = null;
@@ -100,10 +109,11 @@ export class Thread extends EventTarget {
     this.#reset(id);
   }
 
-  ask(text) {
+  // `edits`: the question that this is a new wording of.
+  ask(text, edits = null) {
     this.#unsent.delete(this.id);
     this.#sticks = true;
-    this.answers.ask(this.id, text);
+    this.answers.ask(this.id, text, edits);
     this.conversations.touch(this.id);
   }
 
@@ -153,14 +163,18 @@ export class Thread extends EventTarget {
 
   #refused(live) {
     this.#live = null;
-    if (live.question !== null) this.#unsent.set(live.conversationId, { text: live.question, reason: live.refusal });
+    if (live.question !== null) this.#keepUnsent(live, live.refusal);
     else this.dispatchEvent(new CustomEvent("fault", { detail: live.refusal }));
+  }
+
+  #keepUnsent({ conversationId, question, replacing }, reason) {
+    this.#unsent.set(conversationId, { text: question, reason, replacing });
   }
 
   // The answer came to its end: it is history now, in the views that showed it, so that nothing flickers and the next
   // question need not wait until the server's history was read.
   #keep(live) {
-    const { id, parts, status, error, finishReason, metadata } = live.answer;
+    const { id, parts, status, error, finishReason, metadata, context } = live.answer;
     const cut = this.#messages.findIndex((message) => message.id === live.replacing || message.id === id);
     if (cut >= 0) this.#messages = this.#messages.slice(0, cut);
     if (live.question !== null && !this.#endsWith(this.#messages, live.question)) {
@@ -169,7 +183,7 @@ export class Thread extends EventTarget {
       this.#rename("question", sent);
     }
     const ended = status === "waiting" || status === "streaming" ? "interrupted" : status;
-    this.#messages.push({ id, role: "assistant", parts, status: ended, error: error && { detail: error }, model: metadata.model, finishReason });
+    this.#messages.push({ id, role: "assistant", parts, status: ended, error: error && { detail: error }, model: metadata.model, finishReason, context });
     this.#rename("live", id);
     this.#live = null;
     announce(ended === "complete" ? "The answer is complete." : "The answer ended early.");
@@ -217,7 +231,7 @@ export class Thread extends EventTarget {
     const live = this.#live;
     const answered = this.#messages.findLast((message) => message.role === "user");
     if (live.question !== null && !(answered && textOf(answered.parts) === live.question)) {
-      this.#unsent.set(live.conversationId, { text: live.question, reason: "The connection was lost before it arrived." });
+      this.#keepUnsent(live, "The connection was lost before it arrived.");
     }
     if (live.answer.id) this.#rename("live", live.answer.id);
     this.#live = null;
@@ -242,23 +256,38 @@ export class Thread extends EventTarget {
     const live = this.#live;
     const entries = [];
     const stored = this.#messages.filter((message) => message.status !== "streaming" && (!live || message.id !== live.answer.id));
-    const cut = live?.replacing ? stored.findIndex((message) => message.id === live.replacing) : -1;
+    const unsent = this.#unsent.get(this.id);
+    const replacing = live ? live.replacing : unsent?.replacing;
+    const cut = replacing ? stored.findIndex((message) => message.id === replacing) : -1;
     const history = cut >= 0 ? stored.slice(0, cut) : stored;
-    const free = !this.running && !this.#unsent.has(this.id);
     history.forEach((message, index) => {
-      if (message.role === "user") entries.push([message.id, QuestionView, { text: textOf(message.parts) }]);
-      else if (message.role === "assistant") entries.push([message.id, AnswerView, this.#storedAnswer(message, free && index === history.length - 1)]);
+      if (message.role === "user") entries.push([message.id, QuestionView, this.#storedQuestion(message)]);
+      else if (message.role === "assistant") entries.push([message.id, AnswerView, this.#storedAnswer(message, index === history.length - 1)]);
     });
     if (live) {
       if (live.question !== null && !this.#endsWith(history, live.question)) entries.push(["question", QuestionView, { text: live.question }]);
       entries.push(["live", AnswerView, this.#liveAnswer(live)]);
     }
-    const unsent = this.#unsent.get(this.id);
     if (unsent) entries.push(["unsent", QuestionView, this.#unsentQuestion(unsent)]);
     return entries;
   }
 
-  #storedAnswer(message, repeatable) {
+  get #free() {
+    return !this.running && !this.#unsent.has(this.id);
+  }
+
+  // What can be done to a message that is in the history.
+  #branching({ id, siblings = null }) {
+    return { siblings, onshow: this.#free && !id.startsWith("sent-") ? (...wanted) => this.#showVersion(...wanted) : null };
+  }
+
+  #storedQuestion(message) {
+    const free = this.#free && !message.id.startsWith("sent-");
+    return { text: textOf(message.parts), onedit: free ? (text) => this.ask(text, message.id) : null, ...this.#branching(message) };
+  }
+
+  #storedAnswer(message, last) {
+    const repeatable = this.#free && (last || message.status === "complete");
     return {
       parts: message.parts,
       status: message.status,
@@ -266,19 +295,21 @@ export class Thread extends EventTarget {
       finishReason: message.finishReason ?? null,
       model: this.conversations.modelName(message.model),
       onretry: repeatable ? () => this.#retry(message.id) : null,
+      trimmed: last ? trimmedSentence(message.context) : null,
+      ...this.#branching(message),
     };
   }
 
   #liveAnswer(live) {
-    const { parts, status, error, progress } = live.visible;
-    return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null };
+    const { parts, status, error, progress, context } = live.visible;
+    return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null, trimmed: trimmedSentence(context) };
   }
 
-  #unsentQuestion({ text, reason }) {
+  #unsentQuestion({ text, reason, replacing }) {
     return {
       text,
       unsent: reason,
-      onretry: () => this.dispatchEvent(new CustomEvent("resend", { detail: text })),
+      onretry: () => (replacing ? this.ask(text, replacing) : this.dispatchEvent(new CustomEvent("resend", { detail: text }))),
       ondiscard: () => {
         this.#unsent.delete(this.id);
         this.#draw();
@@ -289,6 +320,25 @@ export class Thread extends EventTarget {
   #retry(messageId) {
     this.#sticks = true;
     this.answers.regenerate(this.id, messageId);
+  }
+
+  // Shows another version of a message, and what was written below it. What stands above does not move.
+  async #showVersion(id, arrow) {
+    const opened = this.id;
+    this.#sticks = false;
+    try {
+      await this.api.showMessage(id);
+    } catch (error) {
+      this.dispatchEvent(new CustomEvent("fault", { detail: error.message }));
+      return;
+    }
+    if (opened !== this.id) return;
+    await this.refresh();
+    if (opened !== this.id) return;
+    this.#show(this.#entries());
+    this.#views.get(id)?.versions.focus(arrow);
+    const place = this.#messages.find((message) => message.id === id)?.siblings;
+    if (place) announce(`Version ${place.index + 1} of ${place.count}.`);
   }
 
   // Brings the list to the wanted order with as few moves as possible: a moved node would lose a selection in it.
