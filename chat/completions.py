@@ -44,6 +44,7 @@ class Completion:
     def __init__(self, owner: UserId, model: OfferedModel, request: PromptRequest, *, careless: bool) -> None:
         self.owner = owner
         self.model = model
+        self.begun = False
         self.finished: Finished | None = None
         self._request = request
         self._careless = careless
@@ -51,7 +52,6 @@ class Completion:
         self._held: list[Delta] = []
         self._held_chars = 0
         self._chars = 0
-        self._begun = False
         self._taken_at = 0.0
         self._wake_later: asyncio.TimerHandle | None = None
         self._awake = asyncio.Event()
@@ -120,7 +120,7 @@ class Completion:
                     # The reader need not wait for what follows: the connection is read to its end, to be used again.
                     self.finished = event
                     self._wake()
-                elif isinstance(event, TextDelta | ReasoningDelta):
+                elif isinstance(event, Delta):
                     self._held.append(event)
                     self._held_chars += len(event.text)
                     self._chars += len(event.text)
@@ -128,7 +128,7 @@ class Completion:
                         self.finished = Finished(FinishReason.LENGTH, Usage())
                         return
                     if (
-                        not self._begun
+                        not self.begun
                         or self._held_chars >= HELD_BACK_CHARS
                         or loop.time() - self._taken_at >= HELD_BACK_S
                     ):
@@ -137,7 +137,7 @@ class Completion:
                         self._wake_later = loop.call_later(HELD_BACK_S, self._wake)
 
     def _wake(self) -> None:
-        self._begun = True
+        self.begun = True
         if self._wake_later is not None:
             self._wake_later.cancel()
             self._wake_later = None

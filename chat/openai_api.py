@@ -151,6 +151,10 @@ async def _events(completion: Completion, asked: CompletionRequest) -> AsyncGene
         _new_id(), created_s=int(time.time()), model=completion.model.id, with_usage=asked.include_usage
     )
     begun = writer.opening()
+    if not completion.begun:
+        # The model is silent for long already: let the reader see that the stream is open.
+        yield begun
+        begun = b""
     written: list[str] = []
     try:
         async for deltas in completion.deltas(silence_s=SILENCE_S):

@@ -49,6 +49,7 @@ def elsewhere(key: dict[str, Any]) -> None:
 
 def a_second_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was known is outdated."""
+    assert api_key_access.KNOWN_S <= 1
     clock = api_key_access.time.monotonic
     monkeypatch.setattr(api_key_access.time, "monotonic", lambda: clock() + api_key_access.KNOWN_S)
 

@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from accounts import store
 from chat import completions, openai_api, runs
+from chat.completions import Completion
 from eloquent.foundation import lifecycle
 from eloquent.foundation.database import database
 from eloquent.lifespan import Lifespan
@@ -176,6 +177,21 @@ async def test_a_silent_model_is_waited_for_with_signs_of_life(
         rest = [event async for event in events if not (isinstance(event, str) and event.startswith(":"))]
     assert rest[0]["choices"][0]["delta"] == {"content": "At last"}
     assert rest[-1] == "[DONE]"
+
+
+async def test_a_stream_of_a_silent_model_opens_at_once(
+    editor: httpx.AsyncClient, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+    model.script = [gate, *saying("At last")]
+
+    async def not_begun(_completion: Completion, _within_s: float) -> None:
+        """As when the model has been silent for all of that time."""
+
+    monkeypatch.setattr(Completion, "until_begun", not_begun)
+    async with asyncio.timeout(openai_api.SILENCE_S - 1):
+        async with editor.stream("POST", CHAT, json={**ASK, "stream": True}) as answer:
+            assert (await anext(lines_of(answer)))["choices"][0]["delta"]["role"] == "assistant"
 
 
 # What goes wrong
