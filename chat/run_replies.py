@@ -16,8 +16,18 @@ IdempotencyKey: TypeAlias = Annotated[str | None, Header(alias="Idempotency-Key"
 
 # How a streaming operation describes itself: the stream beside the JSON.
 STREAM_DOC: Final[dict[str, Any]] = {
-    "description": "The run's chunks as server-sent events (AI SDK UI message stream), then `[DONE]`.",
-    "content": {"text/event-stream": {"schema": {}}},
+    "description": "The run's chunks as server-sent events (the AI SDK's UI message stream): each event's data is one "
+    "`UIMessageChunk` as JSON, its id the chunk's position from 0; the last event's data is `[DONE]`.",
+    "headers": {
+        "X-Run-Id": {"description": "the run", "schema": {"type": "string", "pattern": "^[0-9a-f]{24}$"}},
+        "X-Vercel-AI-UI-Message-Stream": {"description": "the protocol", "schema": {"type": "string", "const": "v1"}},
+    },
+    "content": {
+        "text/event-stream": {
+            "schema": {"$ref": "#/components/schemas/UIMessageEvent"},
+            "example": {"id": "4", "data": '{"type":"text-delta","id":"text-0","delta":"Three minutes."}'},
+        }
+    },
 }
 
 

@@ -37,11 +37,34 @@ class UIChatOut(Schema):
     next_cursor: str | None
 
 
+_POSTED_MESSAGE: Final[dict[str, Any]] = {
+    "description": "A UIMessage. Of the last one the role, the parts of type text and the id are read.",
+    "type": "object",
+    "required": ["role", "parts"],
+    "properties": {
+        "id": {"type": "string"},
+        "role": {"type": "string", "enum": ["system", "user", "assistant"]},
+        "parts": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+    },
+    "additionalProperties": True,
+}
+
 # What `ui_send` takes, for the OpenAPI document: it is read without pydantic (chat.posting), which would parse it all.
 POSTED_DOC: Final[dict[str, Any]] = {
     "required": True,
     "content": {
         "application/json": {
+            "example": {
+                "id": "k3fZ0pQbXv7LmN2a",
+                "trigger": "submit-message",
+                "messages": [
+                    {
+                        "id": "Yx81nRc0uWq4TzHs",
+                        "role": "user",
+                        "parts": [{"type": "text", "text": "How long does tea take?"}],
+                    }
+                ],
+            },
             "schema": {
                 "title": "UIPost",
                 "description": "What the AI SDK's DefaultChatTransport posts, with our additions. Other fields are "
@@ -59,15 +82,15 @@ POSTED_DOC: Final[dict[str, Any]] = {
                     "trigger": {
                         "type": "string",
                         "enum": ["submit-message", "regenerate-message"],
-                        "default": "submit-message",
+                        "description": "submit-message without it",
                     },
                     "messageId": {
                         "type": ["string", "null"],
                         "maxLength": 64,
                         "description": "the user's message that was edited, or the answer to make anew",
                     },
-                    "messages": {"type": "array", "items": {"type": "object"}},
-                    "message": {"type": ["object", "null"]},
+                    "messages": {"type": "array", "items": _POSTED_MESSAGE},
+                    "message": {"anyOf": [_POSTED_MESSAGE, {"type": "null"}]},
                     "parentId": {
                         "type": ["string", "null"],
                         "pattern": "^[0-9a-f]{24}$",
@@ -75,7 +98,12 @@ POSTED_DOC: Final[dict[str, Any]] = {
                         "null",
                     },
                     "model": {"type": ["string", "null"], "maxLength": 200},
-                    "options": {"type": ["object", "null"]},
+                    "options": {"anyOf": [{"$ref": "#/components/schemas/OptionsIn"}, {"type": "null"}]},
+                    "onBusy": {
+                        "type": ["string", "null"],
+                        "enum": ["conflict", "sibling", None],
+                        "description": "what to do where an answer is being written: 409, or a branch beside it",
+                    },
                 },
             },
         }

@@ -20,7 +20,8 @@ from chat.messages_api import router as messages_router
 from chat.ui_api import router as ui_router
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
-from eloquent.problem_replies import PROBLEM, problem_reply
+from eloquent.openapi import complete
+from eloquent.problem_replies import problem_reply
 from inference.api import router as inference_router
 
 log = structlog.get_logger(__name__)
@@ -36,14 +37,13 @@ class Api(NinjaAPI):
     """Ninja's API with a document that tells the truth about refusals."""
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
-        """The document, with every refusal as problem+json: ninja knows one content type for all answers."""
-        document = super().get_openapi_schema(**options)
-        for methods in document["paths"].values():
-            for operation in methods.values():
-                for status, answer in operation["responses"].items():
-                    if int(status) >= HTTPStatus.BAD_REQUEST and "content" in answer:
-                        answer["content"] = {PROBLEM: answer["content"]["application/json"]}
-        return document
+        """The document, made complete (`eloquent.openapi`). Anyone may ask for it, so it is made once."""
+        if self._document is None:
+            self._document = super().get_openapi_schema(**options)
+            complete(self._document)
+        return self._document
+
+    _document: OpenAPISchema | None = None
 
 
 api = Api(

@@ -1,18 +1,25 @@
 """The OpenAPI document is one, and the server does what it says: fuzzed, with no 5xx and no answer off its schema."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from eloquent import openapi_errors
 from eloquent.api import openapi_document
 from eloquent.asgi import application
 from eloquent.foundation import lifecycle
+from eloquent.foundation.errors import EloquentError
+from eloquent.management.commands.openapi import openapi_text
 from inference.catalog import offering
+from inference.errors import InferenceError
 from inference.providers.scripted import Scripted, saying
 from tests.chat.conftest import SCRIPTED
 from tests.front_door.threaded_server import ThreadedServer, serving
@@ -70,6 +77,87 @@ def test_every_operation_documents_its_refusals_and_has_an_id() -> None:
             refusals = [status for status in operation["responses"] if str(status).startswith("4")]
             assert refusals, path
             assert operation["summary"], path
+
+
+def test_the_document_is_the_one_that_is_kept() -> None:
+    kept = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
+    assert kept.read_text() == openapi_text(), (
+        "The interface is not what docs/openapi.json says. If frontends are to see the change, run `make openapi` and "
+        "commit the file with it."
+    )
+
+
+def test_every_operation_describes_itself_under_a_name_that_stays() -> None:
+    for path, methods in DOCUMENT["paths"].items():
+        for operation in methods.values():
+            assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"]), path
+            assert operation["description"], path
+
+
+def contents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What every operation takes and answers, by where it is described."""
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            described = {"takes": operation.get("requestBody", {}), **operation["responses"]}
+            for what, description in described.items():
+                named = description.get("$ref", "").rpartition("/")[2]
+                found = DOCUMENT["components"]["responses"][named] if named else description
+                for content in found.get("content", {}).values():
+                    yield f"{operation['operationId']} {what}", content
+
+
+CONTENTS = list(contents())
+
+
+@pytest.mark.parametrize("content", [content for _, content in CONTENTS], ids=[where for where, _ in CONTENTS])
+def test_whatever_is_taken_or_answered_has_an_example_that_fits(content: dict[str, Any]) -> None:
+    examples = [content["example"]] if "example" in content else [one["value"] for one in content["examples"].values()]
+    assert examples
+    validator = Draft202012Validator({**content["schema"], "components": DOCUMENT["components"]})
+    for example in examples:
+        validator.validate(example)
+
+
+def test_streams_are_described_by_their_chunks() -> None:
+    streams = [where for where, content in CONTENTS if content["schema"].get("$ref", "").endswith("/UIMessageEvent")]
+    assert {"start_run 200", "stream_run 200", "ui_send 200", "ui_resume 200"} <= set(streams)
+    types = set(DOCUMENT["components"]["schemas"]["UIMessageChunk"]["discriminator"]["mapping"])
+    assert {"start", "text-delta", "data-context", "finish", "error", "abort"} <= types
+
+
+def leaves(error: type[EloquentError]) -> Iterator[type[EloquentError]]:
+    """The error and all below it that this project defines."""
+    yield error
+    for below in error.__subclasses__():
+        yield from leaves(below)
+
+
+# What no operation of the document answers with.
+ELSEWHERE = {
+    "interrupted": "told in streams and kept with messages",
+    "method_not_allowed": "a path is right and its verb is not",
+    "invalid_api_key": "for programs, under /v1",
+    "missing_scope": "for programs, under /v1",
+    "rate_limit_exceeded": "for programs, under /v1",
+}
+
+
+def test_every_error_that_a_request_can_meet_is_described() -> None:
+    described = {error.code for error in openapi_errors.named_errors()}
+    in_streams = {error.code for error in leaves(InferenceError)}
+    for error in leaves(EloquentError):
+        if error.__module__.startswith(("tests.", "chat.openai", "chat.completions")):
+            continue
+        assert error.code in described | in_streams | ELSEWHERE.keys(), f"{error.__name__} of {error.__module__}"
+    assert not described & ELSEWHERE.keys()
+
+
+def test_the_table_of_errors_names_operations_and_statuses_that_there_are() -> None:
+    operations = {op["operationId"]: op for methods in DOCUMENT["paths"].values() for op in methods.values()}
+    for operation_id, special in openapi_errors.OF_OPERATION.items():
+        for error in special:
+            answers = operations[operation_id]["responses"]
+            assert error.code in str(answers[str(error.status)]), (operation_id, error)
 
 
 @SCHEMA.parametrize()

@@ -28,6 +28,7 @@ RUN_ELSEWHERE = {
     "make bench",
     "make help",
     "make lock",
+    "make openapi",
 }
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from chat.stream_schemas import UI_MESSAGE_CHUNK
+
 _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "start": (set(), {"messageId", "messageMetadata"}),
     "start-step": (set(), set()),
@@ -46,6 +48,7 @@ class UIStream:
     def feed(self, raw: bytes | str | dict[str, Any]) -> None:
         """Take one chunk."""
         chunk = raw if isinstance(raw, dict) else orjson.loads(raw)
+        UI_MESSAGE_CHUNK.validate_python(chunk)  # it is as the OpenAPI document says
         kind = chunk["type"]
         assert self.last is None, f"{kind} after the end"
         assert (kind == "start") == (self.message_id is None), "start is the first chunk, and only that"

@@ -1,0 +1,207 @@
+"""The chunks that we send, as the OpenAPI document describes them. `chat.chunks` makes them; a test compares the two.
+
+The AI SDK's own list is longer (https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol). A client should pass over types of
+`data-*` that it does not know.
+"""
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from eloquent.foundation.ids import ObjectIdField
+from inference.types import FinishReason
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StartChunk(_Strict):
+    """The first chunk. In a replay it has the same `messageId`: begin the message anew."""
+
+    type: Literal["start"]
+    messageId: ObjectIdField  # noqa: N815 - the AI SDK's name
+    messageMetadata: dict[str, Any]  # noqa: N815 - as above
+
+
+class StartStepChunk(_Strict):
+    """The language model is called."""
+
+    type: Literal["start-step"]
+
+
+class FinishStepChunk(_Strict):
+    """The language model has ended."""
+
+    type: Literal["finish-step"]
+
+
+class PartStartChunk(_Strict):
+    """A part of the answer opens."""
+
+    type: Literal["text-start", "reasoning-start"]
+    id: str
+
+
+class PartDeltaChunk(_Strict):
+    """More of an open part."""
+
+    type: Literal["text-delta", "reasoning-delta"]
+    id: str
+    delta: str
+
+
+class PartEndChunk(_Strict):
+    """A part closes."""
+
+    type: Literal["text-end", "reasoning-end"]
+    id: str
+
+
+class ToolInputChunk(_Strict):
+    """A whole tool call. `input` is text where it was no JSON."""
+
+    type: Literal["tool-input-available"]
+    toolCallId: str  # noqa: N815 - the AI SDK's name
+    toolName: str  # noqa: N815 - as above
+    input: Any
+    dynamic: Literal[True]
+
+
+class TitleValue(_Strict):
+    """The conversation's new title."""
+
+    title: str
+
+
+class TitleChunk(_Strict):
+    """The conversation has a title."""
+
+    type: Literal["data-title"]
+    data: TitleValue
+    transient: Literal[True]
+
+
+class StatusValue(_Strict):
+    """What a silent language model is doing, `elapsed_s` seconds after the answer began."""
+
+    state: Literal["queued", "loading"]
+    elapsed_s: float
+
+
+class StatusChunk(_Strict):
+    """Nothing is written yet, and why."""
+
+    type: Literal["data-status"]
+    data: StatusValue
+    transient: Literal[True]
+
+
+class ContextValue(_Strict):
+    """What the language model is shown; `used` and `limit` are estimated tokens. See `ContextOut`."""
+
+    used: int
+    limit: int
+    dropped: int
+    kept_from: ObjectIdField
+    more_dropped: bool
+
+
+class ContextChunk(_Strict):
+    """How much of its window the language model is shown."""
+
+    type: Literal["data-context"]
+    data: ContextValue
+    transient: Literal[True]
+
+
+class NoticeValue(_Strict):
+    """A word for programs and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+class NoticeChunk(_Strict):
+    """Something that the reader should know and that is no failure."""
+
+    type: Literal["data-notice"]
+    data: NoticeValue
+    transient: Literal[True]
+
+
+class ErrorChunk(_Strict):
+    """The answer failed. What was written before is kept."""
+
+    type: Literal["error"]
+    errorText: str  # noqa: N815 - the AI SDK's name
+
+
+class AbortChunk(_Strict):
+    """The answer was stopped. What was written before is kept."""
+
+    type: Literal["abort"]
+
+
+class FinishChunk(_Strict):
+    """The answer is whole. Without `finishReason` for profile 5."""
+
+    type: Literal["finish"]
+    # May be absent, and is never null.
+    finishReason: FinishReason = Field(default=None, json_schema_extra=_without_default)  # type: ignore[assignment]  # noqa: N815
+    messageMetadata: dict[str, Any]  # noqa: N815 - as above
+
+
+UIMessageChunk: TypeAlias = Annotated[
+    StartChunk
+    | StartStepChunk
+    | PartStartChunk
+    | PartDeltaChunk
+    | PartEndChunk
+    | ToolInputChunk
+    | TitleChunk
+    | StatusChunk
+    | ContextChunk
+    | NoticeChunk
+    | FinishStepChunk
+    | FinishChunk
+    | AbortChunk
+    | ErrorChunk,
+    Field(discriminator="type"),
+]
+UI_MESSAGE_CHUNK: Final[TypeAdapter[UIMessageChunk]] = TypeAdapter(UIMessageChunk)
+
+
+# As OpenAPI 3.2 describes the events of a stream, which 3.1 has no word for.
+_EVENT: Final[dict[str, Any]] = {
+    "title": "UIMessageEvent",
+    "description": "One event of an answer's stream. The last one's data is `[DONE]`; comments keep the line alive.",
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "the chunk's position, from 0"},
+        "data": {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": "#/components/schemas/UIMessageChunk"},
+                    "description": "a `UIMessageChunk` as JSON",
+                },
+                {"type": "string", "const": "[DONE]"},
+            ]
+        },
+    },
+}
+
+
+def stream_schemas() -> dict[str, dict[str, Any]]:
+    """`UIMessageEvent`, `UIMessageChunk` and what that is made of, for the document's components."""
+    union = UI_MESSAGE_CHUNK.json_schema(ref_template="#/components/schemas/{model}", mode="validation")
+    parts: dict[str, dict[str, Any]] = union.pop("$defs")
+    chunk = {"title": "UIMessageChunk", "description": "A piece of an answer.", **union}
+    return {"UIMessageEvent": _EVENT, "UIMessageChunk": chunk, **parts}

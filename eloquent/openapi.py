@@ -1,0 +1,86 @@
+"""The OpenAPI document made complete: what ninja cannot know of refusals, streams, headers and examples."""
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from chat.stream_schemas import stream_schemas
+from eloquent.openapi_errors import OF_ALL, OF_STATUS, Errors, own_errors, problem_examples
+from eloquent.openapi_examples import example_of
+from eloquent.problem_replies import PROBLEM
+
+_PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+_MEANINGS: Final = {
+    400: "HTTP that cannot be understood",
+    401: "Not signed in, or not any more",
+    403: "Not allowed",
+    404: "None with this id, or another user's",
+    409: "True a moment ago, not any more",
+    413: "The body is too large",
+    422: "What was sent cannot be used",
+    429: "Too often",
+    500: "Our fault",
+    503: "A part that is needed is away, or the process is shutting down",
+}
+_RETRY_AFTER: Final = {
+    "description": "seconds until trying again makes sense",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_AUTHENTICATE: Final = {"description": "how to sign in", "schema": {"type": "string"}}
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": _AUTHENTICATE},
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
+
+
+def complete(document: dict[str, Any]) -> None:
+    """Complete ninja's document in place."""
+    components = document["components"]
+    components["schemas"].update(stream_schemas())
+    for schema in components["schemas"].values():
+        _say_defaults(schema)
+    # What a status means anywhere is described once.
+    components["responses"] = {_name(status): _refusal(status, ()) for status in sorted(OF_STATUS)}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            _complete_refusals(operation)
+            _add_examples(operation, components["schemas"])
+            operation["responses"] = dict(sorted(operation["responses"].items(), key=lambda answer: int(answer[0])))
+
+
+def _say_defaults(schema: dict[str, Any]) -> None:
+    """Defaults in words: from a `default`, makers of types conclude that a request must have the field."""
+    for field in schema.get("properties", {}).values():
+        default = field.pop("default", None)
+        if default and not isinstance(default, dict):
+            said = field.get("description", "")
+            field["description"] = f"{said}; {json.dumps(default)} without it".removeprefix("; ")
+
+
+def _complete_refusals(operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    for status in {*OF_ALL, *(int(status) for status in answers if int(status) >= HTTPStatus.BAD_REQUEST)}:
+        special = own_errors(operation["operationId"], status)
+        described = _refusal(status, special) if special else {"$ref": f"#/components/responses/{_name(status)}"}
+        answers[status] = described
+
+
+def _refusal(status: int, special: Errors) -> dict[str, Any]:
+    headers = {"headers": _HEADERS[status]} if status in _HEADERS else {}
+    content = {PROBLEM: {"schema": _PROBLEM_SCHEMA, "examples": problem_examples(special, status)}}
+    return {"description": _MEANINGS[status], **headers, "content": content}
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).phrase.title().replace(" ", "")
+
+
+def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None and not {"example", "examples"} & body.keys():
+        body["example"] = example_of(body["schema"], schemas, whole=False)
+    for answer in operation["responses"].values():
+        content = answer.get("content", {}).get("application/json")
+        if content is not None and not {"example", "examples"} & content.keys():
+            content["example"] = example_of(content["schema"], schemas, whole=True)

@@ -1,0 +1,97 @@
+"""Which errors an operation may answer with, for the OpenAPI document: by its statuses, and those of its own.
+
+A route says in its declaration with which statuses it may refuse. Which codes come under them is said here, once for
+all rooms; a test asks for a place of every error that a request can meet.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+from accounts import errors as accounts_errors
+from chat import errors as chat_errors
+from chat.posting import MalformedMessage
+from eloquent.foundation import errors
+from eloquent.foundation.errors import EloquentError
+from eloquent.middleware import MalformedRequest
+from inference import errors as inference_errors
+
+Errors: TypeAlias = tuple[type[EloquentError], ...]
+
+# What a status means anywhere.
+OF_STATUS: Final[dict[int, type[EloquentError]]] = {
+    400: MalformedRequest,
+    401: errors.NotSignedIn,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.PayloadTooLarge,
+    422: errors.InvalidInput,
+    429: errors.Throttled,
+    500: EloquentError,
+    503: errors.Unavailable,
+}
+# Any operation may meet these: broken HTTP, and a bug of ours.
+OF_ALL: Final = (400, 500)
+
+_STARTS_A_RUN: Final[Errors] = (
+    chat_errors.BranchIsBusy,
+    chat_errors.ParentUnknown,
+    chat_errors.MessageTooLong,
+    chat_errors.KeyUsedElsewhere,
+    chat_errors.TooManyRuns,
+    chat_errors.Draining,
+    inference_errors.ModelNotOffered,
+    inference_errors.NoModelAvailable,
+)
+_FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
+
+OF_OPERATION: Final[dict[str, Errors]] = {
+    "register": (*_FROM_A_PAGE, accounts_errors.EmailTaken),
+    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials),
+    "refresh_tokens": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
+    "sign_out": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
+    "change_password": (*_FROM_A_PAGE, accounts_errors.WrongPassword),
+    "create_api_key": (accounts_errors.TooManyApiKeys,),
+    "start_run": _STARTS_A_RUN,
+    "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
+    "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),
+    "rate_answer": (chat_errors.NotAnAnswer,),
+    "ui_send": (*_STARTS_A_RUN, chat_errors.NotAQuestion, chat_errors.NotAnAnswer, MalformedMessage),
+}
+
+
+def own_errors(operation_id: str, status: int) -> Errors:
+    """What the operation may answer under this status beside what the status means anywhere."""
+    return tuple(error for error in OF_OPERATION.get(operation_id, ()) if error.status == status)
+
+
+def problem_examples(special: Errors, status: int) -> dict[str, Any]:
+    """What may be answered under this status, by code."""
+    return {
+        error.code: {"summary": _meaning(error), "value": _problem(error)} for error in (OF_STATUS[status], *special)
+    }
+
+
+def named_errors() -> Iterable[type[EloquentError]]:
+    """Every error that some operation names."""
+    for special in OF_OPERATION.values():
+        yield from special
+    yield from OF_STATUS.values()
+
+
+def _meaning(error: type[EloquentError]) -> str:
+    return (error.__doc__ or "").partition("\n")[0].strip()
+
+
+def _problem(error: type[EloquentError]) -> dict[str, Any]:
+    # The classes that make their sentence of what went wrong have none to quote.
+    sentence = error.sentence if error.sentence is not EloquentError.sentence or error is EloquentError else None
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "code": error.code,
+        "detail": sentence or _meaning(error),
+        "request_id": "2678316600c499dcba430c7dbdac6c07",
+    }
