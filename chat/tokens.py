@@ -16,7 +16,7 @@ _CLASSES: Final = (
     (range(0x41, 0x5B), b"A", 0.40),
     (range(0x30, 0x3A), b"d", 1.05),  # digits: many vocabularies have one at a time
     (b" ", b" ", 0.10),
-    (b"\t\n\r", b"n", 0.48),
+    (b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b"n", 0.48),  # all that parts words in ASCII, beside the space
     (range(0xC2, 0xCD), b"l", 1.80),  # Latin with accents: rare inside English, and it breaks words up
     (range(0xCD, 0xD0), b"g", 1.03),  # Greek
     (range(0xD0, 0xD4), b"c", 0.50),  # Cyrillic
@@ -54,6 +54,8 @@ def estimated_tokens(text: str) -> int:
     tokens = sum(classes.count(letter) * weight for letter, weight in _ASCII_WEIGHTS)
     if not text.isascii():
         tokens += sum(classes.count(letter) * weight for letter, weight in _OTHER_WEIGHTS)
+    elif classes.count(b" ") + classes.count(b"n") < int(tokens):
+        return int(tokens)  # it cannot have more words than that, and to count them costs as much as all the rest
     return max(int(tokens), len(text.split()))
 
 

@@ -255,6 +255,33 @@ async def test_two_tabs_that_want_siblings_lose_no_message(ann: Person, model: L
     assert (await ann.ok("GET", f"/conversations/{conversation}"))["message_count"] == 10
 
 
+async def test_where_both_are_wanted_at_once_no_sibling_is_lost_and_no_conflict_is_let_through(
+    ann: Person, model: LanguageModel
+) -> None:
+    conversation = await ann.conversation()
+    first = await asked(ann, model, conversation, "One", "1")
+    gate = asyncio.Event()
+    model.script = ["x", gate, *saying("y")]
+    path, place = f"/conversations/{conversation}/runs", first["message_id"]
+    wishes = ["conflict", "sibling"] * 4
+    answers = await asyncio.gather(
+        *(ann.http.post(path, json=body_of(f"tab {n}", parent_id=place, on_busy=wish)) for n, wish in enumerate(wishes))
+    )
+    accepted = [wish for wish, answer in zip(wishes, answers, strict=True) if answer.status_code == 202]
+    assert accepted.count("sibling") == 4
+    assert accepted.count("conflict") <= 1
+    made = [answer.json() for answer in answers if answer.status_code == 202]
+    assert {answer.json().get("code", "") for answer in answers} == {"", "branch_busy"}
+    gate.set()
+    for run in made:
+        assert (await ann.at_rest(run["id"]))["status"] == "complete"
+    beside = await siblings(ann, made[0]["user_message_id"])
+    assert {item["id"] for item in beside} == {run["user_message_id"] for run in made}
+    assert await database()["messages"].count_documents({"conversation_id": ObjectId(conversation)}) == 2 + 2 * len(
+        made
+    )
+
+
 async def test_a_later_sibling_is_the_branch_shown(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
     model.script = ["x", asyncio.Event()]

@@ -21,7 +21,11 @@ CLOSE: Final = ("English", "French", "Spanish", "German", "Python", "JSON", "tab
 DENSE: Final = ("base64", "laughter")
 REPETITIVE: Final = ("rule", "repeated")
 
-TEXTS = st.text(max_size=400) | st.text("ab \n1.人あ한éжα😀", max_size=400)
+TEXTS = (
+    st.text(max_size=400)
+    | st.text("ab \n1.人あ한éжα😀\x1c\x0b\u3000\x85", max_size=400)
+    | st.text("ab \n\x1d\f1", max_size=400)
+)
 
 
 def shares(kind: str) -> list[float]:
