@@ -151,8 +151,11 @@ async def run_of(owner: UserId, run_id: RunId) -> Run:
 
 
 async def active_run_of(owner: UserId, conversation_id: ConversationId) -> Run | None:
-    """The conversation's latest run that is not at rest."""
+    """The conversation's run that is not at rest: of several the one on the branch shown, else the latest."""
     runs = await store.active_runs_of(owner, conversation_id)
+    if len(runs) > 1:
+        conversation = await store.find_conversation(owner, conversation_id)
+        runs.sort(key=lambda run: conversation is not None and run.message_id == conversation.leaf_id, reverse=True)
     return runs[0] if runs else None
 
 

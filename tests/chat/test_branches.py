@@ -294,6 +294,27 @@ async def test_a_later_sibling_is_the_branch_shown(ann: Person, model: LanguageM
     assert await said(ann, conversation) == ["Two", "2"]
 
 
+async def test_of_two_answers_in_the_making_the_one_on_the_branch_shown_is_resumed(
+    ann: Person, model: LanguageModel
+) -> None:
+    conversation = await ann.conversation()
+    gate = asyncio.Event()
+    model.script = ["one", gate, *saying("!")]
+    first = await ann.ask(conversation, "One")
+    model.script = ["two", gate, *saying("!")]
+    second = await ann.ask(conversation, "Two", on_busy="sibling")
+    for run in (first, second, first):
+        await ann.ok("POST", f"/messages/{run['user_message_id']}/show")
+        async with ann.socket() as socket:
+            await socket.send(type="resume", requestId="r", id=conversation)
+            assert await socket.frame() == {"type": "start", "requestId": "r"}
+            started = (await socket.frame())["chunk"]
+            assert started["messageId"] == run["message_id"]
+    gate.set()
+    for run in (first, second):
+        assert (await ann.at_rest(run["id"]))["status"] == "complete"
+
+
 async def test_beside_an_answer_in_the_making_another_is_made_and_another_wording_asked(
     ann: Person, model: LanguageModel
 ) -> None:
