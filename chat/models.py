@@ -10,6 +10,7 @@ from django_mongodb_backend.fields import ObjectIdField
 
 from chat.parts import plain_text
 from chat.types import MessageStatus, Role, RunStatus, TitledBy
+from eloquent.mongodb.indexes import TextIndex
 
 _LONGEST_TITLE = 200
 _LONGEST_MODEL = 200
@@ -69,6 +70,7 @@ class Message(models.Model):
     role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
     parts = models.JSONField(default=list, blank=True)
     text = models.TextField(blank=True, default="")
+    grams = models.TextField(blank=True, default="")
     status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in MessageStatus])
     run_id = ObjectIdField(null=True, blank=True)
     model = models.CharField(max_length=_LONGEST_MODEL, blank=True, default="")
@@ -90,6 +92,7 @@ class Message(models.Model):
                 fields=["conversation", "client_id", "-id"], condition=Q(client_id__gt=""), name="message_client_id"
             ),
             models.Index(fields=["-created_at", "-id"], name="message_desk"),
+            TextIndex(fields=["user", "text", "grams"], searched=["text", "grams"], name="message_search"),
         ]
 
     def __str__(self) -> str:

@@ -75,7 +75,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     `text` is the parts' plain text, empty until the message is at rest: what reads it sooner takes the parts.
     `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it. `client_id`
-    is what the frontend that sent a user's message calls it; several wordings of one message share it.
+    is what the frontend that sent a user's message calls it; several wordings of one message share it. `grams` is what
+    search needs to know of a text beyond its words (`chat.search.words`); the store sees to it.
     """
 
     id: MessageId
@@ -85,6 +86,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     parts: list[dict[str, Any]]
     text: str
+    grams: str = ""
     status: MessageStatus
     run_id: RunId | None = None
     model: str = ""

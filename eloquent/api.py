@@ -17,6 +17,7 @@ from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
 from chat.messages_api import router as messages_router
+from chat.search.api import router as search_router
 from chat.ui_api import router as ui_router
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
@@ -62,6 +63,7 @@ api.add_router("/", inference_router, auth=SessionAuth())  # inference knows not
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)
 api.add_router("/", ui_router)
+api.add_router("/", search_router)
 
 
 @api.exception_handler(EloquentError)

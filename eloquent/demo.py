@@ -190,6 +190,7 @@ class Demo:
                     "role": role,
                     "parts": [{"type": "text", "text": text}] if text else [],
                     "text": text,
+                    "grams": "",
                     "status": status,
                     "run_id": run if by_model else None,
                     "model": conversation["model"] if by_model else "",

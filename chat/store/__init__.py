@@ -41,6 +41,15 @@ from chat.store.runs import (
     renew_lease,
     show_lost_run,
 )
+from chat.store.search import (
+    Found,
+    FoundText,
+    Title,
+    messages_matching,
+    messages_with_word,
+    texts_of,
+    titles_of,
+)
 from chat.types import Conversation, Message, Run
 
 __all__ = [
@@ -50,10 +59,13 @@ __all__ = [
     "BranchBusy",
     "Conversation",
     "ConversationGone",
+    "Found",
+    "FoundText",
     "ListPosition",
     "Message",
     "NameTaken",
     "Run",
+    "Title",
     "active_runs_of",
     "add_conversation",
     "add_run",
@@ -76,8 +88,12 @@ __all__ = [
     "list_conversations",
     "message_of_run",
     "messages_called",
+    "messages_matching",
+    "messages_with_word",
     "renew_lease",
     "show_lost_run",
     "shown_branch",
     "siblings_below",
+    "texts_of",
+    "titles_of",
 ]

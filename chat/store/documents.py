@@ -7,6 +7,7 @@ from bson import CodecOptions
 from pymongo import WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 
+from chat.search.words import grams_of
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus, TitledBy
 from eloquent.foundation.database import database
 
@@ -67,6 +68,7 @@ def message_from(document: dict[str, Any]) -> Message:
         role=_ROLES[document["role"]],
         parts=document["parts"],
         text=document["text"],
+        grams=document["grams"],
         status=_MESSAGE_STATUSES[document["status"]],
         run_id=document["run_id"],
         model=document["model"],
@@ -89,4 +91,7 @@ def run_from(document: dict[str, Any]) -> Run:
 def document_of(value: Conversation | Message | Run) -> dict[str, Any]:
     """The value as the document that is stored."""
     document = {name: getattr(value, name) for name in value.__struct_fields__[1:]}
+    if isinstance(value, Message):
+        # Here, so that no writer of a text can forget it.
+        document["grams"] = grams_of(value.text)
     return {"_id": value.id, **document}

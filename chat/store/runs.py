@@ -7,6 +7,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
+from chat.search.words import grams_of
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from, soon
 from chat.types import Message, Run
 from eloquent.foundation.database import database
@@ -155,6 +156,7 @@ async def keep_rest(run: Run, message: Message) -> None:
             "$set": {
                 "parts": message.parts,
                 "text": message.text,
+                "grams": grams_of(message.text),
                 "status": message.status,
                 "usage": message.usage,
                 "error": message.error,

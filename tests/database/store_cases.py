@@ -347,6 +347,19 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: chat.store.change_conversation(world.owner.id, world.conversation.id, {"title": "Cake"})
         ],
         "delete_conversation": [lambda world: chat.store.delete_conversation(world.owner.id, world.conversation.id)],
+        "messages_with_word": [
+            lambda world: chat.store.messages_with_word(world.owner.id, "minutes", patterns=[], role=None, most=5),
+            lambda world: chat.store.messages_with_word(
+                world.owner.id, "minutes", patterns=["three"], role=Role.ASSISTANT, most=5
+            ),
+        ],
+        "messages_matching": [
+            lambda world: chat.store.messages_matching(
+                world.owner.id, world.conversation.id, patterns=["tea"], role=Role.USER, most=5
+            )
+        ],
+        "texts_of": [lambda world: chat.store.texts_of(world.owner.id, [world.answer.id], longest=5)],
+        "titles_of": [lambda world: chat.store.titles_of(world.owner.id, [world.conversation.id])],
         "find_message": [lambda world: chat.store.find_message(world.owner.id, world.answer.id)],
         "messages_called": [
             lambda world: chat.store.messages_called(world.owner.id, world.conversation.id, "msg-1", limit=5)
