@@ -159,6 +159,7 @@ class MessageAdmin(PartOfConversation):
         "created_at",
         "text_shown",
         "error",
+        ("context", "feedback"),
         "parts",
     )
     readonly_fields = (
@@ -171,6 +172,8 @@ class MessageAdmin(PartOfConversation):
         "created_at",
         "text_shown",
         "error",
+        "context",
+        "feedback",
         "parts",
     )
 

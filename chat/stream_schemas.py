@@ -102,13 +102,17 @@ class StatusChunk(_Strict):
 
 
 class ContextValue(_Strict):
-    """What the language model is shown; `used` and `limit` are estimated tokens. See `ContextOut`."""
+    """What the language model is shown; `used` and `limit` are estimated tokens. See `ContextOut`.
+
+    `truncated_by_provider` is known at the end, so only a stream that is played again has it.
+    """
 
     used: int
     limit: int
     dropped: int
     kept_from: ObjectIdField
     more_dropped: bool
+    truncated_by_provider: bool = False
 
 
 class ContextChunk(_Strict):

@@ -335,6 +335,18 @@ def test_a_message_that_its_owner_or_conversation_has_left_behind_can_still_be_r
     assert "left behind" in text_of(root.get(page("chat_message_change", orphan.pk)))
 
 
+def test_staff_see_what_a_user_thinks_of_an_answer_and_what_the_model_was_shown(root, talk):
+    answer = Message.objects.filter(conversation=talk.conversation, role="assistant").first()
+    answer.feedback = {"rating": "down", "comment": "Not what I asked."}
+    answer.context = {"used": 4321, "limit": 6144, "dropped": 7}
+    answer.save()
+
+    shown = text_of(root.get(page("chat_message_change", answer.pk)))
+
+    assert "Not what I asked." in shown
+    assert "4321" in shown
+
+
 # Users
 
 
