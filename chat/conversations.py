@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from bson import ObjectId
 
 from chat import store
-from chat.types import Conversation, Message
+from chat.types import Conversation, Message, TitledBy
 from eloquent.foundation import cursors
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import InvalidInput, NotFound
@@ -59,6 +59,7 @@ async def create_conversation(
         leaf_id=None,
         message_count=0,
         client_id=client_id,
+        titled_by=TitledBy.USER if title else TitledBy.NOBODY,
         created_at=created_at,
         updated_at=created_at,
     )
@@ -98,6 +99,8 @@ async def change_conversation(owner: UserId, conversation_id: ConversationId, ch
     """
     if not changes:
         return await conversation_of(owner, conversation_id)
+    if "title" in changes:
+        changes = {**changes, "titled_by": TitledBy.USER}
     conversation = await store.change_conversation(owner, conversation_id, changes)
     if conversation is None:
         raise _none_such()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chat import store
+from chat import store, titling
 from chat.runs import stop_run
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, UserId
@@ -14,6 +14,7 @@ async def delete_conversation(owner: UserId, conversation_id: ConversationId) ->
     Raises:
         NotFound: none with this id, or another user's.
     """
+    titling.conversation_deleted(conversation_id)
     active = await store.active_runs_of(owner, conversation_id)
     await asyncio.gather(*(stop_run(owner, run.id) for run in active))
     if not await store.delete_conversation(owner, conversation_id):

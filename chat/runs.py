@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from chat import reaper, store
+from chat import reaper, store, titling
 from chat.answering import Answering
 from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of
 from chat.branches import branch_to_go_on_from
@@ -95,6 +95,7 @@ async def _start(conversation: Conversation, model: OfferedModel, ask: Ask, *, b
         options=ask.options,
         journal=_journal,
         title=title,
+        title_wish=titling.wish_for(conversation, first_words=title, question=messages[0].text, model=model.id),
     )
     await _begin(answering, [answer] if regenerated else [question, answer], title)
     return answering.run
@@ -125,6 +126,7 @@ async def _write_and_begin(answering: Answering, messages: Sequence[Message], ti
         raise BranchIsBusy from None
     except store.ConversationGone:
         raise NotFound("There is no such conversation.") from None
+    titling.answer_begins(answering.run)
     answering.begin()
     _keep(answering)
 
@@ -211,11 +213,17 @@ def _keep(answering: Answering) -> None:
 
     def forget(finished: asyncio.Task[None]) -> None:
         _at_work.pop(run_id, None)
+        titling.answer_rested(answering.run, answering.title_wish, _is_answering)
         if not finished.cancelled() and (error := finished.exception()) is not None:
             log.error("run broke", run_id=str(run_id), exc_info=error)
 
     if answering.finished is not None:
         answering.finished.add_done_callback(forget)
+
+
+def _is_answering(provider: str) -> bool:
+    """Whether an answer is at work here on the provider's server."""
+    return any(answering.run.provider == provider for answering in _at_work.values())
 
 
 async def startup() -> None:
@@ -232,6 +240,7 @@ async def drain(within_s: float) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await _reaping
         _reaping = None
+    await titling.end()
     if _beginning:
         await asyncio.wait(list(_beginning))
     running = [answering.finished for answering in _at_work.values() if answering.finished is not None]

@@ -17,7 +17,10 @@ class Role(StrEnum):
 
 
 class TitledBy(StrEnum):
-    """Where a conversation's title comes from: the weaker gives way to the stronger, never the other way round."""
+    """Where a conversation's title comes from: the weaker gives way to the stronger, never the other way round.
+
+    MODEL says that a language model was asked; when it had nothing better to say, the first words stayed.
+    """
 
     NOBODY = ""
     FIRST_WORDS = "first-words"

@@ -78,13 +78,17 @@ class PromptMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 class GenerationOptions(msgspec.Struct, frozen=True, gc=False):
-    """How to generate. None leaves the server's own default, except `max_output_tokens`, which is always bounded."""
+    """How to generate. None leaves the server's own default, except `max_output_tokens`, which is always bounded.
+
+    `thinking` False asks for no reasoning before the answer, where the server can be told so; elsewhere it is ignored.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    thinking: bool | None = None
 
 
 class PromptRequest(msgspec.Struct, frozen=True):

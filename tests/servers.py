@@ -71,6 +71,7 @@ class Servers:
             "MONGODB_URI": self.mongod.address,
             "REDIS_URL": self.valkey.address,
             "LOG_LEVEL": "WARNING",
+            "TITLE_MODEL": "off",  # what a test scripts is an answer; the tests of titles turn it on
         }
 
 

@@ -13,6 +13,7 @@ from chat.store.conversations import (
     find_conversation,
     find_conversation_called,
     list_conversations,
+    title_conversation,
 )
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS
 from chat.store.messages import (
@@ -96,4 +97,5 @@ __all__ = [
     "siblings_below",
     "texts_of",
     "titles_of",
+    "title_conversation",
 ]

@@ -8,7 +8,7 @@ from pymongo import DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, conversation_from, document_of, many
-from chat.types import Conversation
+from chat.types import Conversation, TitledBy
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, UserId
 
@@ -76,6 +76,18 @@ async def change_conversation(
         {"_id": conversation_id, "user_id": owner}, {"$set": changes}, return_document=ReturnDocument.AFTER
     )
     return None if document is None else conversation_from(document)
+
+
+async def title_conversation(owner: UserId, conversation_id: ConversationId, title: str, *, instead_of: str) -> bool:
+    """Give a language model's title in the place of first words; False when the user was there first, or it is gone.
+
+    The conversation's place in lists stays.
+    """
+    titled = await database()[CONVERSATIONS].update_one(
+        {"_id": conversation_id, "user_id": owner, "title": instead_of, "titled_by": TitledBy.FIRST_WORDS},
+        {"$set": {"title": title, "titled_by": TitledBy.MODEL}},
+    )
+    return titled.matched_count == 1
 
 
 async def delete_conversation(owner: UserId, conversation_id: ConversationId) -> bool:

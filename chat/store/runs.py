@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from chat.search.words import grams_of
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from, soon
-from chat.types import Message, Run
+from chat.types import Message, Run, TitledBy
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, RunId, UserId
 
@@ -27,7 +27,7 @@ async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> N
 
     Nothing is shown before the conversation's `leaf_id` names the answer, and that is the last write. What a crash
     leaves before it is out of reach and is swept by the reaper once the run's lease is over. A transaction would cost
-    2.8 times as much. `title` is set along with the leaf when it is given.
+    2.8 times as much. `title`, the first words, is set along with the leaf when it is given and there is none.
 
     Raises:
         BranchBusy: another active run writes on this branch, or the idempotency key was used before. Nothing was
@@ -42,16 +42,31 @@ async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> N
         if isinstance(started, DuplicateKeyError):
             raise BranchBusy from started
         raise started if isinstance(started, BaseException) else kept  # type: ignore[misc]
-    changes: dict[str, Any] = {"leaf_id": run.message_id, "updated_at": run.created_at}
-    if title:
-        changes["title"] = title
     shown = await database()[CONVERSATIONS].update_one(
-        {"_id": run.conversation_id, "user_id": run.user_id},
-        {"$set": changes, "$inc": {"message_count": len(messages)}},
+        {"_id": run.conversation_id, "user_id": run.user_id}, _showing(run, len(messages), title)
     )
     if not shown.matched_count:
         await _forget(run, messages, with_run=True)
         raise ConversationGone
+
+
+def _showing(run: Run, messages: int, title: str | None) -> dict[str, Any] | list[dict[str, Any]]:
+    """The update that makes the run's answer the branch shown."""
+    shown = {"leaf_id": run.message_id, "updated_at": run.created_at}
+    if not title:
+        return {"$set": shown, "$inc": {"message_count": messages}}
+    # Whether there is a title is asked where it is written: the user may have given one a moment ago.
+    untitled = {"$eq": ["$title", ""]}
+    return [
+        {
+            "$set": {
+                **shown,
+                "message_count": {"$add": ["$message_count", messages]},
+                "title": {"$cond": [untitled, {"$literal": title}, "$title"]},
+                "titled_by": {"$cond": [untitled, TitledBy.FIRST_WORDS, "$titled_by"]},
+            }
+        }
+    ]
 
 
 async def _forget(run: Run, messages: Sequence[Message], *, with_run: bool) -> None:

@@ -83,6 +83,11 @@ class Config(BaseModel, frozen=True):
         None, description="any OpenAI-compatible server, up to and without /chat/completions: https://host/v1"
     )
     openai_compatible_api_key: SecretStr | None = Field(None, description="its key")
+    title_model: str = Field(
+        "",
+        max_length=200,
+        description="the language model that names conversations: its id, off, or nothing for the conversation's own",
+    )
 
     jwt_private_key: Annotated[SecretStr, _checked_secret(formats.private_pem_key)] = Field(
         SecretStr(""), description="RSA private key as PEM (2048 bits or more), signs access tokens"

@@ -33,7 +33,9 @@ class LlamaCppServer:
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         """The answer. The server refuses work while it loads; here that is a wait with a `Status`, as with others."""
-        body = chat_body(request)
+        # For the chat template: those that know no such switch pass over it.
+        unthinking = {"chat_template_kwargs": {"enable_thinking": False}} if request.options.thinking is False else {}
+        body = chat_body(request, **unthinking)
         loading = asyncio.Event()
 
         async def is_loading() -> bool:

@@ -185,17 +185,19 @@ def chat_body(request: PromptRequest) -> bytes:
             options[name] = value
     if chosen.stop:
         options["stop"] = chosen.stop
-    return msgspec.json.encode(
-        {
-            "model": request.model,
-            "messages": request.messages,
-            "stream": True,
-            # By default old turns vanish from too long a prompt, and nobody is told. These two make it an error.
-            "truncate": False,
-            "shift": False,
-            "options": options,
-        }
-    )
+    body = {
+        "model": request.model,
+        "messages": request.messages,
+        "stream": True,
+        # By default old turns vanish from too long a prompt, and nobody is told. These two make it an error.
+        "truncate": False,
+        "shift": False,
+        "options": options,
+    }
+    if chosen.thinking is False:
+        # Every model takes it. True is refused by those that cannot think, so it is left to the model's default.
+        body["think"] = False
+    return msgspec.json.encode(body)
 
 
 class _Details(msgspec.Struct):

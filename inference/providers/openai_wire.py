@@ -178,8 +178,11 @@ class OpenAIDecoder(LineDecoder):
         return calls
 
 
-def chat_body(request: PromptRequest) -> bytes:
-    """The JSON of POST /chat/completions. `max_tokens` is always there: some servers talk until the window is full."""
+def chat_body(request: PromptRequest, **more: Any) -> bytes:
+    """The JSON of POST /chat/completions. `max_tokens` is always there: some servers talk until the window is full.
+
+    `more` are fields that only this server knows; others refuse what they do not know.
+    """
     chosen = request.options
     wanted = chosen.max_output_tokens or DEFAULT_OUTPUT_TOKENS
     limit = request.context_window
@@ -196,7 +199,7 @@ def chat_body(request: PromptRequest) -> bytes:
             body[name] = value
     if chosen.stop:
         body["stop"] = chosen.stop
-    return msgspec.json.encode(body)
+    return msgspec.json.encode(body | more)
 
 
 def _error_in(chunk: _Chunk) -> Any:

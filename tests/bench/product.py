@@ -62,6 +62,7 @@ def settings_of(
         "REDIS_URL": redis_url,
         "OLLAMA_HOST": f"http://127.0.0.1:{ollama_port}",
         "OLLAMA_MODEL": "bench-burst:latest",
+        "TITLE_MODEL": "off",  # the peer names nothing either
         **dict.fromkeys(("LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL", "DEBUG", "LOG_LEVEL", "WORKERS"), ""),
     }
 

@@ -346,6 +346,11 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "change_conversation": [
             lambda world: chat.store.change_conversation(world.owner.id, world.conversation.id, {"title": "Cake"})
         ],
+        "title_conversation": [
+            lambda world: chat.store.title_conversation(
+                world.owner.id, world.conversation.id, "Tea times", instead_of="Tea"
+            )
+        ],
         "delete_conversation": [lambda world: chat.store.delete_conversation(world.owner.id, world.conversation.id)],
         "messages_with_word": [
             lambda world: chat.store.messages_with_word(world.owner.id, "minutes", patterns=[], role=None, most=5),

@@ -78,6 +78,7 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
             "OLLAMA_MODEL": SCRIPTED,
             "LLAMACPP_HOST": llamacpp.address,
             "LOG_LEVEL": "INFO",
+            "TITLE_MODEL": "off",  # the scripted model is to say what a test wants, when it wants it
         }
         web = WebServer(directory / "web", port=None)
         web.settings = environment

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from inference.errors import ModelFailed
@@ -9,7 +10,7 @@ from inference.providers import llamacpp, server
 from inference.providers.base import ProviderModel
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.openai_compatible import OpenAICompatible
-from inference.types import Finished, Status
+from inference.types import Finished, GenerationOptions, Status
 from tests.inference.replay import Recorded, ReplayServer, Reply, recorded
 from tests.inference.rigs import ASKED, collected, text_of
 
@@ -80,3 +81,14 @@ async def test_a_server_without_models_lists_none(replay: ReplayServer) -> None:
     none = Recorded(200, "application/json", ('{"object":"list","data":null}',), is_whole=True)
     replay.replies["/v1/models"] = none.reply()
     assert await OpenAICompatible(f"{replay.url}/v1").models() == []
+
+
+async def test_a_model_is_told_not_to_think_where_the_server_knows_how(replay: ReplayServer) -> None:
+    unthinking = msgspec.structs.replace(ASKED, options=GenerationOptions(thinking=False))
+    for request in (ASKED, unthinking):
+        for provider in (LlamaCppServer(replay.url), OpenAICompatible(f"{replay.url}/v1")):
+            replay.replies[CHAT] = recorded("llamacpp_answer").reply()
+            await collected(provider.answer(request))
+    sent = [request.json() for request in replay.requests]
+    # A stranger's server refuses fields that it does not know.
+    assert [body.get("chat_template_kwargs") for body in sent] == [None, None, {"enable_thinking": False}, None]

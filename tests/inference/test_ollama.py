@@ -108,6 +108,14 @@ async def test_the_request_fixes_the_window_and_forbids_silent_cuts() -> None:
     assert ollama.requests[1]["options"] == {"num_ctx": 8192, "num_predict": 2048}
 
 
+async def test_a_model_is_told_not_to_think_only_when_asked_so() -> None:
+    async with FakeOllama() as ollama:
+        for thinking in (False, None, True):
+            request = PromptRequest("fake", (PromptMessage("user", "Hi."),), GenerationOptions(thinking=thinking))
+            await collected(Ollama(ollama.url).answer(request))
+    assert [sent.get("think") for sent in ollama.requests] == [False, None, None]
+
+
 @pytest.mark.parametrize(
     ("manners", "expected"),
     [
