@@ -20,7 +20,7 @@ from chat.chunks import Chunk
 from chat.context import Prompt
 from chat.errors import AnswerInterrupted
 from chat.journal import Journal
-from chat.titling import Wish
+from chat.titling import TitleWish
 from chat.types import Message, MessageStatus, Run, RunStatus
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import EloquentError
@@ -64,7 +64,7 @@ class Answering:
         options: GenerationOptions,
         journal: Journal,
         title: str | None,
-        title_wish: Wish | None = None,
+        title_wish: TitleWish | None = None,
     ) -> None:
         self.run = run
         self.title_wish = title_wish

@@ -46,7 +46,7 @@ _REQUEST: Final = (
 IsBusy = Callable[[str], bool]
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class TitleWish(msgspec.Struct, frozen=True, kw_only=True):
     """To name a conversation that goes by its first words. `question` is its first; `model` is the one to ask."""
 
     first_words: str
@@ -54,7 +54,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     model: str
 
 
-def wish_for(conversation: Conversation, *, first_words: str | None, question: str, model: str) -> Wish | None:
+def wish_for(conversation: Conversation, *, first_words: str | None, question: str, model: str) -> TitleWish | None:
     """The wish to name this conversation once its next answer is whole; None when there is none.
 
     `first_words` are its title when it gets one just now, `model` answers in it.
@@ -64,7 +64,7 @@ def wish_for(conversation: Conversation, *, first_words: str | None, question: s
         return None
     if not first_words and conversation.titled_by is not TitledBy.FIRST_WORDS:
         return None
-    return Wish(
+    return TitleWish(
         first_words=first_words or conversation.title,
         question=question,
         model=chosen or model,
@@ -80,7 +80,7 @@ def answer_begins(run: Run) -> None:
         other.make_way(run.provider)
 
 
-def answer_rested(run: Run, wish: Wish | None, is_busy: IsBusy) -> None:
+def answer_rested(run: Run, wish: TitleWish | None, is_busy: IsBusy) -> None:
     """An answer came to rest: name its conversation if that is wished for. `is_busy` knows the providers at work."""
     global _quiet  # noqa: PLW0603 - one event for all who wait; the next wait makes another
     if _quiet is not None:
@@ -110,7 +110,7 @@ async def end() -> None:
 class _Title:
     """One title on its way, in a task of its own."""
 
-    def __init__(self, run: Run, wish: Wish, is_busy: IsBusy) -> None:
+    def __init__(self, run: Run, wish: TitleWish, is_busy: IsBusy) -> None:
         self._run = run
         self._wish = wish
         self._is_busy = is_busy
