@@ -96,6 +96,6 @@ __all__ = [
     "shown_branch",
     "siblings_below",
     "texts_of",
-    "titles_of",
     "title_conversation",
+    "titles_of",
 ]
