@@ -19,7 +19,9 @@ Trigger: TypeAlias = Literal["submit-message", "regenerate-message"]
 
 # A message that its client calls by a longer name is kept without it.
 LONGEST_NAME: Final = 64
-
+# Whoever sends megabytes has us pass over them, not make objects of them. A character takes 12 bytes at most.
+_LARGEST_MESSAGE_BYTES: Final = 12 * LONGEST_TEXT + 64 * 1024
+_LARGEST_OPTIONS_BYTES: Final = 8 * 1024
 
 _NOTHING: Final = msgspec.Raw(b"null")
 
@@ -29,7 +31,7 @@ class Extras(msgspec.Struct, frozen=True, rename="camel"):
 
     parent_id: Any = msgspec.UNSET
     model: Any = None
-    options: Any = None
+    options: msgspec.Raw = _NOTHING
     on_busy: Any = None
 
 
@@ -83,18 +85,22 @@ _posted: Final = msgspec.json.Decoder(Posted)
 _messages: Final = msgspec.json.Decoder(_UIMessage)
 
 
-def posted_in(body: bytes) -> Posted:
-    """The request in a body.
+def wish_in_body(body: bytes) -> tuple[str, Wish]:
+    """The chat's id or name, and what is asked for. Nothing else of the body is kept.
 
     Raises:
         InvalidInput: it is not JSON, or not what an AI SDK client posts.
+        what `wish_in` raises.
     """
     try:
-        return _posted.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        # Its words name a place and a type, and repeat nothing of what was sent.
-        reason = str(error) if isinstance(error, msgspec.ValidationError) else "It is not JSON."
-        raise InvalidInput(errors=[{"loc": ["body"], "msg": reason}]) from None
+        posted = _posted.decode(body)
+    except msgspec.ValidationError as error:
+        # Its place alone: the words before it may repeat what was sent.
+        place = str(error).rpartition(" - at ")[2].strip("`").split(".")[1:]
+        raise InvalidInput(errors=[{"loc": ["body", *place], "msg": "This is of the wrong kind."}]) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise InvalidInput("The request's body cannot be read as JSON.") from None
+    return posted.id, wish_in(posted.trigger, posted.message_id, posted.last(), posted)
 
 
 def wish_in(trigger: Trigger, names: str | None, last: msgspec.Raw | None, extras: Extras) -> Wish:
@@ -118,7 +124,7 @@ def wish_in(trigger: Trigger, names: str | None, last: msgspec.Raw | None, extra
         called=called if len(called) <= LONGEST_NAME else "",
         parent_id=_parent(extras.parent_id),
         model=model,
-        options=options_from(extras.options or {}),
+        options=_options(extras.options),
         on_busy=_on_busy(extras.on_busy),
     )
 
@@ -127,6 +133,8 @@ def _message_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
     """The message to send: its parts, and what the client calls it."""
     if last is None:
         raise InvalidInput("There is no message to send.")
+    if len(last) > _LARGEST_MESSAGE_BYTES:
+        raise InvalidInput(f"A message has at most {LONGEST_TEXT} characters.")
     try:
         message = _messages.decode(last)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -142,6 +150,16 @@ def _question_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
         return _message_in(last)
     except InvalidInput:
         return [], ""
+
+
+def _options(given: msgspec.Raw) -> GenerationOptions:
+    if len(given) > _LARGEST_OPTIONS_BYTES:
+        raise InvalidInput("There are too many options.")
+    try:
+        options = msgspec.json.decode(given)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise InvalidInput("The options cannot be read.") from None
+    return options_from(options or {})
 
 
 def _on_busy(given: Any) -> OnBusy:

@@ -11,7 +11,7 @@ from ninja import Header, Path, Query, Router
 
 from accounts.authentication import SessionAuth, identity_of
 from chat import conversations, runs, sse, ui_runs
-from chat.posting import posted_in, wish_in
+from chat.posting import wish_in_body
 from chat.profiles import profile_of
 from chat.run_replies import STREAM_DOC, IdempotencyKey
 from chat.schemas import RunOut, run_out
@@ -58,10 +58,9 @@ async def ui_send(
     client's name for the conversation, which the first message begins. The answer goes on when the reader leaves.
     """
     spoken = profile_of(version or profile)
-    posted = posted_in(request.body)
-    wish = wish_in(posted.trigger, posted.message_id, posted.last(), posted)
+    chat_id, wish = wish_in_body(request.body)
     owner = identity_of(request).user_id
-    run = await ui_runs.start(owner, posted.id, wish, idempotency_key=idempotency_key or None)
+    run = await ui_runs.start(owner, chat_id, wish, idempotency_key=idempotency_key or None)
     return sse.stream_response(await runs.entries_of(owner, run.id), run.id, spoken)
 
 

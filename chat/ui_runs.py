@@ -51,7 +51,7 @@ async def conversation_called(owner: UserId, chat_id: str) -> Conversation | Non
 
 
 async def active_run(owner: UserId, chat_id: str, *, named: RunId | None = None) -> Run | None:
-    """The chat's latest run that is not at rest, or the one `named` if it is such a run of this chat.
+    """The chat's run that is not at rest (`runs.active_run_of`), or the one `named` if it is such a run of this chat.
 
     Raises:
         InvalidInput, NotFound: as `conversation_called`.

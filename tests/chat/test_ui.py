@@ -377,11 +377,14 @@ async def test_a_name_that_can_stand_in_no_path_is_refused(ann: Person, model: L
         b'{"id":"c","model":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"id":"c","options":{"seed":1e400},"messages":[{"role":"user","parts":[{"type":"text","text":"x"}]}]}',
         b"\xff\xfe",
+        b'{"id":"c","messages":[{"role":"user","parts":[' + b"{}," * 300_000 + b"{}]}]}",
+        b'{"id":"c","options":{' + b",".join(b'"%d":1' % number for number in range(100_000)) + b'},"messages":[]}',
     ],
     ids=lambda body: repr(body[:50]),
 )
 async def test_what_no_client_posts_is_refused(ann: Person, model: LanguageModel, body: bytes) -> None:
     answer = await ann.http.post("/ui/chat", content=body, headers={"Content-Type": "application/json"})
+    assert "delete-everything" not in answer.text, "what was sent is not repeated"
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     assert model.provider.requests == []
 
@@ -395,7 +398,7 @@ async def test_a_long_history_is_taken_and_only_its_end_is_read(ann: Person, mod
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-async def test_the_stream_may_be_read_by_pages_of_an_allowed_origin(ann: Person, model: LanguageModel) -> None:
+async def test_the_stream_has_the_headers_that_clients_and_proxies_need(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
     async with ann.http.stream(
         "POST", "/ui/chat", json={"id": conversation, "messages": [said("user", "Hi")]}

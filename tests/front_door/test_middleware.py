@@ -176,7 +176,9 @@ async def test_a_preflight_is_answered_without_a_view(request_road: Any, happene
     assert (answer.status, answer.body) == (204, b"")
     assert "POST" in (answer.header("Access-Control-Allow-Methods") or "")
     allowed = answer.header("Access-Control-Allow-Headers") or ""
-    assert {"authorization", "content-type", "idempotency-key", "last-event-id"} <= set(allowed.split(", "))
+    assert {"authorization", "content-type", "idempotency-key", "last-event-id", "x-ai-sdk-version"} <= set(
+        allowed.split(", ")
+    )
     assert answer.header("Access-Control-Allow-Origin") == ORIGIN
     assert happened.empty()
 
