@@ -16,6 +16,7 @@ from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
+from chat.exports.api import router as exports_router
 from chat.messages_api import router as messages_router
 from chat.search.api import router as search_router
 from chat.ui_api import router as ui_router
@@ -64,6 +65,7 @@ api.add_router("/", chat_router)
 api.add_router("/", messages_router)
 api.add_router("/", ui_router)
 api.add_router("/", search_router)
+api.add_router("/", exports_router)
 
 
 @api.exception_handler(EloquentError)

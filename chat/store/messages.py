@@ -120,6 +120,23 @@ async def links_below(owner: UserId, conversation_id: ConversationId, parent_id:
     return [Link(document["_id"], document["parent_id"]) for document in await cursor.to_list()]
 
 
+async def messages_after(
+    owner: UserId, conversation_id: ConversationId, after: MessageId | None, *, limit: int
+) -> list[Message]:
+    """At most `limit` messages of the owner's conversation, of all branches, each behind its parent."""
+    criteria: dict[str, Any] = {"conversation_id": conversation_id, "user_id": owner}
+    if after is not None:
+        criteria["_id"] = {"$gt": after}
+    cursor = database()[MESSAGES].find(criteria, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit + 1)
+    return [message_from(document) for document in await cursor.to_list()]
+
+
+async def messages_among(owner: UserId, ids: Sequence[MessageId]) -> list[Message]:
+    """The owner's messages among these ids, in no order."""
+    cursor = database()[MESSAGES].find({"_id": {"$in": list(ids)}, "user_id": owner}, batch_size=len(ids) + 1)
+    return [message_from(document) for document in await cursor.to_list()]
+
+
 async def siblings_below(
     owner: UserId,
     conversation_id: ConversationId,

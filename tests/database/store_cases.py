@@ -358,6 +358,13 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
                 world.owner.id, "minutes", patterns=["three"], role=Role.ASSISTANT, most=5
             ),
         ],
+        "messages_after": [
+            lambda world: chat.store.messages_after(world.owner.id, world.conversation.id, None, limit=1),
+            lambda world: chat.store.messages_after(world.owner.id, world.conversation.id, world.question.id, limit=5),
+        ],
+        "messages_among": [
+            lambda world: chat.store.messages_among(world.owner.id, [world.answer.id, world.question.id])
+        ],
         "messages_matching": [
             lambda world: chat.store.messages_matching(
                 world.owner.id, world.conversation.id, patterns=["tea"], role=Role.USER, most=5
