@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from chat import store
+from chat import notices, store
 from chat.types import Conversation, Message, TitledBy
 from eloquent.foundation import cursors
 from eloquent.foundation.clock import now
@@ -64,6 +64,7 @@ async def create_conversation(
         updated_at=created_at,
     )
     await store.add_conversation(conversation)
+    notices.tell_created(conversation)
     return conversation
 
 
@@ -104,6 +105,7 @@ async def change_conversation(owner: UserId, conversation_id: ConversationId, ch
     conversation = await store.change_conversation(owner, conversation_id, changes)
     if conversation is None:
         raise _none_such()
+    notices.tell_changed(owner, conversation_id, changes)
     return conversation
 
 

@@ -9,7 +9,7 @@ import structlog
 from msgspec.structs import replace
 from pymongo.errors import PyMongoError
 
-from chat import store
+from chat import notices, store
 from chat.asking import LEASE_S
 from chat.errors import AnswerInterrupted
 from chat.parts import plain_text
@@ -55,15 +55,14 @@ async def _bring_to_rest(run: Run) -> None:
         problem = {"code": interrupted.code, "detail": interrupted.detail}
         text = plain_text(message.parts)
         message = replace(message, status=MessageStatus.INTERRUPTED, text=text, error=problem)
-    await store.keep_rest(
-        replace(
-            run,
-            status=RunStatus(message.status.value),
-            active=False,
-            usage=message.usage,
-            error=message.error,
-            finished_at=now(),
-        ),
-        message,
+    rested = replace(
+        run,
+        status=RunStatus(message.status.value),
+        active=False,
+        usage=message.usage,
+        error=message.error,
+        finished_at=now(),
     )
+    await store.keep_rest(rested, message)
+    notices.tell_finished(rested)
     log.info("lost run brought to rest", run_id=str(run.id), status=message.status.value)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chat import store, titling
+from chat import notices, store, titling
 from chat.runs import stop_run
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, UserId
@@ -19,3 +19,4 @@ async def delete_conversation(owner: UserId, conversation_id: ConversationId) ->
     await asyncio.gather(*(stop_run(owner, run.id) for run in active))
     if not await store.delete_conversation(owner, conversation_id):
         raise NotFound("There is no such conversation.")
+    notices.tell(owner, notices.ConversationDeleted(str(conversation_id)))

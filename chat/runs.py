@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from chat import reaper, store, titling
+from chat import notices, reaper, store, titling
 from chat.answering import Answering
 from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of
 from chat.branches import branch_to_go_on_from
@@ -129,6 +129,7 @@ async def _write_and_begin(answering: Answering, messages: Sequence[Message], ti
     titling.answer_begins(answering.run)
     answering.begin()
     _keep(answering)
+    notices.tell_started(answering.run, title)
 
 
 def _begun(beginning: asyncio.Task[None]) -> None:
@@ -213,6 +214,7 @@ def _keep(answering: Answering) -> None:
 
     def forget(finished: asyncio.Task[None]) -> None:
         _at_work.pop(run_id, None)
+        notices.tell_finished(answering.run)
         titling.answer_rested(answering.run, answering.title_wish, _is_answering)
         if not finished.cancelled() and (error := finished.exception()) is not None:
             log.error("run broke", run_id=str(run_id), exc_info=error)

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from pymongo.errors import PyMongoError
 
-from chat import store
+from chat import notices, store
 from chat.titles import proposed_title
 from chat.types import Conversation, MessageStatus, Run, RunStatus, TitledBy
 from eloquent.foundation import lifecycle
@@ -167,8 +167,10 @@ class _Title:
 
     async def _keep(self, title: str) -> None:
         """Kept either way: that the model was asked is worth remembering too, it is asked once."""
-        wish = self._wish
-        await store.title_conversation(self._run.user_id, self._run.conversation_id, title, instead_of=wish.first_words)
+        run, first_words = self._run, self._wish.first_words
+        titled = await store.title_conversation(run.user_id, run.conversation_id, title, instead_of=first_words)
+        if titled and title != first_words:
+            notices.tell_changed(run.user_id, run.conversation_id, {"title": title})
 
 
 async def _ask(model: OfferedModel, question: str, answered: str) -> str | None:

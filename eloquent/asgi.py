@@ -2,7 +2,7 @@
 
 - `/api`, `/v1`, `/.well-known`, `/healthz`, `/readyz`: the request road, `eloquent.handlers.AsyncHandler`.
 - every other path: the desk road, Django's own handler (admin, pages).
-- `/ws/chat`: the chat socket.
+- `/ws/chat`: the chat socket; `/ws/notices`: what happens on the user's other devices.
 - lifespan: opens what the process needs and closes it in order, see `eloquent.lifespan`.
 
 Served by uvicorn with `--timeout-graceful-shutdown 5`: when uvicorn shuts down, the runs are at rest already.
@@ -36,12 +36,19 @@ def front_door() -> ASGIApplication:
     from django.urls import path, re_path
 
     from chat.consumers import ChatConsumer
+    from chat.notice_socket import NoticesConsumer
     from eloquent.handlers import AsyncHandler
     from eloquent.lifespan import Lifespan
     from eloquent.middleware import problem_response
 
     request_road = AsyncHandler(exception_response=problem_response)
-    sockets = URLRouter([path("ws/chat", ChatConsumer.as_asgi()), re_path("", cast(Any, nothing_here))])
+    sockets = URLRouter(
+        [
+            path("ws/chat", ChatConsumer.as_asgi()),
+            path("ws/notices", NoticesConsumer.as_asgi()),
+            re_path("", cast(Any, nothing_here)),
+        ]
+    )
     lifespan = Lifespan(end_streams=request_road.end_streams)
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:

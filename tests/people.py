@@ -127,6 +127,13 @@ class Person:
         async with open_socket(self.server, ticket, **options) as socket:
             yield socket
 
+    @asynccontextmanager
+    async def device(self) -> AsyncIterator["Socket"]:
+        """A device that listens to notices: it hears all that happens from here on."""
+        async with self.socket(speaks="notices") as socket:
+            assert await socket.frame() == {"type": "listening"}
+            yield socket
+
 
 class Socket:
     """A chat socket as the AI SDK's transport uses it."""
@@ -180,9 +187,10 @@ class Socket:
 
 @asynccontextmanager
 async def open_socket(server: str, ticket: str, **options: Any) -> AsyncIterator[Socket]:
-    """A chat socket with a ticket of any kind."""
-    url = server.replace("http://", "ws://") + "/ws/chat"
-    protocols = ["eloquent.chat.v1", f"ticket.{ticket}"]
+    """A socket with a ticket of any kind. It `speaks` "chat", or "notices"."""
+    speaks = options.pop("speaks", "chat")
+    url = f"{server.replace('http://', 'ws://')}/ws/{speaks}"
+    protocols = [f"eloquent.{speaks}.v1", f"ticket.{ticket}"]
     if options.pop("in_query", False):
         url, protocols = f"{url}?ticket={ticket}", protocols[:1]
     async with websockets.connect(url, subprotocols=protocols, compression=None, proxy=None, **options) as connection:  # type: ignore[arg-type]

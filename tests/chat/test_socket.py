@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts import liveness
-from chat import consumers
+from chat import consumers, sockets
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
@@ -427,7 +427,7 @@ async def test_without_redis_a_socket_works_and_hears_no_notices(
 async def test_an_access_that_ends_without_a_notice_closes_the_socket(
     ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumers, "ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr(sockets, "ASK_AGAIN_S", 0.05)
     async with ann.socket() as socket:
         await database()["users"].update_one({"email": ann.email}, {"$set": {"is_active": False}})
         assert await socket.close_code() == 4401
