@@ -29,6 +29,7 @@ from eloquent.departures import Departure, Watch
 from eloquent.foundation.leaving import is_ended_with_client
 from eloquent.reception import ClientLeft, RoadRequest, linger, read_body, request_of
 from eloquent.roads import Receive, Scope, Send, inner_path
+from eloquent.surplus import MOST_BYTES, Share, Surplus
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 ExceptionResponse: TypeAlias = Callable[[HttpRequest, Exception], HttpResponseBase]
@@ -74,6 +75,9 @@ class AsyncHandler:
         self._exception_response = exception_response
         self._max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE if max_body_bytes is None else max_body_bytes
         self._larger_bodies = settings.REQUEST_ROAD_LARGER_BODIES if larger_bodies is None else larger_bodies
+        self._surplus = Surplus(
+            usual_bytes=self._max_body_bytes, most_bytes=max(MOST_BYTES, *self._larger_bodies.values(), 0)
+        )
         self._send_timeout_s = send_timeout_s
         self._body_timeout_s = body_timeout_s
         self._streams: set[Watch] = set()
@@ -87,9 +91,10 @@ class AsyncHandler:
         if scope["type"] != "http":
             raise ValueError(f"AsyncHandler serves HTTP, not {scope['type']}.")
         watch = Watch(receive)
+        share = Share(self._surplus) if inner_path(scope) in self._larger_bodies else None
         try:
             try:
-                await self._serve(scope, receive, send, watch)
+                await self._serve(scope, receive, send, watch, share)
             except ClientLeft:
                 return
             except asyncio.CancelledError:
@@ -99,6 +104,8 @@ class AsyncHandler:
             if watch.departure in (Departure.STALLED, Departure.CLOSING):
                 await hang_up(send, watch)
         finally:
+            if share is not None:
+                share.close()
             self._streams.discard(watch)
             await watch.close()
 
@@ -112,9 +119,9 @@ class AsyncHandler:
             watch.end(Departure.CLOSING)
         return len(streams)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
-        max_bytes = self._larger_bodies.get(inner_path(scope), self._max_body_bytes)
-        body = await read_body(scope, receive, max_bytes=max_bytes, timeout_s=self._body_timeout_s)
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch, share: Share | None) -> None:
+        max_bytes = self._max_body_bytes if share is None else self._larger_bodies[inner_path(scope)]
+        body = await read_body(scope, receive, max_bytes=max_bytes, timeout_s=self._body_timeout_s, share=share)
         if script_prefix := get_script_prefix(scope):
             # Without one the default is right: each request has a context of its own.
             set_script_prefix(script_prefix)
@@ -138,6 +145,8 @@ class AsyncHandler:
                     await linger(receive, send)
             else:
                 request.forget_body()
+                if share is not None:
+                    share.close()
                 self._streams.add(watch)
                 watch.listen()
                 watch.time_writes(self._send_timeout_s)

@@ -9,6 +9,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from eloquent.departures import Watch
 from eloquent.roads import Receive, Scope, Send
+from eloquent.surplus import Share
 
 # How long, and how much of, a refused body is read and thrown away so that the client sees the answer.
 _LINGER_S: Final = 2.0
@@ -52,8 +53,10 @@ class ClientLeft(Exception):
     """The client left before its request was complete."""
 
 
-async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, timeout_s: float) -> Body:
-    """The body, or in its place a fault: longer than `max_bytes`, or not there after `timeout_s`.
+async def read_body(
+    scope: Scope, receive: Receive, *, max_bytes: int, timeout_s: float, share: Share | None = None
+) -> Body:
+    """The body, or in its place a fault: longer than `max_bytes`, no room in its `share`, or not there in time.
 
     Raises:
         ClientLeft: before the body's end.
@@ -67,24 +70,29 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, timeout_s
                 raise ClientLeft
             content = message.get("body", b"")
             if message.get("more_body", False):
-                return await _read_rest(bytearray(content), receive, max_bytes)
+                return await _read_rest(bytearray(content), receive, max_bytes, share)
     except TimeoutError:
         return Body(fault=BodyTooSlow(f"Its body did not arrive in {timeout_s:g} s"), unread=True)
-    return Body(content) if len(content) <= max_bytes else Body(fault=_too_large(max_bytes))
+    fault = _refusal(len(content), max_bytes, share)
+    return Body(content) if fault is None else Body(fault=fault)
 
 
-async def _read_rest(content: bytearray, receive: Receive, max_bytes: int) -> Body:
+async def _read_rest(content: bytearray, receive: Receive, max_bytes: int, share: Share | None) -> Body:
     # One growing array: a list of a million one-byte frames would take fifty times the body's size.
     more = True
-    while more and len(content) <= max_bytes:
+    while (fault := _refusal(len(content), max_bytes, share)) is None and more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         content += message.get("body", b"")
         more = message.get("more_body", False)
-    if len(content) > max_bytes:
-        return Body(fault=_too_large(max_bytes), unread=more)
-    return Body(bytes(content))
+    return Body(bytes(content)) if fault is None else Body(fault=fault, unread=more)
+
+
+def _refusal(length: int, max_bytes: int, share: Share | None) -> Exception | None:
+    if length > max_bytes:
+        return _too_large(max_bytes)
+    return None if share is None else share.cover(length)
 
 
 def _too_large(max_bytes: int) -> RequestDataTooBig:

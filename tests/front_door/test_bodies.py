@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eloquent.reception import RoadRequest
+from eloquent.surplus import Surplus
 from tests.front_door.exchange import Client, exchange, scope_of
 
 LIMIT = 1000
@@ -22,7 +23,7 @@ def limited(bare_urls: None) -> Any:
 
     return AsyncHandler(
         max_body_bytes=LIMIT,
-        larger_bodies={"/api/length-of-more": 3 * LIMIT},
+        larger_bodies=dict.fromkeys(["/api/length-of-more", "/api/stream"], 3 * LIMIT),
         body_timeout_s=0.05,
         exception_response=problem_response,
     )
@@ -74,6 +75,45 @@ async def test_a_path_may_take_more_than_the_others(limited: Any, length: int, m
     client = Client([b"x" * length])
     await limited(scope, client.receive, client.send)
     assert client.status == (200 if length <= 3 * LIMIT else 413)
+
+
+async def test_large_bodies_together_have_a_bound_and_small_ones_still_pass(limited: Any) -> None:
+    path, room = "/api/length-of-more", 5 * LIMIT
+    limited._surplus = Surplus(usual_bytes=LIMIT, most_bytes=room)
+    stalled = asyncio.Barrier(3)
+
+    class Stalling(Client):
+        async def receive(self) -> dict[str, Any]:
+            if self.taken == len(self.frames):
+                await stalled.wait()
+            return await super().receive()
+
+    pending = [Stalling([b"x" * 2 * LIMIT, b"x" * LIMIT], ends_body=False) for _ in range(2)]
+    # Two that are being sent, and never to the end, hold 4 of the 5 that there are.
+    limited._body_timeout_s = 5
+    waiting = [asyncio.create_task(limited(scope_of("POST", path), one.receive, one.send)) for one in pending]
+    await stalled.wait()
+    assert limited._surplus._left == room - 4 * LIMIT
+    refused = await exchange(limited, "POST", path, [], [b"x" * 2 * LIMIT, b"x" * LIMIT])
+    assert (refused.status, json.loads(refused.body)["code"]) == (503, "unavailable")
+    assert refused.header("Retry-After") == "2"
+    small = await exchange(limited, "POST", path, [], [b"x" * LIMIT])
+    assert small.status == 200
+    for one in pending:
+        one.leave()
+    await asyncio.gather(*waiting)
+    assert limited._surplus._left == room, "what has left holds nothing"
+    assert (await exchange(limited, "POST", path, [], [b"x" * 3 * LIMIT])).status == 200
+    assert limited._surplus._left == room
+
+
+async def test_a_stream_that_has_begun_holds_nothing_of_the_room_for_bodies(limited: Any) -> None:
+    limited._surplus = Surplus(usual_bytes=LIMIT, most_bytes=2 * LIMIT)
+    left = []
+    client = Client([b"x" * 3 * LIMIT], on_body=lambda _: left.append(limited._surplus._left))
+    await limited(scope_of("POST", "/api/stream"), client.receive, client.send)
+    assert client.status == 200
+    assert set(left) == {2 * LIMIT}
 
 
 async def test_a_streams_request_lets_go_of_its_body(limited: Any, monkeypatch: pytest.MonkeyPatch) -> None:
