@@ -43,7 +43,7 @@ More in `optics.md`, or at [the encyclopedia](https://example.org/rainbow)."""
 AT_REST = """
 () => Promise.all(document.getAnimations()
   .filter((animation) => animation.effect.getTiming().iterations === 1)
-  .map((animation) => animation.finished))
+  .map((animation) => animation.finished.catch(() => {})))  // its element may go first
 """
 WORDS = [word + " " for word in LETTER.split(" ")]
 

@@ -136,6 +136,8 @@ export class AnswerView {
   #showActions({ onretry, model, status }, running) {
     this.actions.replaceChildren();
     if (running) return;
+    // First: at an earlier answer the rest is seen only under the pointer.
+    if (!this.versions.element.hidden) this.actions.append(this.versions.element);
     if (this.text) {
       const copy = el(
         "button",
@@ -148,7 +150,6 @@ export class AnswerView {
     if (onretry && status === "complete") {
       this.actions.append(el("button", { type: "button", class: "icon-button", "aria-label": "Answer again", title: "Answer again", onclick: onretry }, icon("retry")));
     }
-    if (!this.versions.element.hidden) this.actions.append(this.versions.element);
     if (model && this.text) this.actions.append(el("span", { class: "model-name" }, model));
   }
 }
