@@ -143,6 +143,20 @@ async def test_whole_answers_share_a_connection(replay: ReplayServer, rig: Rig) 
 
 
 @every_wire
+async def test_a_connection_whose_answer_came_in_two_reads_serves_the_next(replay: ReplayServer, rig: Rig) -> None:
+    """Between two reads the connection stands still; the next answer must not find it so."""
+    wire = recorded(f"{rig.kind}_answer").wire()
+    middle = wire.index(b"\r\n", wire.index(rig.text.split()[1].encode()))
+    for cut in (middle, len(wire) - 1):
+        provider = rig.play(replay, "answer", cuts=[cut])
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                _, error = await collected(provider.answer(ASKED))
+            assert error is None
+    assert replay.connections == 1
+
+
+@every_wire
 async def test_a_server_that_is_not_there_is_unreachable(rig: Rig) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # not listening: refused, and nobody else can take the port
