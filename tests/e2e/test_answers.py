@@ -140,6 +140,8 @@ def test_a_second_tab_is_told_that_an_answer_is_running_and_sees_it(
     site.script("First.")
     chat.ask("One?")
     expect(chat.text).to_have_text("First.")
+    # It hears no notice: otherwise it would know, and not offer to send.
+    chat.page.context.route_web_socket("**/ws/notices", lambda socket: socket.close())
     other = open_page(beside=chat.page, path=f"/#/c/{chat.conversation_id()}")
     expect(other.text).to_have_text("First.")
     gates = site.script("Still", " going", gates=(1,))

@@ -54,6 +54,7 @@ export class LiveAnswer extends EventTarget {
 // Events: "started" and "finished" (detail: the LiveAnswer), "title" (detail: {id, title}).
 export class Answers extends EventTarget {
   #running = new Map();
+  #runs = new Set();
 
   constructor(socket, api) {
     super();
@@ -62,6 +63,11 @@ export class Answers extends EventTarget {
     socket.addEventListener("open", () => {
       for (const live of this.#running.values()) if (!live.connected) this.#follow(live);
     });
+  }
+
+  // Whether this page reads the run, or has read it.
+  knows(runId) {
+    return this.#runs.has(runId);
   }
 
   of(conversationId) {
@@ -117,6 +123,7 @@ export class Answers extends EventTarget {
   // Forgets everything, when another user comes.
   clear() {
     this.#running.clear();
+    this.#runs.clear();
   }
 
   #start(live) {
@@ -143,6 +150,7 @@ export class Answers extends EventTarget {
     return {
       chunk: (chunk) => {
         live.take(chunk);
+        if (chunk.type === "start") this.#runs.add(chunk.messageMetadata?.runId);
         if (chunk.type === "data-title") {
           this.dispatchEvent(new CustomEvent("title", { detail: { id: live.conversationId, title: chunk.data.title } }));
         }

@@ -6,6 +6,7 @@ import { AuthForm } from "./auth.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
 import { byId, el, toast } from "./dom.js";
+import { Notices } from "./notices.js";
 import { Session } from "./session.js";
 import { Drawer } from "./sidebar.js";
 import { ChatSocket } from "./socket.js";
@@ -18,6 +19,7 @@ const BANNER_AFTER_MS = 1_200;
 const session = new Session();
 const api = new Api(session);
 const socket = new ChatSocket(() => api.socketTicket());
+const notices = new Notices(() => api.socketTicket());
 const answers = new Answers(socket, api);
 const conversations = new Conversations(api);
 const composer = new Composer();
@@ -56,6 +58,7 @@ async function enter() {
   byId("user-initial").textContent = (user.name || user.email).trim().charAt(0).toUpperCase();
   byId("staff-link").hidden = !user.is_staff;
   socket.open();
+  notices.open();
   openFromAddress();
   await Promise.all([loadModels(), loadList()]);
 }
@@ -85,6 +88,7 @@ async function loadModels() {
 
 function leave({ detail }) {
   socket.close();
+  notices.close();
   answers.clear();
   conversations.clear();
   conversations.models = [];
@@ -182,12 +186,42 @@ function catchUp() {
   if (!thread.running) thread.refresh();
 }
 
+// Something happened in another tab or on another device.
+async function hear(notice) {
+  const { type, conversation_id: id } = notice;
+  if (answers.knows(notice.run_id)) return;
+  if (type === "conversation-deleted") {
+    if (!conversations.remove(id) || id !== thread.id) return;
+    toast("This conversation was deleted elsewhere.");
+    startAnew();
+    return;
+  }
+  if (type === "answer-started") conversations.setBusy(id, true);
+  if (type === "answer-finished") conversations.setBusy(id, false);
+  if (notice.changes?.archived) {
+    conversations.remove(id);
+  } else if (!conversations.get(id)) {
+    try {
+      conversations.put(await api.conversation(id));
+    } catch {
+      return; // It is gone already, or the next look at the list tells.
+    }
+  } else if (type === "conversation-changed") {
+    conversations.put({ ...conversations.get(id), ...notice.changes });
+  } else if (type === "answer-started") {
+    conversations.put({ ...conversations.get(id), updated_at: notice.at });
+  }
+  if (notice.run_id && id === thread.id && !thread.running) thread.refresh();
+}
+
 function hideBanner() {
   clearTimeout(bannerTimer);
   bannerTimer = null;
   byId("banner").hidden = true;
 }
 
+notices.addEventListener("notice", ({ detail }) => session.user && hear(detail));
+notices.addEventListener("listening", () => session.user && catchUp());
 session.addEventListener("signed-in", enter);
 session.addEventListener("signed-out", leave);
 socket.addEventListener("open", () => {

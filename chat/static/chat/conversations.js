@@ -14,6 +14,7 @@ export class Conversations extends EventTarget {
   #loading = false;
   #current = null;
   #busy = new Set();
+  #moving = false;
 
   constructor(api) {
     super();
@@ -53,6 +54,14 @@ export class Conversations extends EventTarget {
     this.#items.set(conversation.id, conversation);
     this.#draw();
     this.#tell("changed", conversation.id);
+  }
+
+  // Takes one out that is gone. False when it was not here.
+  remove(id) {
+    const here = this.#items.delete(id);
+    this.#busy.delete(id);
+    if (here) this.#draw();
+    return here;
   }
 
   // A conversation that something was just said in comes to the top.
@@ -122,9 +131,11 @@ export class Conversations extends EventTarget {
       nodes.push(this.#row(item).element);
     }
     for (const id of this.#rows.keys()) if (!this.#items.has(id)) this.#rows.delete(id);
+    this.#moving = true;
     this.list.replaceChildren(...nodes);
     // Moving a row takes the focus from it.
     if (focused !== document.activeElement && this.list.contains(focused)) focused.focus();
+    this.#moving = false;
   }
 
   #row(item) {
@@ -180,7 +191,8 @@ export class Conversations extends EventTarget {
       event.preventDefault();
       finish(event.key === "Enter");
     });
-    field.addEventListener("blur", () => finish(true));
+    // A list that is drawn anew moves the field, which takes the focus from it for a moment.
+    field.addEventListener("blur", () => this.#moving || finish(true));
     row.link.replaceWith(field);
     field.select();
   }
