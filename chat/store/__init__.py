@@ -16,6 +16,7 @@ from chat.store.conversations import (
     title_conversation,
 )
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS
+from chat.store.imports import add_imported, is_imported
 from chat.store.messages import (
     branch_ending_at,
     children_of,
@@ -71,6 +72,7 @@ __all__ = [
     "Title",
     "active_runs_of",
     "add_conversation",
+    "add_imported",
     "add_run",
     "branch_ending_at",
     "change_conversation",
@@ -84,6 +86,7 @@ __all__ = [
     "find_run",
     "find_run_by_key",
     "forget_run",
+    "is_imported",
     "keep_feedback",
     "keep_progress",
     "keep_rest",

@@ -358,6 +358,16 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
                 world.owner.id, "minutes", patterns=["three"], role=Role.ASSISTANT, most=5
             ),
         ],
+        "is_imported": [
+            lambda world: chat.store.is_imported(world.owner.id, world.conversation.import_key or ""),
+            lambda world: chat.store.is_imported(world.owner.id, "another"),
+        ],
+        "add_imported": [
+            lambda world: chat.store.add_imported(
+                world._conversation(world.owner, NOW), [world.question, world.answer]
+            ),
+            lambda world: chat.store.add_imported(world.conversation, [world.question]),
+        ],
         "messages_after": [
             lambda world: chat.store.messages_after(world.owner.id, world.conversation.id, None, limit=1),
             lambda world: chat.store.messages_after(world.owner.id, world.conversation.id, world.question.id, limit=5),
