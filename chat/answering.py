@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 HELD_BACK_S: Final = 0.025
 HELD_BACK_CHARS: Final = 4096
 KEEP_EVERY_S: Final = 2.0
-RENEWED_WITH_LEFT_S: Final = 10.0
+RENEWED_WITH_LEFT_S: Final = 7.0
 LONGEST_ANSWER_CHARS: Final = 1_000_000
 # How long readers wait for the last save before they are told the end. The saving itself goes on until it is done.
 TOLD_AFTER_S: Final = 2.0
@@ -91,8 +91,14 @@ class Answering:
         self._relay = asyncio.create_task(self._relay_answer(), name=f"relay {self.run.id}")
         self.finished = asyncio.create_task(self._work(self._relay), name=f"run {self.run.id}")
 
+    def request_stop(self) -> None:
+        """End the answer here, as the user wishes: the connection to the model is closed."""
+        if self._relay is not None and not self._relay.done():
+            self._ending = RunStatus.STOPPED
+            self._relay.cancel()
+
     async def stop(self) -> None:
-        """End the answer here, as the user wishes: the connection to the model is closed. Returns when it is saved."""
+        """See `request_stop`. Returns when the answer is saved."""
         await self._end(RunStatus.STOPPED)
 
     async def interrupt(self) -> None:
@@ -183,17 +189,23 @@ class Answering:
         )
 
     async def _keep_progress(self) -> bool:
+        """Save the text so far and renew the lease. False when the run is not ours any more: deleted or reaped."""
         self._flush()  # the position saved must cover just the text saved
+        so_far = self._written(MessageStatus.STREAMING)
         try:
-            if not await store.keep_progress(self._written(MessageStatus.STREAMING)):
+            if not await store.keep_progress(so_far):
                 return False
+            self._journal.trim(self.run.id, before=so_far.position)
             if self.run.lease_expires_at - now() > timedelta(seconds=RENEWED_WITH_LEFT_S):
                 return True
             self.run = replace(self.run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
-            return await store.renew_lease(self.run)
+            stored = await store.renew_lease(self.run)
         except PyMongoError as error:
             log.warning("progress not saved", run_id=str(self.run.id), error=type(error).__name__)
             return True
+        if stored is not None and stored.stop_requested_at is not None:
+            self.request_stop()  # the word of it was lost
+        return stored is not None
 
     async def _settle(self, relay: "asyncio.Task[Finished]") -> None:
         self._flush()

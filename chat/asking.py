@@ -9,13 +9,14 @@ import msgspec
 from bson import ObjectId
 
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
+from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import MessageId, id_after
 from inference.catalog import OfferedModel
 from inference.types import GenerationOptions
 
 # A run whose worker has not said for this long that it lives is lost.
-LEASE_S: Final = 15.0
+LEASE_S: Final = 10.0
 
 
 class OnBusy(StrEnum):
@@ -80,6 +81,7 @@ def new_run(
         status=RunStatus.QUEUED,
         active=True,
         idempotency_key=ask.idempotency_key,
+        worker=lifecycle.worker_id(),
         lease_expires_at=created_at + timedelta(seconds=LEASE_S),
         created_at=created_at,
     )

@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
-from chat.types import Message, MessageStatus
 from eloquent.foundation.ids import MessageId
 
 Chunk = bytes
 
+# Changes nothing in the message that a client builds.
+NOTHING: Chunk = b'{"type":"message-metadata","messageMetadata":{}}'
 START_STEP: Chunk = b'{"type":"start-step"}'
 FINISH_STEP: Chunk = b'{"type":"finish-step"}'
 ABORT: Chunk = b'{"type":"abort"}'
@@ -78,26 +79,3 @@ def error(sentence: str) -> Chunk:
 def finish(reason: str, metadata: dict[str, Any]) -> Chunk:
     """The end of a whole answer, with usage as metadata."""
     return orjson.dumps({"type": "finish", "finishReason": reason, "messageMetadata": metadata})
-
-
-def replay_of(message: Message) -> list[Chunk]:
-    """A saved answer as the chunks of a whole stream, for a reader who comes when the run's log is gone."""
-    replay = [start(message.id, {"runId": str(message.run_id), "model": message.model})]
-    if message.context:
-        replay.append(context(message.context))
-    replay.append(START_STEP)
-    for number, part in enumerate(message.parts):
-        kind = part["type"]
-        if kind in ("text", "reasoning"):
-            part_id = f"{kind}-{number}"
-            replay += [part_start(kind, part_id), part_delta(kind, part_id, part["text"]), part_end(kind, part_id)]
-        elif kind == "dynamic-tool":
-            replay.append(tool_input(part["toolCallId"], part["toolName"], part["input"]))
-    replay.append(FINISH_STEP)
-    if message.status is MessageStatus.STOPPED:
-        replay.append(ABORT)
-    elif message.status in (MessageStatus.FAILED, MessageStatus.INTERRUPTED):
-        replay.append(error((message.error or {}).get("detail", "The answer was not finished.")))
-    else:
-        replay.append(finish((message.usage or {}).get("finishReason", "stop"), {"usage": message.usage or {}}))
-    return replay

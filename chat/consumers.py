@@ -13,7 +13,8 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from chat import frames, runs, ui_runs
-from chat.journal import Entries
+from chat.errors import StreamBroke
+from chat.journal import BehindLog, Entries, LogCut
 from chat.posting import Wish
 from chat.sockets import MALFORMED, SEND_TIMEOUT_S, SignedInSocket
 from eloquent.foundation.errors import EloquentError, NotFound, Throttled, Unavailable, problem
@@ -91,6 +92,8 @@ class ChatConsumer(SignedInSocket):
             await work
         except EloquentError as error:
             await self._refuse(request_id, error)
+        except (LogCut, BehindLog):
+            await self._refuse(request_id, StreamBroke(retry_after_s=1))
         except PyMongoError as error:
             log.warning("socket request failed", exc_info=error)
             await self._refuse(request_id, Unavailable(retry_after_s=2))

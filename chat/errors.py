@@ -90,6 +90,20 @@ class Draining(Unavailable):
     sentence = "The service is being updated. Try again in a moment."
 
 
+class JournalAway(Unavailable):
+    """Redis is away: an answer begun now could be neither resumed nor stopped from another process."""
+
+    code = "journal_away"
+    sentence = "No answer can be started at this moment. Try again in a few seconds."
+
+
+class StreamBroke(Unavailable):
+    """What a socket was reading broke off without its end: its worker's log is out of reach, or the reader too slow."""
+
+    code = "stream_cut"
+    sentence = "The stream broke off. Resume it."
+
+
 class AnswerInterrupted(EloquentError):
     """The worker of a run was lost or shut down before the answer was whole. What was written is kept."""
 

@@ -9,60 +9,127 @@ import structlog
 from msgspec.structs import replace
 from pymongo.errors import PyMongoError
 
-from chat import notices, store
+from chat import chunks, notices, store
 from chat.asking import LEASE_S
+from chat.assembly import Assembled, Ending, assembled
+from chat.chunks import Chunk
 from chat.errors import AnswerInterrupted
+from chat.journal import Journal, NotInJournal
 from chat.parts import plain_text
-from chat.types import MessageStatus, Run, RunStatus
+from chat.types import Message, MessageStatus, Run, RunStatus
+from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import RunId
 
 log = structlog.get_logger(__name__)
 
-REAP_EVERY_S: Final = 5.0
+REAP_EVERY_S: Final = 2.0
 
 
-async def reap_for_ever(at_work: Container[RunId]) -> None:
-    """Look for lost runs every few seconds until cancelled. `at_work` are this process's own runs."""
-    while True:
+class Reaper:
+    """One process's reaper. `at_work` are its own runs, which are never lost, whatever their lease says."""
+
+    def __init__(self, journal: Journal, at_work: Container[RunId]) -> None:
+        self._journal = journal
+        self._at_work = at_work
+
+    async def run(self) -> None:
+        """Look for lost runs every few seconds until cancelled.
+
+        When the database was away, nobody could renew a lease: the workers get a lease's time to do it first. The same
+        after our own start, since we do not know what was before.
+        """
+        loop = asyncio.get_running_loop()
+        trusted_from = loop.time() + LEASE_S
+        while True:
+            try:
+                lost = await store.expired_runs(now())
+                if lost and loop.time() >= trusted_from:
+                    await self._reap(lost)
+            except PyMongoError as error:
+                log.warning("reaper waits for the database", error=type(error).__name__)
+                trusted_from = loop.time() + LEASE_S
+            await asyncio.sleep(REAP_EVERY_S)
+
+    async def reap(self) -> None:
+        """Bring every lost run to rest once."""
+        await self._reap(await store.expired_runs(now()))
+
+    async def _reap(self, lost: list[Run]) -> None:
+        for run in lost:
+            if run.id in self._at_work:
+                continue
+            lease_expires_at = now() + timedelta(seconds=LEASE_S)
+            claimed = await store.claim_expired_run(
+                run, worker=lifecycle.worker_id(), lease_expires_at=lease_expires_at
+            )
+            if claimed is not None:
+                await self._bring_to_rest(claimed)
+
+    async def _bring_to_rest(self, run: Run) -> None:
+        message = await store.message_of_run(run)
+        if message is None:
+            await store.forget_run(run)  # the crash came before the answer was written: nothing was ever shown
+            return
+        await store.show_lost_run(run)
+        last: list[Chunk] = []
+        is_ours = message.status is MessageStatus.STREAMING
+        if is_ours:
+            message, last = await self._ended(run, message)
+        rested = replace(
+            run,
+            status=RunStatus(message.status.value),
+            active=False,
+            usage=message.usage,
+            error=message.error,
+            finished_at=now(),
+        )
+        await store.keep_rest(rested, message)
+        if is_ours:
+            # Whoever still reads hears of the end now that it is saved.
+            self._journal.append(run.id, last)
+            self._journal.close(run.id)
+        notices.tell_finished(rested)
+        log.info("lost run brought to rest", run_id=str(run.id), status=message.status.value)
+
+    async def _ended(self, run: Run, message: Message) -> tuple[Message, list[Chunk]]:
+        """The message with all that its readers were shown, and the chunks that end its stream."""
         try:
-            await reap(at_work)
-        except PyMongoError as error:
-            log.warning("reaper waits for the database", error=type(error).__name__)
-        await asyncio.sleep(REAP_EVERY_S)
+            held = await self._journal.adopt(run.id, position=message.position)
+        except NotInJournal:
+            log.warning("a lost run's log cannot be read: what was saved is kept", run_id=str(run.id))
+            held = ()
+            self._journal.open(run.id)
+        said = assembled(message.parts, held)
+        ending, last = _ending_of(run, said)
+        message = replace(
+            message,
+            parts=said.parts,
+            text=plain_text(said.parts),
+            position=message.position + len(held) + len(last),
+            status=ending.status,
+            usage=ending.usage,
+            error=_problem(ending),
+        )
+        return message, last
 
 
-async def reap(at_work: Container[RunId]) -> None:
-    """Bring every lost run to rest once.
+def _ending_of(run: Run, said: Assembled) -> tuple[Ending, list[Chunk]]:
+    """How the answer ended, and the chunks that say so if they were not said yet."""
+    if said.ending is not None:
+        return said.ending, []
+    last = [chunks.FINISH_STEP]
+    if said.open_part is not None:
+        kind = said.open_part.partition("-")[0]
+        last.insert(0, chunks.part_end(kind, said.open_part))
+    if run.stop_requested_at is not None:
+        return Ending(MessageStatus.STOPPED), [*last, chunks.ABORT]
+    return Ending(MessageStatus.INTERRUPTED), [*last, chunks.error(AnswerInterrupted().detail)]
 
-    A run of this process is never lost, even when the database was away for longer than its lease.
-    """
-    for run in await store.expired_runs(now()):
-        if run.id in at_work:
-            continue
-        if await store.claim_expired_run(run, lease_expires_at=now() + timedelta(seconds=LEASE_S)):
-            await _bring_to_rest(run)
 
-
-async def _bring_to_rest(run: Run) -> None:
-    message = await store.message_of_run(run)
-    if message is None:
-        await store.forget_run(run)  # the crash came before the answer was written: nothing was ever shown
-        return
-    await store.show_lost_run(run)
-    if message.status is MessageStatus.STREAMING:
-        interrupted = AnswerInterrupted()
-        problem = {"code": interrupted.code, "detail": interrupted.detail}
-        text = plain_text(message.parts)
-        message = replace(message, status=MessageStatus.INTERRUPTED, text=text, error=problem)
-    rested = replace(
-        run,
-        status=RunStatus(message.status.value),
-        active=False,
-        usage=message.usage,
-        error=message.error,
-        finished_at=now(),
-    )
-    await store.keep_rest(rested, message)
-    notices.tell_finished(rested)
-    log.info("lost run brought to rest", run_id=str(run.id), status=message.status.value)
+def _problem(ending: Ending) -> dict[str, str] | None:
+    if ending.status is MessageStatus.INTERRUPTED:
+        return {"code": AnswerInterrupted.code, "detail": AnswerInterrupted().detail}
+    if ending.status is MessageStatus.FAILED:
+        return {"code": "error", "detail": ending.sentence or ""}
+    return None

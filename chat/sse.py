@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from django.http import StreamingHttpResponse
+from pymongo.errors import PyMongoError
 
-from chat.journal import Entries
+from chat.journal import BehindLog, Entries, LogCut
 from chat.profiles import DEFAULT, Profile, fitted
-from eloquent.foundation.errors import InvalidInput
+from eloquent.foundation.errors import InvalidInput, StreamCut
 from eloquent.foundation.ids import RunId
 
 HEADERS: Final = {
@@ -37,13 +38,20 @@ def stream_response(
 
 
 async def events(entries: AsyncIterator[Entries], profile: Profile = DEFAULT) -> AsyncIterator[bytes]:
-    """The bytes of the events; entries that are ready together become one piece."""
-    async for first, ready in entries:
-        chunks = ready if profile is not Profile.FIVE else [fitted(chunk, profile) for chunk in ready]
-        if chunks:
-            yield b"".join(b"id: %d\ndata: %b\n\n" % numbered for numbered in enumerate(chunks, first))
-        else:
-            yield STILL_ALIVE
+    """The bytes of the events; entries that are ready together become one piece.
+
+    Raises:
+        StreamCut: the run's log broke off, or went on without a reader this slow. It should resume.
+    """
+    try:
+        async for first, ready in entries:
+            chunks = ready if profile is not Profile.FIVE else [fitted(chunk, profile) for chunk in ready]
+            if chunks:
+                yield b"".join(b"id: %d\ndata: %b\n\n" % numbered for numbered in enumerate(chunks, first))
+            else:
+                yield STILL_ALIVE
+    except (LogCut, BehindLog, PyMongoError) as error:
+        raise StreamCut from error
     yield DONE
 
 

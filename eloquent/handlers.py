@@ -26,6 +26,7 @@ from django.utils.module_loading import import_string
 from eloquent.async_only import SyncOnRequestRoad, View, sync_faults, sync_on_request_road, view_name
 from eloquent.delivery import hang_up, release, send_stream, send_whole
 from eloquent.departures import Departure, Watch
+from eloquent.foundation.errors import StreamCut
 from eloquent.foundation.leaving import is_ended_with_client
 from eloquent.reception import ClientLeft, RoadRequest, linger, read_body, request_of
 from eloquent.roads import Receive, Scope, Send, inner_path
@@ -96,6 +97,9 @@ class AsyncHandler:
             try:
                 await self._serve(scope, receive, send, watch, share)
             except ClientLeft:
+                return
+            except StreamCut:
+                await hang_up(send, watch)
                 return
             except asyncio.CancelledError:
                 # Ours ends here. Another's (the server gives up waiting for us) is passed on.

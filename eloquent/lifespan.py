@@ -23,7 +23,7 @@ from typing import Any, Final
 import structlog
 
 from accounts.api_key_access import settle_api_keys
-from chat import completions, runs
+from chat import completions, work
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
@@ -86,7 +86,7 @@ class Lifespan:
         self._draining = None
         self._signals = 0
         open_for_work()
-        await runs.startup()
+        await work.startup()
         _leave_the_old_alone()
         # Only in front of a server's own handlers: without them (a test, a shell) a signal means what it always means.
         if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGTERM)):
@@ -106,7 +106,7 @@ class Lifespan:
                 signal.signal(number, before)
         self._replaced.clear()
         # The clients last: runs are saved through them.
-        for close in (settle_api_keys, close_catalog, close_http_client, close_redis, close_database):
+        for close in (work.close, settle_api_keys, close_catalog, close_http_client, close_redis, close_database):
             try:
                 await close()
             except Exception:
@@ -142,7 +142,7 @@ class Lifespan:
         log.info("draining", within_s=within_s)
         try:
             async with asyncio.timeout(within_s + _SAVING_S):
-                await asyncio.gather(runs.drain(within_s), completions.drain(within_s))
+                await asyncio.gather(work.drain(within_s), completions.drain(within_s))
         except Exception:
             log.exception("some runs could not be brought to rest")
         await asyncio.sleep(_LAST_CHUNKS_S)

@@ -43,6 +43,7 @@ from chat.store.runs import (
     forget_run,
     keep_rest,
     renew_lease,
+    request_stop,
     show_lost_run,
 )
 from chat.store.search import (
@@ -99,6 +100,7 @@ __all__ = [
     "messages_matching",
     "messages_with_word",
     "renew_lease",
+    "request_stop",
     "show_lost_run",
     "shown_branch",
     "siblings_below",

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat.search.words import grams_of
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from, soon
-from chat.types import Message, Run, TitledBy
+from chat.types import Message, MessageStatus, Run, TitledBy
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, RunId, UserId
 
@@ -102,13 +103,24 @@ async def expired_runs(now: datetime) -> list[Run]:
     return [run_from(document) for document in await cursor.to_list()]
 
 
-async def claim_expired_run(run: Run, *, lease_expires_at: datetime) -> bool:
-    """Take over a lost run; False when another process was first or its worker came back."""
-    claimed = await database()[RUNS].update_one(
+async def claim_expired_run(run: Run, *, worker: str, lease_expires_at: datetime) -> Run | None:
+    """Take over a lost run for this worker; None when another process was first or its own came back."""
+    claimed = await database()[RUNS].find_one_and_update(
         {"_id": run.id, "active": True, "lease_expires_at": run.lease_expires_at},
-        {"$set": {"lease_expires_at": lease_expires_at}},
+        {"$set": {"worker": worker, "lease_expires_at": lease_expires_at}},
+        return_document=ReturnDocument.AFTER,
     )
-    return claimed.modified_count == 1
+    return None if claimed is None else run_from(claimed)
+
+
+async def request_stop(owner: UserId, run_id: RunId, *, at: datetime) -> Run | None:
+    """Note on the owner's active run that it is to be stopped, and return it; None when it has come to rest."""
+    document = await database()[RUNS].find_one_and_update(
+        {"_id": run_id, "user_id": owner, "active": True},
+        {"$set": {"stop_requested_at": at}},
+        return_document=ReturnDocument.AFTER,
+    )
+    return None if document is None else run_from(document)
 
 
 async def show_lost_run(run: Run) -> None:
@@ -129,10 +141,10 @@ async def forget_run(run: Run) -> None:
     await database()[RUNS].delete_one({"_id": run.id})
 
 
-async def renew_lease(run: Run) -> bool:
-    """Say that the run's worker lives, and where the run is. False when the run is not ours any more."""
-    renewed = await soon(RUNS).update_one(
-        {"_id": run.id, "active": True},
+async def renew_lease(run: Run) -> Run | None:
+    """Say that the run's worker lives, and where the run is. The run as stored; None when it is not ours any more."""
+    renewed = await soon(RUNS).find_one_and_update(
+        {"_id": run.id, "active": True, "worker": run.worker},
         {
             "$set": {
                 "lease_expires_at": run.lease_expires_at,
@@ -141,18 +153,19 @@ async def renew_lease(run: Run) -> bool:
                 "first_token_at": run.first_token_at,
             }
         },
+        return_document=ReturnDocument.AFTER,
     )
-    return renewed.matched_count == 1
+    return None if renewed is None else run_from(renewed)
 
 
 async def keep_rest(run: Run, message: Message) -> None:
-    """Save how the run ended. Safe to repeat: it sets, it does not add.
+    """Save how the run ended. Safe to repeat: it sets, it does not add. What another worker has ended stays as it is.
 
     Returns once the answer would survive the loss of the primary. The run's own record may be a moment behind: if it is
     lost, the reaper finds a finished answer and brings the run to rest with it.
     """
     rest = soon(RUNS).update_one(
-        {"_id": run.id},
+        {"_id": run.id, "active": True, "worker": run.worker},
         {
             "$set": {
                 "status": run.status,
@@ -166,7 +179,7 @@ async def keep_rest(run: Run, message: Message) -> None:
         },
     )
     answer = database()[MESSAGES].update_one(
-        {"_id": message.id},
+        {"_id": message.id, "status": MessageStatus.STREAMING},
         {
             "$set": {
                 "parts": message.parts,

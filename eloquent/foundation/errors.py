@@ -110,6 +110,14 @@ class Unavailable(EloquentError):
     sentence = "The service is not available right now. Try again in a moment."
 
 
+class StreamCut(Exception):
+    """A stream that is being sent breaks off: its connection is closed without the stream's end.
+
+    Not an expected failure in the tree above, because there is no answer left to give it in: a reader that sees its
+    connection go resumes.
+    """
+
+
 def problem(error: EloquentError, request_id: str | None) -> dict[str, Any]:
     """The error as an RFC 9457 problem: type, title, status, code, detail, request_id and what the error adds."""
     return {

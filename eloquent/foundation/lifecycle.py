@@ -1,5 +1,12 @@
-"""Whether this process is taking on new work. Set at SIGTERM, asked by readiness and by whoever starts a run."""
+"""This process among others: its name, and whether it takes on new work.
 
+Draining is set at SIGTERM, and asked by readiness and by whoever starts a run.
+"""
+
+import os
+import secrets
+import socket
+from functools import lru_cache
 from typing import Final
 
 # How long running answers may go on after SIGTERM. The platform kills after 120 s (ECS `stopTimeout`).
@@ -8,6 +15,16 @@ DRAIN_TIMEOUT_S: Final = 110.0
 
 class _Lifecycle:
     draining = False
+
+
+@lru_cache(maxsize=1)
+def _made_worker_id(pid: int) -> str:
+    return f"{socket.gethostname()[:30]}-{pid}-{secrets.token_hex(6)}"
+
+
+def worker_id() -> str:
+    """This process's name among all that ever serve: host, process and chance. At most 64 characters."""
+    return _made_worker_id(os.getpid())
 
 
 def start_draining() -> None:

@@ -4,6 +4,8 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from eloquent.foundation.config import get_config
 
@@ -29,6 +31,17 @@ def redis_client() -> Redis | None:
         )
         _clients[loop] = client
     return client
+
+
+def lone_client(url: str, *, answer_timeout_s: float) -> Redis:
+    """A client with one connection of its own that tries nothing twice: whoever uses it sees each loss of Redis."""
+    return Redis.from_url(
+        url,
+        single_connection_client=True,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=answer_timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 async def close_redis() -> None:

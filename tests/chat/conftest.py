@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from chat import runs, titling
+from chat import titling, work
 from inference.catalog import OfferedModel, offering
 from inference.providers.scripted import Scripted, saying
 from tests.people import Person
@@ -41,5 +41,5 @@ async def model() -> AsyncIterator[LanguageModel]:
     language_model = LanguageModel()
     with offering(SCRIPTED, language_model.provider):
         yield language_model
-        await asyncio.gather(*(answering.interrupt() for answering in list(runs._at_work.values())))
+        await asyncio.gather(*(answering.interrupt() for answering in list(work._at_work.values())))
         await titling.end()

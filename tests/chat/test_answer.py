@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chat import chunks
 from chat.answer import Answer
+from chat.replay import replay_of
 from chat.types import Message, MessageStatus, Role
 from inference.types import Event, ReasoningDelta, Status, TextDelta, ToolCall
 from tests.chat.ui_stream import read
@@ -66,7 +67,7 @@ def test_a_saved_answer_replays_as_the_same_message(events: list[Event]) -> None
         run_id=ObjectId(),
         created_at=datetime.now(UTC),
     )
-    replayed = read(chunks.replay_of(saved))
+    replayed = read(replay_of(saved))
     assert replayed.parts == read(taken).parts
     assert replayed.message_id == str(saved.id)
 
@@ -85,7 +86,7 @@ def test_a_stopped_or_failed_answer_says_so_in_its_replay() -> None:
         error={"code": "model_failed", "detail": "The model failed."},
         created_at=datetime.now(UTC),
     )
-    assert read(chunks.replay_of(saved)).last == {"type": "error", "errorText": "The model failed."}
+    assert read(replay_of(saved)).last == {"type": "error", "errorText": "The model failed."}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest_asyncio
 from pymongo.errors import AutoReconnect
 
 from accounts import store
-from chat import completions, openai_api, runs
+from chat import completions, openai_api, work
 from chat.completions import Completion
 from eloquent.foundation import lifecycle
 from eloquent.foundation.database import database
@@ -457,7 +457,7 @@ async def test_the_process_waits_for_them_before_it_goes(
     async def drained(_within_s: float) -> None:
         """No run is at work; the reaper of the server that the other tests share is left alone."""
 
-    monkeypatch.setattr(runs, "drain", drained)
+    monkeypatch.setattr(work, "drain", drained)
     monkeypatch.setattr("eloquent.lifespan._LAST_CHUNKS_S", 0)
     gate = asyncio.Event()
     model.script = [gate, *saying("Yes")]

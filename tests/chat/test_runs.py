@@ -7,8 +7,8 @@ import orjson
 import pytest
 from bson import ObjectId
 
-from chat import answering, branches, runs, store
-from chat import journal as journal_module
+from chat import answering, branches, store, work
+from chat.journal import MemoryJournal
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
@@ -107,7 +107,7 @@ async def test_a_late_reader_is_served_from_the_saved_message(
 ) -> None:
     run = await ann.ask(await ann.conversation(), "Hi")
     _, live = await ann.read(run["id"])
-    monkeypatch.setattr(runs, "_journal", journal_module.MemoryJournal())
+    monkeypatch.setattr(work, "_journal", MemoryJournal())
     ids, replayed = await ann.read(run["id"])
     assert ids == list(range(len(ids)))
     assert (replayed.parts, replayed.message_id) == (live.parts, live.message_id)
@@ -447,7 +447,7 @@ async def test_many_small_pieces_become_few_chunks(ann: Person, model: LanguageM
 async def test_a_user_has_a_bounded_number_of_answers_at_once(
     ann: Person, bob: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "MOST_RUNS_OF_A_USER", 2)
+    monkeypatch.setattr(work, "MOST_RUNS_OF_A_USER", 2)
     gate = asyncio.Event()
     model.script = [gate, *saying("x")]
     started = [await ann.ask(await ann.conversation(), "Hi") for _ in range(2)]
@@ -467,7 +467,7 @@ async def test_a_user_has_a_bounded_number_of_answers_at_once(
 async def test_the_bound_holds_for_runs_that_are_started_at_the_same_moment(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "MOST_RUNS_OF_A_USER", 2)
+    monkeypatch.setattr(work, "MOST_RUNS_OF_A_USER", 2)
     model.script = [asyncio.Event()]
     paths = [f"/conversations/{await ann.conversation()}/runs" for _ in range(5)]
     body = {"parts": [{"type": "text", "text": "x"}]}

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from bson import ObjectId
 
-from chat import runs, store, titling
+from chat import store, titling, work
 from chat.types import TitledBy
 from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
@@ -65,7 +65,7 @@ async def namer(title_model: TitleModel) -> AsyncIterator[Namer]:
     model = Namer()
     with offering(SCRIPTED, model.provider):
         yield model
-        await asyncio.gather(*(answering.interrupt() for answering in list(runs._at_work.values())))
+        await asyncio.gather(*(answering.interrupt() for answering in list(work._at_work.values())))
         await titling.end()
 
 
@@ -79,7 +79,7 @@ async def titles_at_rest() -> None:
 async def answered(person: Person, conversation: str, question: str = QUESTION, **body: Any) -> dict[str, Any]:
     """The run, once it is at rest and its process has noticed."""
     run = await person.ask(conversation, question, **body)
-    at_work = runs._at_work.get(ObjectId(run["id"]))
+    at_work = work._at_work.get(ObjectId(run["id"]))
     rested: dict[str, Any] = await person.at_rest(run["id"])
     if at_work is not None and at_work.finished is not None:
         await asyncio.wait([at_work.finished])
@@ -371,11 +371,10 @@ async def test_the_process_does_not_wait_for_a_title_when_it_goes(ann: Person, n
     lifecycle.start_draining()
     try:
         async with asyncio.timeout(5):
-            await runs.drain(within_s=30)
+            await work.drain(within_s=30)
         await namer.provider.until_idle()
     finally:
         lifecycle.open_for_work()
-        await runs.startup()
     assert titling._titles == {}
 
 

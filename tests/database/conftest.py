@@ -41,7 +41,7 @@ def plans_sent_by(act) -> list[Plan]:
 def _reaper_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own server has a reaper, which would find the lost runs that are written here."""
 
-    async def nothing(_at_work: object) -> None:
+    async def nothing(*_: object) -> None:
         return
 
-    monkeypatch.setattr("chat.reaper.reap", nothing)
+    monkeypatch.setattr("chat.reaper.Reaper._reap", nothing)

@@ -417,11 +417,14 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],
         "active_runs_of": [lambda world: chat.store.active_runs_of(world.owner.id, world.conversation.id)],
         "expired_runs": [lambda _world: chat.store.expired_runs(NOW + timedelta(hours=1))],
-        "claim_expired_run": [lambda world: chat.store.claim_expired_run(world.run, lease_expires_at=LATER)],
+        "claim_expired_run": [
+            lambda world: chat.store.claim_expired_run(world.run, worker="another", lease_expires_at=LATER)
+        ],
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
         "forget_run": [lambda world: chat.store.forget_run(world.run)],
         "keep_progress": [lambda world: chat.store.keep_progress(world.answer)],
+        "request_stop": [lambda world: chat.store.request_stop(world.owner.id, world.run.id, at=NOW)],
         "renew_lease": [lambda world: chat.store.renew_lease(world.run)],
         "keep_rest": [lambda world: chat.store.keep_rest(world.run, world.answer)],
     },

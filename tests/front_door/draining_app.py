@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 
-from chat import runs
+from chat import work
 from eloquent.foundation.lifecycle import is_draining
 from tests.front_door.views import silent_stream
 
@@ -50,7 +50,7 @@ async def finish(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [path("api/state", state), path("api/finish", finish), path("api/silent", silent_stream)]
 
-runs.startup, runs.drain = startup, drain
+work.startup, work.drain = startup, drain
 override_settings(ROOT_URLCONF=__name__, REQUEST_ROAD_MIDDLEWARE=[]).enable()
 
 from eloquent.handlers import AsyncHandler

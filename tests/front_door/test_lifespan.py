@@ -120,7 +120,7 @@ async def test_a_start_that_fails_is_told_to_the_server(monkeypatch: pytest.Monk
     async def startup() -> None:
         raise RuntimeError("no database")
 
-    monkeypatch.setattr(lifespan.runs, "startup", startup)
+    monkeypatch.setattr(lifespan.work, "startup", startup)
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -155,11 +155,12 @@ async def test_a_part_that_does_not_close_keeps_no_other_open(
         closed.append(f"runs within {within_s:g}")
         raise RuntimeError("stuck")
 
-    monkeypatch.setattr(lifespan.runs, "startup", nothing)
+    monkeypatch.setattr(lifespan.work, "startup", nothing)
+    monkeypatch.setattr(lifespan.work, "close", closing("work", RuntimeError("stuck")))
     monkeypatch.setattr(lifespan, "close_http_client", closing("http", RuntimeError("stuck")))
     monkeypatch.setattr(lifespan, "close_redis", closing("redis"))
     monkeypatch.setattr(lifespan, "close_database", closing("database"))
-    monkeypatch.setattr(lifespan.runs, "drain", drain)
+    monkeypatch.setattr(lifespan.work, "drain", drain)
     sent: list[str] = []
 
     async def receive() -> dict[str, Any]:
@@ -169,6 +170,6 @@ async def test_a_part_that_does_not_close_keeps_no_other_open(
         sent.append(message["type"])
 
     await lifespan.Lifespan(end_streams=lambda: 0)({"type": "lifespan"}, receive, send)
-    assert closed == ["runs within 0", "http", "redis", "database"]
+    assert closed == ["runs within 0", "work", "http", "redis", "database"]
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert lifecycle.is_draining()

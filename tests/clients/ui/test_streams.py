@@ -11,6 +11,7 @@ from chat import chunks, sse
 from chat.answer import Answer
 from chat.journal import Entries
 from chat.profiles import Profile
+from chat.replay import replay_of
 from chat.types import Message, MessageStatus, Role
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import id_after
@@ -183,7 +184,7 @@ async def test_a_replay_of_a_saved_answer_is_read_as_the_answer_was(
         error={"code": "x", "detail": "It broke."} if status is MessageStatus.FAILED else None,
         created_at=now(),
     )
-    chat = await parsed(await as_sent(chunks.replay_of(message), profile_of(parser)))
+    chat = await parsed(await as_sent(replay_of(message), profile_of(parser)))
     broken = status in (MessageStatus.FAILED, MessageStatus.INTERRUPTED)
     assert chat["status"] == ("error" if broken else "ready")
     assert shown(chat["messages"][1]) == answer.parts()

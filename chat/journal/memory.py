@@ -1,0 +1,77 @@
+"""The journal of a single process, in its memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from chat.chunks import Chunk
+from chat.journal.base import KEPT_S, Entries, NotInJournal
+from chat.journal.log import Log
+from eloquent.foundation.ids import RunId
+
+KEPT_BYTES: Final = 64 * 1024 * 1024
+"""All finished logs together stay below this, oldest out first."""
+
+
+class MemoryJournal:
+    """See `Journal`."""
+
+    takes_runs = True
+
+    def __init__(self) -> None:
+        self._logs: dict[RunId, Log] = {}
+        self._ended: dict[RunId, Log] = {}  # in the order of their ends
+        self._ended_size = 0
+
+    def log_of(self, run_id: RunId) -> Log | None:
+        """The log itself, if it is here."""
+        return self._logs.get(run_id)
+
+    def open(self, run_id: RunId, *, head: int = 0) -> None:
+        """See `Journal`. An adopted log begins at `head`."""
+        self._logs[run_id] = Log(head)
+
+    def append(self, run_id: RunId, chunks: Sequence[Chunk]) -> int:
+        """See `Journal`."""
+        log = self._logs[run_id]
+        log.append(chunks)
+        return log.end
+
+    def trim(self, run_id: RunId, before: int) -> None:
+        """See `Journal`."""
+        log = self._logs.get(run_id)
+        if log is not None and log.is_large:
+            log.trim(before)
+
+    def close(self, run_id: RunId) -> None:
+        """See `Journal`."""
+        log = self._logs.get(run_id)
+        if log is None or log.ended:
+            return
+        log.close()
+        self._ended[run_id] = log
+        self._ended_size += log.size
+        asyncio.get_running_loop().call_later(KEPT_S, self._drop, run_id)
+        while self._ended_size > KEPT_BYTES:
+            self._drop(next(iter(self._ended)))
+
+    async def adopt(self, run_id: RunId, *, position: int) -> Sequence[Chunk]:
+        """See `Journal`. A run whose process is gone has left nothing here."""
+        self.open(run_id, head=position)
+        return ()
+
+    async def follow(self, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:
+        """See `Journal`."""
+        log = self._logs.get(run_id)
+        if log is None or after + 1 < log.head:
+            raise NotInJournal
+        return log.entries(after + 1)
+
+    async def aclose(self) -> None:
+        """See `Journal`."""
+
+    def _drop(self, run_id: RunId) -> None:
+        log = self._ended.pop(run_id, None)
+        if log is not None:
+            self._ended_size -= log.size
+            del self._logs[run_id]

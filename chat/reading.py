@@ -1,0 +1,77 @@
+"""Reading a run's answer: from its log while there is one, and from the saved message where there is none.
+
+A saved message that is still being written is replayed up to the position that it covers, and the log goes on from
+there: a reader cannot tell where the one ends and the other begins.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from pymongo.errors import PyMongoError
+
+from chat import store, work
+from chat.journal import Entries, LogCut, NotInJournal
+from chat.replay import replay_of, replay_through
+from chat.types import Run
+
+_POLL_FIRST_S: Final = 0.02
+_POLL_MOST_S: Final = 1.0
+
+
+async def entries_of_run(run: Run, *, after: int) -> AsyncIterator[Entries]:
+    """The run's chunks behind position `after`, as they come.
+
+    Where the log does not reach back that far, the answer comes whole from position 0: its `start` chunk tells a client
+    to begin the message anew. Raises LogCut and BehindLog in the middle: the reader should resume.
+    """
+    try:
+        return _watched(run, await work.journal().follow(run.id, after=after))
+    except NotInJournal:
+        return _from_saved(run)
+
+
+async def _watched(run: Run, entries: AsyncIterator[Entries]) -> AsyncIterator[Entries]:
+    """The entries; when another process's run is silent, its record is asked whether it has ended without a word."""
+    async for batch in entries:
+        if not batch.chunks and work.at_work(run.id) is None and await _has_ended(run):
+            raise LogCut
+        yield batch
+
+
+async def _has_ended(run: Run) -> bool:
+    try:
+        stored = await store.find_run(run.user_id, run.id)
+    except PyMongoError:
+        return False  # asked again at the next silence
+    return stored is None or not stored.active
+
+
+async def _from_saved(run: Run) -> AsyncIterator[Entries]:
+    """The saved answer whole.
+
+    While the run is active its log is tried again: it is only being begun, or Redis is away, or its worker was lost and
+    the reaper ends it when the lease is over.
+    """
+    wait_s = _POLL_FIRST_S
+    current: Run | None = run
+    while current is not None:
+        message = await store.find_message(run.user_id, run.message_id)
+        if message is None:
+            return
+        if not current.active:
+            yield Entries(0, replay_of(message))
+            return
+        try:
+            rest = await work.journal().follow(run.id, after=message.position - 1)
+        except NotInJournal:
+            yield Entries(0, ())
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _POLL_MOST_S)
+            current = await store.find_run(run.user_id, run.id)
+        else:
+            if message.position:
+                yield Entries(0, replay_through(message))
+            async for batch in _watched(run, rest):
+                yield batch
+            return

@@ -1,0 +1,168 @@
+"""The runs at work in this process, from their beginning to their rest, and the journal that they write."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from chat import notices, store, titling
+from chat.answering import Answering
+from chat.errors import BranchIsBusy, Draining, JournalAway, TooManyRuns
+from chat.inbox import Inbox
+from chat.journal import Journal, MemoryJournal, SharedJournal
+from chat.reaper import Reaper
+from chat.types import Message
+from eloquent.foundation import lifecycle
+from eloquent.foundation.config import get_config
+from eloquent.foundation.errors import NotFound
+from eloquent.foundation.ids import RunId, UserId
+from eloquent.foundation.redis import redis_client
+from eloquent.foundation.streams import StreamReader
+from eloquent.foundation.tasks import end_task
+
+log = structlog.get_logger(__name__)
+
+MOST_RUNS_OF_A_USER: Final = 16
+# A stop that comes while the run is only being begun is remembered for so long.
+_EARLY_STOP_S: Final = 30.0
+
+_at_work: dict[RunId, Answering] = {}
+# Runs that are being written, with their owners: not at work yet, and not to be forgotten.
+_beginning: dict[asyncio.Task[None], UserId] = {}
+_stopped_early: dict[RunId, float] = {}
+_journal: Journal = MemoryJournal()
+_tasks: list[asyncio.Task[None]] = []
+
+
+def journal() -> Journal:
+    """The journal of this process: shared through Redis when there is one."""
+    return _journal
+
+
+def at_work(run_id: RunId) -> Answering | None:
+    """The run, if it is at work in this process."""
+    return _at_work.get(run_id)
+
+
+def require_room(owner: UserId) -> None:
+    """Return when the owner may begin another answer here and now.
+
+    Raises:
+        Draining: this process is shutting down.
+        JournalAway: Redis is away, so an answer could be read in this process alone.
+        TooManyRuns: the owner has enough of them.
+    """
+    if lifecycle.is_draining():
+        raise Draining(retry_after_s=5)
+    if not _journal.takes_runs:
+        raise JournalAway(retry_after_s=2)
+    at_once = sum(answering.run.user_id == owner for answering in _at_work.values())
+    if at_once + sum(waiting == owner for waiting in _beginning.values()) >= MOST_RUNS_OF_A_USER:
+        raise TooManyRuns(retry_after_s=5)
+
+
+async def begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+    """Write the run and set it to work, even when whoever asked for it leaves in between.
+
+    Raises:
+        BranchIsBusy: an answer on this branch is still being written.
+        NotFound: the conversation was deleted meanwhile.
+    """
+    # Asked again, because what was read since took a while. From here on `drain` and the others see this run.
+    require_room(answering.run.user_id)
+    beginning = asyncio.create_task(_write_and_begin(answering, messages, title))
+    _beginning[beginning] = answering.run.user_id
+    beginning.add_done_callback(_begun)
+    await asyncio.shield(beginning)
+
+
+async def _write_and_begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+    try:
+        await store.add_run(answering.run, messages, title)
+    except store.BranchBusy:
+        raise BranchIsBusy from None
+    except store.ConversationGone:
+        raise NotFound("There is no such conversation.") from None
+    titling.answer_begins(answering.run)
+    answering.begin()
+    _keep(answering)
+    notices.tell_started(answering.run, title)
+
+
+def _begun(beginning: asyncio.Task[None]) -> None:
+    del _beginning[beginning]
+    if not beginning.cancelled():
+        beginning.exception()  # fetched here: whoever waited for it may have left
+
+
+def _keep(answering: Answering) -> None:
+    run_id = answering.run.id
+    _at_work[run_id] = answering
+
+    def forget(finished: asyncio.Task[None]) -> None:
+        _at_work.pop(run_id, None)
+        notices.tell_finished(answering.run)
+        titling.answer_rested(answering.run, answering.title_wish, _is_answering)
+        if not finished.cancelled() and (error := finished.exception()) is not None:
+            log.error("run broke", run_id=str(run_id), exc_info=error)
+
+    if answering.finished is not None:
+        answering.finished.add_done_callback(forget)
+    if _stopped_early.pop(run_id, None) is not None:
+        answering.request_stop()
+
+
+def _is_answering(provider: str) -> bool:
+    """Whether an answer is at work here on the provider's server."""
+    return any(answering.run.provider == provider for answering in _at_work.values())
+
+
+def _stop_here(run_id: RunId) -> None:
+    """Another process's user wants the run stopped."""
+    answering = _at_work.get(run_id)
+    if answering is not None:
+        answering.request_stop()
+        return
+    # It may be only being begun: then it is stopped before its first word.
+    at = time.monotonic()
+    for outdated in [stopped for stopped, since in _stopped_early.items() if at - since > _EARLY_STOP_S]:
+        del _stopped_early[outdated]
+    _stopped_early[run_id] = at
+
+
+async def startup() -> None:
+    """Open the journal, listen to other processes, and begin to look after runs whose worker was lost."""
+    global _journal  # noqa: PLW0603 - the process has one journal
+    redis, url = redis_client(), get_config().redis_url
+    work: list[Callable[[], Awaitable[None]]] = []
+    if redis is not None and url is not None:
+        reader = StreamReader(url.get_secret_value(), redis, name=lifecycle.worker_id())
+        await reader.connect()
+        shared = SharedJournal(redis, reader, url=url.get_secret_value())
+        shared.start()
+        Inbox(lifecycle.worker_id()).open(reader, stop=_stop_here)
+        _journal = shared
+        work.append(reader.run)
+    work.append(Reaper(_journal, _at_work).run)
+    _tasks.extend(asyncio.create_task(task(), name=task.__qualname__) for task in work)  # type: ignore[arg-type]
+
+
+async def drain(within_s: float) -> None:
+    """Let the answers at work finish, interrupt those that do not in time, and return when all are saved."""
+    await titling.end()
+    if _beginning:
+        await asyncio.wait(list(_beginning))
+    running = [answering.finished for answering in _at_work.values() if answering.finished is not None]
+    if running:
+        await asyncio.wait(running, timeout=within_s)
+    # One that breaks is logged by `_keep`; the others are waited for all the same.
+    await asyncio.gather(*(answering.interrupt() for answering in list(_at_work.values())), return_exceptions=True)
+
+
+async def close() -> None:
+    """What is left to say is said to other processes; then nobody is listened to or looked after any more."""
+    await _journal.aclose()
+    await asyncio.gather(*map(end_task, _tasks))
+    _tasks.clear()
