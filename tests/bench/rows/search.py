@@ -27,6 +27,7 @@ IN_A_CONVERSATION = 50
 WORDS_EACH = 16
 VOCABULARY = 20_000
 RARE_EVERY = 500
+FEWEST_RARE = 8
 TIMES = 60
 WARM_UP = 5
 
@@ -81,6 +82,11 @@ def _request(user: SignedIn, words: str) -> bytes:
     return http_request("GET", f"/api/v1/search?q={quote(words)}", user.port, headers=user.signed).encode()
 
 
+def _rare_every(scale: RowScale) -> int:
+    """One message in so many has the rare word."""
+    return min(RARE_EVERY, scale.messages // FEWEST_RARE)
+
+
 def _word(number: int) -> str:
     """A made-up word; small numbers are common ones."""
     syllables = ("ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu")
@@ -110,9 +116,10 @@ def _fill(stage: Stage, scale: RowScale, database: Any, port: int, users: list[S
         " ".join(words[int(VOCABULARY ** dice.random()) - 1] for _ in range(WORDS_EACH)) for _ in range(VOCABULARY)
     ]
     now = datetime.now(UTC)
+    rare_every = _rare_every(scale)
 
     def message(number: int) -> dict[str, Any]:
-        text = texts[number * 7919 % len(texts)] + (" zebrafish" if number % RARE_EVERY == 0 else "")
+        text = texts[number * 7919 % len(texts)] + (" zebrafish" if number % rare_every == 0 else "")
         return templates["messages"] | {
             "_id": ObjectId(),
             "user_id": owners[number],
@@ -167,7 +174,7 @@ def _tell(finding: Finding, scale: RowScale, searches: list[_Search], owned: dic
     finding.notes = [
         (
             f"{scale.messages:,} messages of {WORDS_EACH} words from {VOCABULARY:,}, common and rare as in a "
-            f"language; one in {RARE_EVERY} has the rare word. One search at a time, kinds in turns. Hits are "
+            f"language; one in {_rare_every(scale)} has the rare word. One search at a time, kinds in turns. Hits are "
             "compared with the database."
         ),
         f"Filling took {took_s:.0f} s, with the indexes.",
