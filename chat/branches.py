@@ -8,12 +8,12 @@ import msgspec
 
 from chat import store, tree
 from chat.asking import Ask, OnBusy
-from chat.conversations import conversation_of
+from chat.conversations import conversation_and_branch, conversation_of
 from chat.errors import BranchIsBusy, NotAnAnswer, NotAQuestion, ParentUnknown
 from chat.types import Conversation, Message, MessageStatus, Role, Sibling
 from eloquent.foundation import cursors
 from eloquent.foundation.errors import InvalidInput, NotFound
-from eloquent.foundation.ids import MessageId, UserId, parse_id
+from eloquent.foundation.ids import ConversationId, MessageId, UserId, parse_id
 
 HISTORY_MESSAGES: Final = 200
 """How far back a branch is read for a language model; its window is trimmed to further."""
@@ -39,8 +39,27 @@ async def message_of(owner: UserId, message_id: MessageId) -> Message:
     return message
 
 
-async def branch_to_go_on_from(conversation: Conversation, ask: Ask) -> list[Message]:
+async def place_of(
+    owner: UserId, conversation_id: ConversationId, ask: Ask
+) -> tuple[Conversation, list[Message] | None]:
+    """The conversation, and along with it the branch it shows where the new message is likely to go on from it.
+
+    One read for both: it is what the first word waits for.
+
+    Raises:
+        NotFound: no such conversation of this owner.
+    """
+    if ask.edits or ask.regenerates:
+        return await conversation_of(owner, conversation_id), None
+    return await conversation_and_branch(owner, conversation_id, limit=HISTORY_MESSAGES)
+
+
+async def branch_to_go_on_from(
+    conversation: Conversation, ask: Ask, shown: list[Message] | None = None
+) -> list[Message]:
     """The messages before the new one, oldest first; for another answer, up to the question it answers.
+
+    `shown` is the branch that the conversation shows, when it was just read.
 
     Raises:
         ParentUnknown: the message to go on from is not there, or is the user's own.
@@ -48,7 +67,10 @@ async def branch_to_go_on_from(conversation: Conversation, ask: Ask) -> list[Mes
         BranchIsBusy: an answer is being written there, and the user does not want another beside it.
     """
     parent_id = await _parent_for(conversation, ask)
-    branch = [] if parent_id is None else await _branch_to(parent_id, conversation)
+    if shown is not None and parent_id == conversation.leaf_id:
+        branch = shown
+    else:
+        branch = [] if parent_id is None else await _branch_to(parent_id, conversation)
     if parent_id is not None and (
         not branch or branch[-1].role is not (Role.USER if ask.regenerates else Role.ASSISTANT)
     ):

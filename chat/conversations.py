@@ -39,6 +39,20 @@ async def conversation_of(owner: UserId, conversation_id: ConversationId) -> Con
     return conversation
 
 
+async def conversation_and_branch(
+    owner: UserId, conversation_id: ConversationId, *, limit: int
+) -> tuple[Conversation, list[Message]]:
+    """The owner's conversation and the last `limit` messages of the branch it shows, oldest first, in one read.
+
+    Raises:
+        NotFound: none with this id, or another user's: the caller cannot tell which.
+    """
+    shown = await store.shown_branch(owner, conversation_id, limit=limit)
+    if shown is None:
+        raise _none_such()
+    return shown
+
+
 async def create_conversation(
     owner: UserId, *, title: str = "", model: str = "", system_prompt: str = "", client_id: str | None = None
 ) -> Conversation:
@@ -122,10 +136,7 @@ async def branch_window(
         await conversation_of(owner, conversation_id)
         messages = await store.branch_ending_at(owner, conversation_id, _leaf(cursor), limit=limit)
     else:
-        shown = await store.shown_branch(owner, conversation_id, limit=limit)
-        if shown is None:
-            raise _none_such()
-        messages = shown[1]
+        _, messages = await conversation_and_branch(owner, conversation_id, limit=limit)
     older = messages[0].parent_id if messages else None
     return BranchWindow(messages, None if older is None else cursors.encode([str(older)]))
 

@@ -7,14 +7,13 @@ from typing import Final
 from chat import reading, store, titling, work
 from chat.answering import Answering
 from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of
-from chat.branches import branch_to_go_on_from
+from chat.branches import branch_to_go_on_from, place_of
 from chat.context import fit
-from chat.conversations import conversation_of
 from chat.errors import BranchIsBusy, KeyUsedElsewhere
 from chat.inbox import Inbox
 from chat.journal import Entries, LogCut
 from chat.titles import first_title
-from chat.types import Conversation, Run
+from chat.types import Conversation, Message, Run
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, RunId, UserId
@@ -42,19 +41,19 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
     if first := await _first_run_of(owner, conversation_id, ask):
         return first
     work.require_room(owner)
-    conversation = await conversation_of(owner, conversation_id)
+    conversation, shown = await place_of(owner, conversation_id, ask)
     model = await model_named(ask.model or conversation.model or None)
     beside = False
     while True:
         try:
-            return await _start(conversation, model, ask, beside=beside)
+            return await _start(conversation, shown, model, ask, beside=beside)
         except BranchIsBusy:
             # What keeps the branch busy may be the same request, sent twice at once.
             if first := await _first_run_of(owner, conversation_id, ask):
                 return first
             if beside or ask.on_busy is OnBusy.CONFLICT:
                 raise
-            beside = True
+            beside, shown = True, None
 
 
 async def _first_run_of(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run | None:
@@ -66,8 +65,10 @@ async def _first_run_of(owner: UserId, conversation_id: ConversationId, ask: Ask
     return first
 
 
-async def _start(conversation: Conversation, model: OfferedModel, ask: Ask, *, beside: bool) -> Run:
-    branch = await branch_to_go_on_from(conversation, ask)
+async def _start(
+    conversation: Conversation, shown: list[Message] | None, model: OfferedModel, ask: Ask, *, beside: bool
+) -> Run:
+    branch = await branch_to_go_on_from(conversation, ask, shown)
     regenerated = branch[-1] if ask.regenerates else None
     run = new_run(conversation, branch, regenerated, model=model, ask=ask, beside=beside)
     question = regenerated or question_of(run, branch, ask)

@@ -15,6 +15,7 @@ from inference.providers.scripted import saying
 from inference.types import Finished, FinishReason, Status, TextDelta, Usage
 from tests.chat.conftest import LanguageModel
 from tests.chat.ui_stream import UIStream
+from tests.commands import recorded_commands
 from tests.people import Person
 
 
@@ -490,3 +491,20 @@ async def test_a_send_that_a_deletion_overtakes_leaves_nothing_behind(
     for collection in ("messages", "runs"):
         assert await database()[collection].count_documents({"conversation_id": ObjectId(conversation)}) == 0
     assert model.provider.requests == []
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_an_answer_begins_after_one_read(ann: Person, model: LanguageModel, named: bool) -> None:
+    """The first word waits for it: the conversation and what was said in it come together."""
+    conversation = await ann.conversation(title="Tea")
+    first = await ann.at_rest((await ann.ask(conversation, "Hi"))["id"])
+    gate = asyncio.Event()
+    model.script = [gate, *saying("x")]
+    with recorded_commands() as commands:
+        run = await ann.ask(conversation, "Again", **({"parent_id": first["message_id"]} if named else {}))
+    gate.set()
+    await ann.at_rest(run["id"])
+    chats = {"conversations", "messages"}  # the reaper reads runs meanwhile
+    sent = [(command.name, command.collection) for command in commands if command.collection in chats]
+    assert [command for command in sent if command[0] in {"find", "aggregate"}] == [("aggregate", "conversations")]
+    assert [message.content for message in model.provider.requests[-1].messages] == ["Hi", "Hello there!", "Again"]
