@@ -12,8 +12,8 @@ UP ?=
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-run: $(VENV)/.installed ## Start everything: database, language model, server; prints the addresses (UP="--port 9000")
-	@exec $(PYTHON) manage.py up $(UP)
+run: $(VENV)/.installed ## Start everything: database, language model, server; prints the addresses (WORKERS=2, UP="--port 9000")
+	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
 test: $(VENV)/.installed-dev ## Run the tests, except those in a browser and those with Node
 	@$(PYTHON) -m pytest -m "not browser and not clients" $(ARGS)

@@ -51,13 +51,15 @@ def missing_servers(named: Collection[str], state_dir: Path) -> list[EmbeddedSer
 class Machine:
     """One `manage.py up`. Port 0 is any free one. `named` are the settings that say where a server is already."""
 
-    def __init__(self, state_dir: Path, named: Collection[str], *, host: str, port: int, terminal: Terminal) -> None:
+    def __init__(
+        self, state_dir: Path, named: Collection[str], *, host: str, port: int, workers: int = 1, terminal: Terminal
+    ) -> None:
         self._state_dir = state_dir.resolve()
         self._room = Room(self._state_dir / "up", "up")
         self._terminal = terminal
         self._supervisor = Supervisor(terminal)
         self._missing = missing_servers(named, self._state_dir)
-        self._web = WebServer(self._state_dir / "web", port or None, host)
+        self._web = WebServer(self._state_dir / "web", port or None, host, workers)
         # JSON is for machines; whoever named a format gets it.
         for_eyes = terminal.is_interactive and "LOG_FORMAT" not in named
         self._log_format = {"LOG_FORMAT": "console"} if for_eyes else {}

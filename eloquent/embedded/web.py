@@ -34,19 +34,23 @@ class WebServer(EmbeddedServer):
     # When we were killed its database goes at the same moment: nothing is left that a drain could save.
     death_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, data_dir: Path, port: int | None, host: str = ports.LOOPBACK) -> None:
+    def __init__(self, data_dir: Path, port: int | None, host: str = ports.LOOPBACK, workers: int = 1) -> None:
         super().__init__(data_dir, port)
         self.host = host
+        self.workers = workers
         self.settings: dict[str, str] = {}
         self._last_answer = ""
 
     def command(self, port: int) -> list[str]:
         """This Python with our server module."""
-        return [sys.executable, "-m", "eloquent.embedded.web_server", "--host", self.host, "--port", str(port)]
+        where = ["--host", self.host, "--port", str(port), "--workers", str(self.workers)]
+        return [sys.executable, "-m", "eloquent.embedded.web_server", *where]
 
     def environment(self) -> Mapping[str, str]:
         """Ours, the addresses of the servers it needs, and where it listens."""
-        return programs.project_environment({**self.settings, "HOST": self.host, "PORT": str(self.port)})
+        return programs.project_environment(
+            {**self.settings, "HOST": self.host, "PORT": str(self.port), "WORKERS": str(self.workers)}
+        )
 
     def address_of(self, port: int) -> str:
         """What to open in a browser on this machine, without a slash at the end."""

@@ -1,16 +1,39 @@
-"""The web server's process: `python -m eloquent.embedded.web_server --host HOST --port PORT`.
+"""The web server: `python -m eloquent.embedded.web_server --host HOST --port PORT [--workers N]`.
 
-The options of uvicorn that matter stand here, once.
+The options of uvicorn that matter stand here, once. Several workers are processes that share one listening socket: any
+of them may get any request. One that dies, or hangs, is replaced; the first signal lets all of them drain, a second one
+hurries them.
 """
 
 import argparse
+import os
 import sys
+from contextlib import suppress
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from eloquent.foundation.config import get_config
 
 LARGEST_FRAME = 64 * 1024
 # The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
 SHUTDOWN_TIMEOUT_S = 5
+MISUSE = 2
+_LOOK_EVERY_S = 0.1
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor, which passes every further signal on while its workers drain."""
+
+    def join_all(self) -> None:
+        """Return when all workers have ended."""
+        while living := [worker for worker in self.processes if worker.process.is_alive()]:
+            living[0].process.join(_LOOK_EVERY_S)
+            while self.signal_queue:
+                number = self.signal_queue.pop(0)
+                for worker in living:
+                    with suppress(ProcessLookupError):
+                        os.kill(worker.process.pid or 0, number)
 
 
 def main() -> int:
@@ -18,27 +41,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            "eloquent.asgi:application",
-            host=arguments.host,
-            port=arguments.port,
-            loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
-            lifespan="on",
-            log_config=None,  # Django's LOGGING speaks for uvicorn, too
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # the application believes as many proxies as TRUSTED_PROXY_HOPS says
-            ws_max_size=LARGEST_FRAME,
-            ws_per_message_deflate=False,  # costs 300 KB a socket and delays small frames
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-        )
+    config = uvicorn.Config(
+        "eloquent.asgi:application" if arguments.workers == 1 else "eloquent.embedded.worker:application",
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="on",
+        log_config=None,  # Django's LOGGING speaks for uvicorn, too
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the application believes as many proxies as TRUSTED_PROXY_HOPS says
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,  # costs 300 KB a socket and delays small frames
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
-    server.run()
-    return 0 if server.started else 1
+    if arguments.workers == 1:
+        server = uvicorn.Server(config)
+        server.run()
+        return 0 if server.started else 1
+    if get_config().redis_url is None:
+        sys.stderr.write("Several workers share running answers through Redis: set REDIS_URL, or WORKERS=1.\n")
+        return MISUSE
+    workers = Workers(config, sockets=[config.bind_socket()])
+    workers.run()
+    return int(any(worker.exitcode for worker in workers.processes))
 
 
 if __name__ == "__main__":

@@ -185,6 +185,8 @@ def _strict_faults(config: Config) -> list[Fault]:
     secret_key = config.secret_key.get_secret_value()
     if len(secret_key) < _SHORTEST_SECRET_KEY:
         faults.append(Fault("SECRET_KEY", _shown("secret_key", secret_key), _FIELDS["secret_key"].description or ""))
+    if config.workers > 1 and config.redis_url is None:
+        faults.append(Fault("REDIS_URL", "nothing", f"Redis, through which {config.workers} workers share answers"))
     if not config.jwt_private_key.get_secret_value():
         faults.append(Fault("JWT_PRIVATE_KEY", "nothing", _FIELDS["jwt_private_key"].description or ""))
     return faults

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -207,11 +208,57 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     assert alive == []
 
 
-def test_several_workers_are_refused(tmp_path: Path) -> None:
-    with Up(tmp_path, "--workers", "2") as up:
-        assert up.end() == 2
-    assert "Redis journal" in up.text
-    assert not (tmp_path / "state" / "mongod").exists()
+def workers_of(up: Up) -> list[psutil.Process]:
+    """The serving processes, oldest first."""
+    servers = [child for child in up.children() if "eloquent.embedded.web_server" in " ".join(child.cmdline())]
+    spawned = [child for server in servers for child in server.children() if "spawn_main" in " ".join(child.cmdline())]
+    return sorted(spawned, key=lambda worker: worker.create_time())
+
+
+def test_two_workers_serve_and_one_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    with Up(tmp_path, "--workers", "2", "--port", "0", OLLAMA_HOST="http://127.0.0.1:1") as up:
+        up.until("Ctrl-C stops everything")
+        found = re.search(r"Chat +(http://\S+)/$", up.text, re.MULTILINE)
+        assert found, up.text
+        first, second = workers_of(up)
+        first.kill()
+        psutil.wait_procs([first], timeout=20)
+        deadline = time.monotonic() + 30
+        while len(workers_of(up)) < 2:
+            assert time.monotonic() < deadline, up.text
+        assert workers_of(up)[0] == second
+        assert httpx.get(f"{found[1]}/readyz").status_code == 200
+        children = up.children()
+        up.process.send_signal(signal.SIGINT)
+        assert up.end() == 0, up.text
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+
+
+def test_workers_end_with_the_process_that_watches_over_them(tmp_path: Path) -> None:
+    with Up(tmp_path, "--workers", "2", "--port", "0", OLLAMA_HOST="http://127.0.0.1:1") as up:
+        up.until("Ctrl-C stops everything")
+        workers = workers_of(up)
+        assert len(workers) == 2
+        workers[0].parent().kill()
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert alive == []
+
+
+def test_several_workers_without_redis_are_refused(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    where = ["--host", "127.0.0.1", "--port", "0", "--workers", "2"]
+    refused = subprocess.run(
+        [sys.executable, "-m", "eloquent.embedded.web_server", *where],
+        env={**environment, "PYTHONPATH": str(PROJECT), "ELOQUENT_STATE_DIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert refused.returncode == 2
+    assert "set REDIS_URL, or WORKERS=1" in refused.stderr
 
 
 def test_a_named_database_that_does_not_answer_is_named(tmp_path: Path) -> None:

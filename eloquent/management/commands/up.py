@@ -16,7 +16,6 @@ from eloquent.foundation.config import effective_settings, get_config
 from eloquent.foundation.masking import mask_uri
 
 STAFF_EMAIL = "staff@eloquent.local"
-MISUSE = 2
 
 
 class Command(BaseCommand):
@@ -31,7 +30,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--port", type=int, help="port to listen on (PORT, 8000); the next free one when it is taken"
         )
-        parser.add_argument("--workers", type=int, help="server processes (WORKERS, 1)")
+        parser.add_argument(
+            "--workers", type=int, choices=range(1, 65), metavar="N", help="server processes (WORKERS, 1)"
+        )
         parser.add_argument(
             "--prepare-only",
             action="store_true",
@@ -45,18 +46,13 @@ class Command(BaseCommand):
             self._prepare_database()
             return
         config = get_config()
-        if (options["workers"] or config.workers) > 1:
-            self.stderr.write(
-                "Several workers need the Redis journal, through which they share running answers. It is not built "
-                "yet: start with --workers 1."
-            )
-            sys.exit(MISUSE)
         named = {setting.name for setting in effective_settings(config) if setting.source in {"environment", ".env"}}
         machine = Machine(
             config.eloquent_state_dir,
             named,
             host=options["host"] or config.host,
             port=config.port if options["port"] is None else options["port"],
+            workers=config.workers if options["workers"] is None else options["workers"],
             terminal=Terminal(),
         )
         sys.exit(machine.run())
