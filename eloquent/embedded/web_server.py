@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     config = uvicorn.Config(
-        "eloquent.asgi:application" if arguments.workers == 1 else "eloquent.embedded.worker:application",
+        "eloquent.asgi:application" if arguments.workers == 1 else "eloquent.worker:application",
         host=arguments.host,
         port=arguments.port,
         workers=arguments.workers,
