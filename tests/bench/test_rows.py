@@ -1,6 +1,5 @@
 """The further measures, very small: every figure is there, and a wrong answer is never called met."""
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -55,15 +54,7 @@ def _number(finding: Finding, path: str) -> float:
     return value
 
 
-_SHARED = pytest.mark.skipif(
-    importlib.util.find_spec("chat.journal").submodule_search_locations is None,
-    reason="the journal is not shared between processes",
-)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=_SHARED if name in {"resume-stop", "readers"} else ()) for name in ROWS]
-)
+@pytest.mark.parametrize("name", list(ROWS))
 def test_each_measure_finds_figures_and_no_wrong_answer(name: str, stage: Stage, tmp_path: Path) -> None:
     finding = ROWS[name](stage, SMOKE)
 
