@@ -46,7 +46,7 @@ _ALLOWED_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 _ALLOWED_HEADERS: Final = (
     "authorization, content-type, idempotency-key, last-event-id, user-agent, x-ai-sdk-version, x-request-id"
 )
-_EXPOSED_HEADERS: Final = "x-request-id, x-run-id, x-vercel-ai-ui-message-stream, retry-after"
+_EXPOSED_HEADERS: Final = "content-disposition, x-request-id, x-run-id, x-vercel-ai-ui-message-stream, retry-after"
 _PREFLIGHT_KEPT_S: Final = "600"
 
 log = structlog.get_logger(__name__)

@@ -216,6 +216,7 @@ async def test_pages_join_without_a_gap_or_a_double_while_messages_come_and_go(a
         seen += [hit["message_id"] for hit in page["items"]]
         if (cursor := page["next_cursor"]) is None:
             break
+        assert len(seen) <= len(whole)
         await wrote(id_of(ann), "pepper")  # a better one than all that follow
     assert seen == whole
     assert len(whole) == 20

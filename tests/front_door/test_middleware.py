@@ -152,7 +152,8 @@ async def test_an_allowed_origin_may_read_the_answer(request_road: Any) -> None:
     assert answer.header("Access-Control-Allow-Origin") == ORIGIN
     assert answer.header("Access-Control-Allow-Credentials") == "true"
     exposed = answer.header("Access-Control-Expose-Headers") or ""
-    assert {"x-request-id", "x-run-id", "x-vercel-ai-ui-message-stream", "retry-after"} <= set(exposed.split(", "))
+    wanted = {"content-disposition", "x-request-id", "x-run-id", "x-vercel-ai-ui-message-stream", "retry-after"}
+    assert wanted <= set(exposed.split(", "))
     assert answer.header("Vary") == "Origin"
 
 
