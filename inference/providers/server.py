@@ -204,7 +204,7 @@ def _reader_from_kernel(content: aiohttp.StreamReader) -> Callable[[], Awaitable
     """What reads the body from the connection while it is awaited, and at no other time.
 
     What comes in between waits in the kernel and is taken by one call: aiohttp would wake up and parse for each token,
-    which is a tenth of a paced answer's CPU.
+    about a tenth of a paced answer's CPU as SSE.
     """
     transport: asyncio.ReadTransport | None = getattr(getattr(content, "_protocol", None), "transport", None)
     if transport is None:
