@@ -1,5 +1,7 @@
 """What may happen to an answer on its way, with a model that speaks when the test wants it to."""
 
+import json
+
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
@@ -98,6 +100,26 @@ def test_a_lost_socket_comes_back_and_the_answer_goes_on(open_page: OpenPage, si
     assert len(connections) > 1
     assert len(chat.stored_messages()) == 2
     del frames
+
+
+def test_a_stream_that_breaks_off_is_taken_up_again_on_the_same_connection(open_page: OpenPage, site: Site) -> None:
+    """As when the process that writes the answer can no longer be heard by the one that the page is connected to."""
+    chat = open_page(path="/static/chat/logo.svg")
+    connections = breakable_sockets(chat.page)
+    chat.page.goto(site.url)
+    frames = Frames(chat.page)
+    chat.register()
+    gates = site.script("Before", " the break", ", and after.", gates=(2,))
+    chat.ask("Go on.")
+    expect(chat.text).to_have_text("Before the break")
+    asked = next(frame["requestId"] for frame in frames.sent if frame["type"] == "send")
+    problem = {"code": "stream_cut", "detail": "The stream broke off."}
+    cut = {"type": "error", "requestId": asked, "errorText": problem["detail"], "problem": problem}
+    connections[-1].send(json.dumps(cut))
+    gates[2].open()
+    expect(chat.text).to_have_text("Before the break, and after.")
+    chat.expect_answer("complete")
+    assert len(connections) == 1
 
 
 def test_a_banner_shows_while_the_server_is_away(chat: ChatPage, site: Site) -> None:

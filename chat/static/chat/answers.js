@@ -3,6 +3,8 @@
 
 import { emptyAnswer, withChunk, textOf } from "./stream.js";
 
+const CUT_PAUSE_MS = 1000;
+
 // One answer on its way. Event "change" after each chunk and each change of these:
 //   outcome: null while it runs; then "ended" (the stream came to its end), "refused" (`refusal` says why),
 //            or "gone" (nothing runs any more: the history has the rest)
@@ -157,6 +159,8 @@ export class Answers extends EventTarget {
       },
       end: () => finish("ended"),
       error: (sentence) => finish("refused", sentence),
+      // The server that read the answer for us lost its thread. The answer goes on: another reading finds it.
+      cut: () => setTimeout(() => live.outcome || this.#follow(live), CUT_PAUSE_MS),
       gone: () => finish("gone"),
       lost: () => {
         if (live.outcome) return;

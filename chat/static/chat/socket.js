@@ -19,8 +19,8 @@ export function backoff_ms(attempt, random = Math.random) {
 
 // Events: "open", "closed" (the connection was lost and will be tried again), "refused" (the session may be over).
 //
-// A request's handler has: chunk(chunk), end(), error(sentence), gone() (nothing runs here), lost() (the
-// connection broke: whether the server got the request is not known).
+// A request's handler has: chunk(chunk), end(), error(sentence), gone() (nothing runs here), cut() (the stream broke
+// off, and the answer goes on elsewhere), lost() (the connection broke: whether the server got the request is not known).
 export class ChatSocket extends EventTarget {
   #socket = null;
   #wanted = false;
@@ -186,6 +186,7 @@ export class ChatSocket extends EventTarget {
       this.#requests.delete(frame.requestId);
       if (frame.type === "end") request.handler.end();
       else if (frame.type === "no-active") request.handler.gone();
+      else if (frame.problem?.code === "stream_cut") request.handler.cut();
       else request.handler.error(frame.errorText || "The server could not answer.");
     }
     this.#listenForSilence();
