@@ -115,7 +115,8 @@ def test_a_stream_that_breaks_off_is_taken_up_again_on_the_same_connection(open_
     asked = next(frame["requestId"] for frame in frames.sent if frame["type"] == "send")
     problem = {"code": "stream_cut", "detail": "The stream broke off."}
     cut = {"type": "error", "requestId": asked, "errorText": problem["detail"], "problem": problem}
-    connections[-1].send(json.dumps(cut))
+    with frames.sockets[-1].expect_event("framesent", lambda sent: json.loads(sent)["type"] == "resume"):
+        connections[-1].send(json.dumps(cut))
     gates[2].open()
     expect(chat.text).to_have_text("Before the break, and after.")
     chat.expect_answer("complete")
