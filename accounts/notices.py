@@ -43,9 +43,13 @@ async def _send(groups: list[str]) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
-    try:
-        async with asyncio.timeout(_SEND_TIMEOUT_S):
-            for group in groups:
-                await layer.group_send(group, {"type": SESSION_REVOKED})
-    except Exception as error:  # noqa: BLE001 - whatever the layer is made of, the session has ended already
-        log.warning("sockets were not told that their session ended", groups=len(groups), error=repr(error))
+    # Twice, because a connection from before Redis was restarted fails at its first use. Hearing it twice does no harm.
+    for attempt in (1, 2):
+        try:
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                for group in groups:
+                    await layer.group_send(group, {"type": SESSION_REVOKED})
+        except Exception as error:  # noqa: BLE001 - whatever the layer is made of, the session has ended already
+            log.warning("sockets not told that their session ended", attempt=attempt, error=repr(error))
+        else:
+            return

@@ -94,11 +94,9 @@ class ChatConsumer(SignedInSocket):
             await self._refuse(request_id, error)
         except (LogCut, BehindLog):
             await self._refuse(request_id, StreamBroke(retry_after_s=1))
-        except PyMongoError as error:
+        except (PyMongoError, TimeoutError) as error:
             log.warning("socket request failed", exc_info=error)
             await self._refuse(request_id, Unavailable(retry_after_s=2))
-        except TimeoutError:
-            await self.close(MALFORMED)  # a reader that does not read
         except OSError:
             raise
         except Exception as error:
@@ -132,9 +130,13 @@ class ChatConsumer(SignedInSocket):
     async def _relay(self, request_id: str, entries: AsyncIterator[Entries]) -> None:
         made = frames.ChunkFrames(request_id)
         async for first, chunks in entries:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                for sequence, chunk in enumerate(chunks, first):
-                    await self.send(made.frame(sequence, chunk))
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    for sequence, chunk in enumerate(chunks, first):
+                        await self.send(made.frame(sequence, chunk))
+            except TimeoutError:
+                await self.hang_up()
+                return
         await self.send(frames.ended(request_id))
 
     def _abort(self, request_id: str) -> None:

@@ -5,7 +5,6 @@ frame is `listening`: from then on nothing is missed while the socket is open. N
 """
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
 from chat.notices import notices_group
@@ -47,9 +46,12 @@ class NoticesConsumer(SignedInSocket):
         await self.close(MALFORMED)
 
     async def _send_frames(self) -> None:
-        with contextlib.suppress(OSError):  # the client is gone, or does not read (TimeoutError is one)
+        try:
             while True:
                 frame = await self._frames.get()
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await self.send(frame)
-        await self.close(TRY_AGAIN_LATER)
+        except TimeoutError:
+            await self.hang_up()
+        except OSError:  # the client is gone
+            await self.close(TRY_AGAIN_LATER)

@@ -31,6 +31,8 @@ MOST_SOCKETS_OF_A_USER: Final = 32
 SEND_TIMEOUT_S: Final = 30.0
 # A revoked session closes its sockets at once; this is for what ends without a notice.
 ASK_AGAIN_S: Final = 30.0
+# The same while notices cannot be heard, because Redis was away when the socket was opened.
+ASK_UNHEARING_S: Final = 1.0
 JOIN_TIMEOUT_S: Final = 2.0
 
 _open: Final[Counter[tuple[type, UserId]]] = Counter()
@@ -80,8 +82,9 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         _open[counted] += 1
         self._counted = counted
         self.identity = identity
-        await self.join(session_group(identity.session_id), user_group(identity.user_id))
-        self._watch = asyncio.create_task(self._close_when_access_ends(), name="socket watch")
+        groups = session_group(identity.session_id), user_group(identity.user_id)
+        hears = await self.join(*groups)
+        self._watch = asyncio.create_task(self._close_when_access_ends(groups, hears=hears), name="socket watch")
         await self.admitted()
 
     async def join(self, *groups: str) -> bool:
@@ -111,12 +114,24 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def hang_up(self) -> None:
+        """Drop the connection of a reader that takes nothing, with all that waits for it.
+
+        A close frame would wait behind that for ever, and the socket with it. ASGI has no message for this, so
+        uvicorn's transport is asked directly; with another server closing has to do.
+        """
+        transport = getattr(getattr(self.base_send, "__self__", None), "transport", None)
+        if transport is None:
+            await self.close(MALFORMED)
+        else:
+            transport.abort()
+
     async def session_revoked(self, event: dict[str, Any]) -> None:  # noqa: ARG002 - as above
         """The session or its user was signed out: so is the socket."""
         await self.close(NOT_SIGNED_IN)
 
-    async def _close_when_access_ends(self) -> None:
-        """Notice what no notice tells of: a session that expired, a user changed behind our back."""
+    async def _close_when_access_ends(self, groups: tuple[str, ...], *, hears: bool) -> None:
+        """Notice what no notice tells of: a session that expired, a user changed behind our back, Redis away."""
         while True:
             # First at once: a session may end between its ticket and the joining of its groups.
             try:
@@ -125,7 +140,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
                     return
             except PyMongoError as error:
                 log.warning("socket watch waits for the database", error=type(error).__name__)
-            await asyncio.sleep(ASK_AGAIN_S)
+            await asyncio.sleep(ASK_AGAIN_S if hears else ASK_UNHEARING_S)
+            hears = hears or await self.join(*groups)
 
     async def require_access(self) -> None:
         """A frame is let in as a request is: by the session as it is now, whatever notice was lost.
