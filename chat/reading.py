@@ -25,10 +25,15 @@ async def entries_of_run(run: Run, *, after: int) -> AsyncIterator[Entries]:
     Where the log does not reach back that far, the answer comes whole from position 0: its `start` chunk tells a client
     to begin the message anew. Raises LogCut and BehindLog in the middle: the reader should resume.
     """
+    return await _from_log(run, after=after) or _from_saved(run, after=after)
+
+
+async def _from_log(run: Run, *, after: int) -> AsyncIterator[Entries] | None:
+    """What the log has; None when it does not reach back that far, or is not there."""
     try:
         return _watched(run, await work.journal().follow(run.id, after=after))
     except NotInJournal:
-        return _from_saved(run)
+        return None
 
 
 async def _watched(run: Run, entries: AsyncIterator[Entries]) -> AsyncIterator[Entries]:
@@ -47,7 +52,7 @@ async def _has_ended(run: Run) -> bool:
     return stored is None or not stored.active
 
 
-async def _from_saved(run: Run) -> AsyncIterator[Entries]:
+async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
     """The saved answer whole.
 
     While the run is active its log is tried again: it is only being begun, or Redis is away, or its worker was lost and
@@ -59,19 +64,18 @@ async def _from_saved(run: Run) -> AsyncIterator[Entries]:
         message = await store.find_message(run.user_id, run.message_id)
         if message is None:
             return
-        if not current.active:
+        # It may only have been in the making: then its whole log is there by now, in which positions are the reader's.
+        rest = await _from_log(run, after=after) if run.active else None
+        if rest is None and not current.active:
             yield Entries(0, replay_of(message))
             return
-        try:
-            rest = await work.journal().follow(run.id, after=message.position - 1)
-        except NotInJournal:
-            yield Entries(0, ())
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, _POLL_MOST_S)
-            current = await store.find_run(run.user_id, run.id)
-        else:
-            if message.position:
-                yield Entries(0, replay_through(message))
-            async for batch in _watched(run, rest):
+        if rest is None and (rest := await _from_log(run, after=message.position - 1)) and message.position:
+            yield Entries(0, replay_through(message))
+        if rest is not None:
+            async for batch in rest:
                 yield batch
             return
+        yield Entries(0, ())
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, _POLL_MOST_S)
+        current = await store.find_run(run.user_id, run.id)

@@ -12,17 +12,21 @@ _MOST_AT_ONCE: Final = 1000
 
 
 class Log:
-    """Chunks from position `head` on. `cut` says that it broke off: no end will come."""
+    """Chunks from position `head` on. `cut` says that it broke off: no end will come.
 
-    __slots__ = ("chunks", "cut", "ended", "head", "readers", "size")
+    `shown` is how far readers may read, when that is not to the end.
+    """
 
-    def __init__(self, head: int = 0) -> None:
+    __slots__ = ("chunks", "cut", "ended", "head", "readers", "shown", "size")
+
+    def __init__(self, head: int = 0, *, shown: int | None = None) -> None:
         self.head = head
+        self.shown = shown
         self.chunks: list[Chunk] = []
         self.ended = False
         self.cut = False
         self.size = 0
-        self.readers: set[asyncio.Future[None]] = set()
+        self.readers: set[asyncio.Future[bool]] = set()
 
     @property
     def end(self) -> int:
@@ -38,7 +42,14 @@ class Log:
         """Add chunks and wake the readers."""
         self.chunks.extend(chunks)
         self.size += sum(map(len, chunks))
-        self._wake()
+        if self.shown is None:
+            self._wake()
+
+    def show(self, end: int | None) -> None:
+        """Readers may read up to this position from now on; None is all there is and will be."""
+        if end != self.shown:
+            self.shown = end
+            self._wake()
 
     def trim(self, before: int) -> None:
         """Forget the chunks before the position."""
@@ -54,6 +65,12 @@ class Log:
             self.ended, self.cut = True, cut
             self._wake()
 
+    def break_off(self) -> None:
+        """What was said here is not so: no more is read of it, to whatever end it came."""
+        self.ended = self.cut = True
+        self.shown = self.head
+        self._wake()
+
     async def entries(self, position: int) -> AsyncIterator[Entries]:
         """What is from the position on, as it comes.
 
@@ -66,25 +83,27 @@ class Log:
             if position < self.head:
                 raise BehindLog
             # A position beyond the end can only be made up: such a reader waits for what is new.
-            if position < self.end:
+            readable = self.end if self.shown is None else self.shown
+            if position < readable:
                 start = position - self.head
-                batch = self.chunks[start : start + _MOST_AT_ONCE]
+                batch = self.chunks[start : min(start + _MOST_AT_ONCE, readable - self.head)]
                 yield Entries(position, batch)
                 position += len(batch)
             elif self.cut:
                 raise LogCut
-            elif self.ended:
+            elif self.ended and position >= self.end:
                 return
             else:
                 changed = loop.create_future()
                 self.readers.add(changed)
-                alive = loop.call_later(ALIVE_EVERY_S, _wake_one, changed)
+                alive = loop.call_later(ALIVE_EVERY_S, _wake_one, changed, True)
                 try:
-                    await changed
+                    silent = await changed
                 finally:
                     alive.cancel()
                     self.readers.discard(changed)
-                if position >= self.end and not self.ended:
+                # A reader ahead of this log (it read the rest elsewhere) is woken by what it has: that is no silence.
+                if silent:
                     yield Entries(position, ())
 
     def _wake(self) -> None:
@@ -93,6 +112,6 @@ class Log:
         self.readers.clear()
 
 
-def _wake_one(reader: "asyncio.Future[None]") -> None:
+def _wake_one(reader: "asyncio.Future[bool]", silent: bool = False) -> None:
     if not reader.done():
-        reader.set_result(None)
+        reader.set_result(silent)

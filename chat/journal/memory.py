@@ -24,17 +24,19 @@ class MemoryJournal:
         self._ended_size = 0
 
     def log_of(self, run_id: RunId) -> Log | None:
-        """The log itself, if it is here."""
-        return self._logs.get(run_id)
+        """The log itself, if it is here and true."""
+        log = self._logs.get(run_id)
+        return None if log is None or log.cut else log
 
-    def open(self, run_id: RunId, *, head: int = 0) -> None:
-        """See `Journal`. An adopted log begins at `head`."""
-        self._logs[run_id] = Log(head)
+    def open(self, run_id: RunId, *, head: int = 0, shown: int | None = None) -> None:
+        """See `Journal`. An adopted log begins at `head`; readers may read up to `shown`."""
+        self._logs[run_id] = Log(head, shown=shown)
 
     def append(self, run_id: RunId, chunks: Sequence[Chunk]) -> int:
         """See `Journal`."""
         log = self._logs[run_id]
-        log.append(chunks)
+        if not log.cut:
+            log.append(chunks)
         return log.end
 
     def trim(self, run_id: RunId, before: int) -> None:
@@ -49,11 +51,16 @@ class MemoryJournal:
         if log is None or log.ended:
             return
         log.close()
-        self._ended[run_id] = log
-        self._ended_size += log.size
-        asyncio.get_running_loop().call_later(KEPT_S, self._drop, run_id)
-        while self._ended_size > KEPT_BYTES:
-            self._drop(next(iter(self._ended)))
+        self._keep_for_a_while(run_id, log)
+
+    def disown(self, run_id: RunId) -> None:
+        """The run turned out to be another process's: its readers resume, and nobody finds its log here any more."""
+        log = self._logs.get(run_id)
+        if log is not None and not log.cut:
+            was_ended = log.ended
+            log.break_off()
+            if not was_ended:
+                self._keep_for_a_while(run_id, log)
 
     async def adopt(self, run_id: RunId, *, position: int) -> Sequence[Chunk]:
         """See `Journal`. A run whose process is gone has left nothing here."""
@@ -62,13 +69,20 @@ class MemoryJournal:
 
     async def follow(self, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:
         """See `Journal`."""
-        log = self._logs.get(run_id)
+        log = self.log_of(run_id)
         if log is None or after + 1 < log.head:
             raise NotInJournal
         return log.entries(after + 1)
 
     async def aclose(self) -> None:
         """See `Journal`."""
+
+    def _keep_for_a_while(self, run_id: RunId, log: Log) -> None:
+        self._ended[run_id] = log
+        self._ended_size += log.size
+        asyncio.get_running_loop().call_later(KEPT_S, self._drop, run_id)
+        while self._ended_size > KEPT_BYTES:
+            self._drop(next(iter(self._ended)))
 
     def _drop(self, run_id: RunId) -> None:
         log = self._ended.pop(run_id, None)

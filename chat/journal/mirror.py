@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from chat.journal import wire
 from chat.journal.base import KEPT_S
 from chat.journal.log import Log
+from eloquent.foundation import lifecycle
 from eloquent.foundation.ids import RunId
 
 log = structlog.get_logger(__name__)
@@ -45,11 +46,21 @@ class _Copy:
 
 
 class Mirror:
-    """Made for one event loop. `log_of` gives this process's log of a run."""
+    """Made for one event loop.
 
-    def __init__(self, redis: Redis, log_of: Callable[[RunId], Log | None]) -> None:
+    This process's readers are shown what Redis has: when we are killed, nobody has seen what is lost with us. Only
+    while Redis is away are they shown everything.
+
+    Args:
+        redis: a connection of its own.
+        log_of: gives this process's log of a run.
+        disown: is told of a run that another process has ended.
+    """
+
+    def __init__(self, redis: Redis, *, log_of: Callable[[RunId], Log | None], disown: Callable[[RunId], None]) -> None:
         self._redis = redis
         self._log_of = log_of
+        self._disown = disown
         self._copies: dict[RunId, _Copy] = {}
         self._changed: dict[RunId, None] = {}  # ordered, each once
         self._wanted = asyncio.Event()
@@ -71,7 +82,11 @@ class Mirror:
         wait_s = _RETRY_FIRST_S
         while True:
             await self._wanted.wait()
-            if await self._copy_all():
+            copied = await self._copy_all()
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                # The driver takes a cancellation that comes while it connects for a failed connection.
+                raise asyncio.CancelledError
+            if copied:
                 wait_s = _RETRY_FIRST_S
                 await asyncio.sleep(_BEAT_S)
             else:
@@ -102,8 +117,10 @@ class Mirror:
         finally:
             if not copied:
                 # Redis may come back without its data: every stream is asked, and filled up where it must be.
-                for copy in self._copies.values():
+                for run_id, copy in self._copies.items():
                     copy.position = None
+                    if (source := self._log_of(run_id)) is not None:
+                        source.show(None)
                 self._changed = dict.fromkeys(self._copies)
                 self._wanted.set()
         self.is_up = copied
@@ -119,11 +136,15 @@ class Mirror:
                 there = wire.piece_of(last[0]) if last else wire.Piece(0, [], is_end=False)
                 source = self._log_of(run_id)
                 self._copies[run_id].position = there.end
-                if there.is_end and source is not None and not source.ended:
+                if not there.is_end:
+                    continue
+                del self._copies[run_id]
+                if there.ended_by != lifecycle.worker_id().encode():
                     # Another worker has taken the run for lost and ended it: what is said here now is nobody's.
                     log.warning("another worker has ended this run", run_id=str(run_id))
-                if there.is_end:
-                    del self._copies[run_id]
+                    self._disown(run_id)
+                elif source is not None:
+                    source.show(None)
 
     async def _write(self, run_ids: list[RunId]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -158,10 +179,10 @@ class Mirror:
         for entry_id, value in wire.packed(start, source.chunks[start - source.head :]):
             pipe.xadd(key, {wire.CHUNKS: value}, id=entry_id)
         if source.head > copy.head:
-            pipe.xtrim(key, minid=wire.end_id(source.head), approximate=False)
+            pipe.xtrim(key, minid=wire.id_behind(source.head + 1), approximate=False)
             copy.head = source.head
         if source.ended:
-            pipe.xadd(key, {wire.END: b"1"}, id=wire.end_id(source.end))
+            pipe.xadd(key, wire.end_of(source.end, lifecycle.worker_id()), id=wire.END_ID)
             pipe.expire(key, int(KEPT_S))
         elif time.monotonic() - copy.expires_told_at > _KEPT_ALIVE_EVERY_S and len(pipe) > before:
             pipe.expire(key, _ABANDONED_AFTER_S)
@@ -170,7 +191,10 @@ class Mirror:
 
     def _note(self, ends: dict[RunId, tuple[int, bool]]) -> None:
         for run_id, (end, ended) in ends.items():
+            source = self._log_of(run_id)
+            if source is not None:
+                source.show(None if ended else end)
             if ended:
-                del self._copies[run_id]
-            else:
+                self._copies.pop(run_id, None)
+            elif run_id in self._copies:
                 self._copies[run_id].position = end

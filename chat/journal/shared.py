@@ -42,7 +42,9 @@ class SharedJournal:
         self._redis = redis
         self._reader = reader
         self._local = MemoryJournal()
-        self._mirror = Mirror(lone_client(url, answer_timeout_s=_ANSWER_S), self._local.log_of)
+        self._mirror = Mirror(
+            lone_client(url, answer_timeout_s=_ANSWER_S), log_of=self._local.log_of, disown=self._local.disown
+        )
         self._windows = Windows(reader)
         self._copying: asyncio.Task[None] | None = None
 
@@ -57,7 +59,7 @@ class SharedJournal:
 
     def open(self, run_id: RunId) -> None:
         """See `Journal`."""
-        self._local.open(run_id)
+        self._local.open(run_id, shown=0 if self._mirror.is_up else None)
         self._mirror.begin(run_id)
 
     def append(self, run_id: RunId, chunks: Sequence[Chunk]) -> int:
@@ -85,7 +87,7 @@ class SharedJournal:
             raise NotInJournal from error
         except LogCut:
             held = []  # what is there does not join what was saved
-        self._local.open(run_id, head=position)
+        self._local.open(run_id, head=position, shown=position if self._mirror.is_up else None)
         self._local.append(run_id, held)
         self._mirror.begin(run_id, None, head=position)
         return held

@@ -2,11 +2,12 @@
 
 An entry holds the chunks of one or more appends. Its id is `<position behind its last chunk>-0`, so that Redis itself
 finds a position, keeps the order, and refuses what was written already: a repeated write, or one of a worker that has
-lost the run to another. The end is an entry with the id `<position>-1` and no chunks.
+lost the run to another. The end is the entry with the largest id there is, so that nothing can come behind it; it has
+the position and the worker that ended the run.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +17,8 @@ from eloquent.foundation.streams import Entry
 
 CHUNKS: Final = b"c"
 END: Final = b"e"
+WORKER: Final = b"w"
+END_ID: Final = b"%d-0" % (2**64 - 1)
 LARGEST_ENTRY_BYTES: Final = 128 * 1024
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -23,11 +26,12 @@ _decoder: Final = msgspec.msgpack.Decoder(list[bytes])
 
 
 class Piece(NamedTuple):
-    """An entry that was read: chunks from position `first` on, or the log's end behind `first`."""
+    """An entry that was read: chunks from position `first` on, or the log's end behind `first`, said by `ended_by`."""
 
     first: int
     chunks: list[Chunk]
     is_end: bool
+    ended_by: bytes = b""
 
     @property
     def end(self) -> int:
@@ -45,17 +49,17 @@ def id_behind(position: int) -> bytes:
     return b"%d-0" % position
 
 
-def end_id(position: int) -> bytes:
-    """The id of the end, behind the last chunk."""
-    return b"%d-1" % position
+def end_of(position: int, worker: str) -> dict[Any, Any]:
+    """The fields of the end, behind the last chunk."""
+    return {END: b"%d" % position, WORKER: worker.encode()}
 
 
 def piece_of(entry: Entry) -> Piece:
     """What the entry says."""
     entry_id, fields = entry
-    position = int(entry_id.partition(b"-")[0])
     if END in fields:
-        return Piece(position, [], is_end=True)
+        return Piece(int(fields[END]), [], is_end=True, ended_by=fields.get(WORKER, b""))
+    position = int(entry_id.partition(b"-")[0])
     chunks = _decoder.decode(fields[CHUNKS])
     return Piece(position - len(chunks), chunks, is_end=False)
 
