@@ -39,6 +39,18 @@ class Person:
     ) -> None:
         await self.http.aclose()
 
+    @asynccontextmanager
+    async def at(self, server: str, tokens: dict[str, Any] | None = None) -> AsyncIterator["Person"]:
+        """The same user with a client for another address: a tab whose requests go elsewhere.
+
+        It is signed in as here, or as another device that has `tokens`.
+        """
+        other = Person(server, "")
+        other.email, other.tokens = self.email, tokens or self.tokens
+        other.http.headers["Authorization"] = f"Bearer {other.tokens['access_token']}"
+        async with other.http:
+            yield other
+
     async def ok(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
         """The JSON of an answer that has this status."""
         answer = await self.http.request(method, path, **options)

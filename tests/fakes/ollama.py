@@ -74,6 +74,16 @@ class FakeOllama:
                 lambda: len(self.requests) >= asked and self.closed >= closed and self.completed >= completed
             )
 
+    def model_for(self, body: Any) -> FakeModel | None:
+        """Who answers this POST /api/chat; None when no such model is offered."""
+        return self.models.get(_full(body["model"]))
+
+    def began(self, body: Any) -> None:
+        """Called when an answer is asked for."""
+
+    def ended(self, body: Any, *, completed: bool) -> None:
+        """Called when an answer is over: written to its end, or left by its client (`completed` is false)."""
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
         try:
@@ -109,6 +119,8 @@ class FakeOllama:
         """False when the connection cannot be used again."""
         self.requests.append(body)
         self.answering += 1
+        completed = False
+        self.began(body)
         await self._announce()
         gone = asyncio.ensure_future(reader.read(1))
         answer = asyncio.ensure_future(self._answer(body, writer))
@@ -117,22 +129,26 @@ class FakeOllama:
             if not answer.done():
                 self.closed += 1
                 return False
+            connection_lives = answer.result()
             self.completed += 1
-            return answer.result()
+            completed = True
         except ConnectionError:
             self.closed += 1
             return False
+        else:
+            return connection_lives
         finally:
             self.answering -= 1
             for task in (answer, gone):
                 task.cancel()
             await asyncio.gather(answer, gone, return_exceptions=True)
+            self.ended(body, completed=completed)
             await self._announce()
 
     async def _answer(  # noqa: C901  (all of its manners in the order in which they show)
         self, body: Any, writer: asyncio.StreamWriter
     ) -> bool:
-        model = self.models.get(_full(body["model"]))
+        model = self.model_for(body)
         if model is None:
             _whole(writer, 404, {"error": f"model '{body['model']}' not found"})
             return True
