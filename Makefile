@@ -7,7 +7,7 @@ SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 pyt
 INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
 UP ?=
 
-.PHONY: help run test test-browser test-clients check format bench openapi clean lock
+.PHONY: help run test test-browser test-clients check format bench soak openapi clean lock
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ bench: $(VENV)/.installed-dev ## Measure the server beside a FastAPI peer (ARGS=
 
 openapi: $(VENV)/.installed-dev ## Write docs/openapi.json, the interface as it is now
 	@$(PYTHON) manage.py openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+
+soak: $(VENV)/.installed-dev ## Ten minutes of 500 answers at once while workers die and come back (ARGS="--minutes 1")
+	@$(PYTHON) -m tests.soak $(ARGS)
 
 lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in
 	@$(PYTHON) -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-find-links requirements.in

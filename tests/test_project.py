@@ -128,7 +128,20 @@ def test_ci_runs_every_group() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["run", "test", "test-browser", "test-clients", "check", "bench", "clean", "help", "format", "lock", "openapi"],
+    [
+        "run",
+        "test",
+        "test-browser",
+        "test-clients",
+        "check",
+        "bench",
+        "soak",
+        "clean",
+        "help",
+        "format",
+        "lock",
+        "openapi",
+    ],
 )
 def test_every_target_of_make_is_one_that_help_lists(target: str) -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
