@@ -13,6 +13,7 @@ import websockets
 from httpx_sse import aconnect_sse
 
 from tests.chat.ui_stream import UIStream
+from tests.documented import is_documented
 
 PASSWORD = "correct horse battery staple"
 _TIMEOUT_S = 20
@@ -24,7 +25,9 @@ class Person:
     def __init__(self, server: str, name: str) -> None:
         self.server = server
         self.email = f"{name}@example.org"
-        self.http = httpx.AsyncClient(base_url=f"{server}/api/v1", timeout=_TIMEOUT_S)
+        # Whatever a test provokes, the document must know of it.
+        hooks = {"response": [is_documented]}
+        self.http = httpx.AsyncClient(base_url=f"{server}/api/v1", timeout=_TIMEOUT_S, event_hooks=hooks)
         self.tokens: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
