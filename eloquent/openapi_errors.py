@@ -41,6 +41,7 @@ _STARTS_A_RUN: Final[Errors] = (
     chat_errors.KeyUsedElsewhere,
     chat_errors.TooManyRuns,
     chat_errors.Draining,
+    chat_errors.JournalAway,
     inference_errors.ModelNotOffered,
     inference_errors.NoModelAvailable,
 )
