@@ -28,6 +28,7 @@ from eloquent.delivery import hang_up, release, send_stream, send_whole
 from eloquent.departures import Departure, Watch
 from eloquent.foundation.errors import StreamCut
 from eloquent.foundation.leaving import is_ended_with_client
+from eloquent.foundation.lifecycle import is_draining
 from eloquent.reception import ClientLeft, RoadRequest, linger, read_body, request_of
 from eloquent.roads import Receive, Scope, Send, inner_path
 from eloquent.surplus import MOST_BYTES, Share, Surplus
@@ -82,6 +83,7 @@ class AsyncHandler:
         self._send_timeout_s = send_timeout_s
         self._body_timeout_s = body_timeout_s
         self._streams: set[Watch] = set()
+        self._streams_cut = False
         self._admitted: set[View] = set()
         self._respond = self._chain(settings.REQUEST_ROAD_MIDDLEWARE if middleware is None else middleware)
         if faults := [*sync_on_request_road(get_resolver().url_patterns)]:
@@ -99,6 +101,7 @@ class AsyncHandler:
             except ClientLeft:
                 return
             except StreamCut:
+                self._streams.discard(watch)  # it ends already: `end_streams` would cancel its hanging up
                 await hang_up(send, watch)
                 return
             except asyncio.CancelledError:
@@ -118,6 +121,7 @@ class AsyncHandler:
 
         For a process on its way out: the reader sees that its stream was cut, and resumes it at another process.
         """
+        self._streams_cut = is_draining()  # one that comes from now on would only hold the process up
         streams = [*self._streams]
         for watch in streams:
             watch.end(Departure.CLOSING)
@@ -152,6 +156,8 @@ class AsyncHandler:
                 if share is not None:
                     share.close()
                 self._streams.add(watch)
+                if self._streams_cut and is_draining():
+                    watch.end(Departure.CLOSING)
                 watch.listen()
                 watch.time_writes(self._send_timeout_s)
                 await send_stream(cast(StreamingHttpResponse, response), request, send, watch)
