@@ -102,6 +102,9 @@ class Reaper:
             self._journal.open(run.id)
         said = assembled(message.parts, held)
         ending, last = _ending_of(run, said)
+        if not message.position and not held:
+            # Not a word of it had left its worker: its stream has yet to begin.
+            last = [*_beginning_of(run), *last]
         message = replace(
             message,
             parts=said.parts,
@@ -112,6 +115,16 @@ class Reaper:
             error=_problem(ending),
         )
         return message, last
+
+
+def _beginning_of(run: Run) -> list[Chunk]:
+    metadata = {
+        "runId": str(run.id),
+        "conversationId": str(run.conversation_id),
+        "userMessageId": str(run.user_message_id),
+        "model": run.model,
+    }
+    return [chunks.start(run.message_id, metadata), chunks.START_STEP]
 
 
 def _ending_of(run: Run, said: Assembled) -> tuple[Ending, list[Chunk]]:
