@@ -68,7 +68,7 @@ async def soak(scale: Scale, workers: int, directory: Path) -> int:
 def _errors_in(log: Path) -> list[str]:
     """What a worker itself takes for an error."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [f"{log.parent.name} logged: {line[:400]}" for line in lines if '"level":"error"' in line]
+    return [f"{log.parent.name} logged: {line[:200]} ... {line[-600:]}" for line in lines if '"level":"error"' in line]
 
 
 def main() -> int:
