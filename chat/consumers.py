@@ -129,10 +129,10 @@ class ChatConsumer(SignedInSocket):
 
     async def _relay(self, request_id: str, entries: AsyncIterator[Entries]) -> None:
         made = frames.ChunkFrames(request_id)
-        async for first, chunks in entries:
+        async for first, chunks, is_replay in entries:
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    for sequence, chunk in enumerate(chunks, first):
+                    for sequence, chunk in enumerate(chunks, 0 if is_replay else first):
                         await self.send(made.frame(sequence, chunk))
             except TimeoutError:
                 await self.hang_up()

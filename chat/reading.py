@@ -11,9 +11,10 @@ from typing import Final
 from pymongo.errors import PyMongoError
 
 from chat import store, work
+from chat.chunks import Chunk
 from chat.journal import Entries, LogCut, NotInJournal
 from chat.replay import replay_of, replay_through
-from chat.types import Run
+from chat.types import Message, Run
 
 _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 1.0
@@ -44,6 +45,11 @@ async def _watched(run: Run, entries: AsyncIterator[Entries]) -> AsyncIterator[E
         yield batch
 
 
+def _replay(message: Message, chunks: list[Chunk]) -> Entries:
+    """The chunks as the last ones before the position that the saved message covers."""
+    return Entries(message.position - len(chunks), chunks, is_replay=True)
+
+
 async def _has_ended(run: Run) -> bool:
     try:
         stored = await store.find_run(run.user_id, run.id)
@@ -67,10 +73,10 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
         # It may only have been in the making: then its whole log is there by now, in which positions are the reader's.
         rest = await _from_log(run, after=after) if run.active else None
         if rest is None and not current.active:
-            yield Entries(0, replay_of(message))
+            yield _replay(message, replay_of(message))
             return
         if rest is None and (rest := await _from_log(run, after=message.position - 1)) and message.position:
-            yield Entries(0, replay_through(message))
+            yield _replay(message, replay_through(message))
         if rest is not None:
             async for batch in rest:
                 yield batch

@@ -1,7 +1,7 @@
 """Brings runs to rest whose worker was lost: their lease is over and nobody renews it."""
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -72,9 +72,8 @@ class Reaper:
             await store.forget_run(run)  # the crash came before the answer was written: nothing was ever shown
             return
         await store.show_lost_run(run)
-        last: list[Chunk] = []
-        is_ours = message.status is MessageStatus.STREAMING
-        if is_ours:
+        last: list[Chunk] | None = None
+        if message.status is MessageStatus.STREAMING:
             message, last = await self._ended(run, message)
         rested = replace(
             run,
@@ -85,22 +84,24 @@ class Reaper:
             finished_at=now(),
         )
         await store.keep_rest(rested, message)
-        if is_ours:
+        if last is not None:
             # Whoever still reads hears of the end now that it is saved.
             self._journal.append(run.id, last)
             self._journal.close(run.id)
         notices.tell_finished(rested)
         log.info("lost run brought to rest", run_id=str(run.id), status=message.status.value)
 
-    async def _ended(self, run: Run, message: Message) -> tuple[Message, list[Chunk]]:
-        """The message with all that its readers were shown, and the chunks that end its stream."""
+    async def _ended(self, run: Run, message: Message) -> tuple[Message, list[Chunk] | None]:
+        """The message with all that its readers were shown, and the chunks that end its stream.
+
+        None when the log is out of reach: then its readers are given the saved message when they resume.
+        """
+        held: Sequence[Chunk] | None = None
         try:
             held = await self._journal.adopt(run.id, position=message.position)
         except NotInJournal:
             log.warning("a lost run's log cannot be read: what was saved is kept", run_id=str(run.id))
-            held = ()
-            self._journal.open(run.id)
-        said = assembled(message.parts, held)
+        said = assembled(message.parts, held or ())
         ending, last = _ending_of(run, said)
         if not message.position and not held:
             # Not a word of it had left its worker: its stream has yet to begin.
@@ -109,12 +110,12 @@ class Reaper:
             message,
             parts=said.parts,
             text=plain_text(said.parts),
-            position=message.position + len(held) + len(last),
+            position=message.position + len(held or ()) + len(last),
             status=ending.status,
             usage=ending.usage,
             error=_problem(ending),
         )
-        return message, last
+        return message, None if held is None else last
 
 
 def _beginning_of(run: Run) -> list[Chunk]:

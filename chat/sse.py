@@ -4,12 +4,13 @@ The framing is the AI SDK's (https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol):
 over ids and comments, so a plain `EventSource` may resume by `Last-Event-ID` on the same stream.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from django.http import StreamingHttpResponse
 from pymongo.errors import PyMongoError
 
+from chat.chunks import Chunk
 from chat.journal import BehindLog, Entries, LogCut
 from chat.profiles import DEFAULT, Profile, fitted
 from eloquent.foundation.errors import InvalidInput, StreamCut
@@ -44,15 +45,24 @@ async def events(entries: AsyncIterator[Entries], profile: Profile = DEFAULT) ->
         StreamCut: the run's log broke off, or went on without a reader this slow. It should resume.
     """
     try:
-        async for first, ready in entries:
+        async for first, ready, is_replay in entries:
             chunks = ready if profile is not Profile.FIVE else [fitted(chunk, profile) for chunk in ready]
-            if chunks:
+            if is_replay:
+                yield _replayed(first, chunks)
+            elif chunks:
                 yield b"".join(b"id: %d\ndata: %b\n\n" % numbered for numbered in enumerate(chunks, first))
             else:
                 yield STILL_ALIVE
     except (LogCut, BehindLog, PyMongoError) as error:
         raise StreamCut from error
     yield DONE
+
+
+def _replayed(first: int, chunks: Sequence[Chunk]) -> bytes:
+    """The events of a replay. A reader that is cut off within it must begin anew, so only the last one has an id."""
+    *others, last = chunks
+    events = [b"data: %b\n\n" % chunk for chunk in others]
+    return b"".join([*events, b"id: %d\ndata: %b\n\n" % (max(first + len(others), 0), last)])
 
 
 def position_after(last_event_id: str | None) -> int:

@@ -151,6 +151,13 @@ class AbortChunk(_Strict):
     type: Literal["abort"]
 
 
+class MetadataChunk(_Strict):
+    """More metadata. Ours is empty: in a replay it stands for a chunk whose words are in another's text."""
+
+    type: Literal["message-metadata"]
+    messageMetadata: dict[str, Any]  # noqa: N815 - as the AI SDK spells it
+
+
 class FinishChunk(_Strict):
     """The answer is whole. Without `finishReason` for profile 5."""
 
@@ -171,6 +178,7 @@ UIMessageChunk: TypeAlias = Annotated[
     | StatusChunk
     | ContextChunk
     | NoticeChunk
+    | MetadataChunk
     | FinishStepChunk
     | FinishChunk
     | AbortChunk
@@ -187,7 +195,11 @@ _EVENT: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["data"],
     "properties": {
-        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "the chunk's position, from 0"},
+        "id": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "the chunk's position, from 0; in a replay the last one's alone",
+        },
         "data": {
             "anyOf": [
                 {

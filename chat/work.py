@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -32,13 +33,18 @@ _at_work: dict[RunId, Answering] = {}
 # Runs that are being written, with their owners: not at work yet, and not to be forgotten.
 _beginning: dict[asyncio.Task[None], UserId] = {}
 _stopped_early: dict[RunId, float] = {}
-_journal: Journal = MemoryJournal()
-_tasks: list[asyncio.Task[None]] = []
+# A server process has one event loop; a test process may have a server in each of several.
+_journals: WeakKeyDictionary[asyncio.AbstractEventLoop, Journal] = WeakKeyDictionary()
+_tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Task[None]]] = WeakKeyDictionary()
 
 
 def journal() -> Journal:
-    """The journal of this process: shared through Redis when there is one."""
-    return _journal
+    """The journal of the running event loop: shared through Redis when there is one."""
+    loop = asyncio.get_running_loop()
+    journal = _journals.get(loop)
+    if journal is None:
+        journal = _journals[loop] = MemoryJournal()
+    return journal
 
 
 def at_work(run_id: RunId) -> Answering | None:
@@ -56,7 +62,7 @@ def require_room(owner: UserId) -> None:
     """
     if lifecycle.is_draining():
         raise Draining(retry_after_s=5)
-    if not _journal.takes_runs:
+    if not journal().takes_runs:
         raise JournalAway(retry_after_s=2)
     at_once = sum(answering.run.user_id == owner for answering in _at_work.values())
     if at_once + sum(waiting == owner for waiting in _beginning.values()) >= MOST_RUNS_OF_A_USER:
@@ -134,7 +140,7 @@ def _stop_here(run_id: RunId) -> None:
 
 async def startup() -> None:
     """Open the journal, listen to other processes, and begin to look after runs whose worker was lost."""
-    global _journal  # noqa: PLW0603 - the process has one journal
+    loop = asyncio.get_running_loop()
     redis, url = redis_client(), get_config().redis_url
     work: list[Callable[[], Awaitable[None]]] = []
     if redis is not None and url is not None:
@@ -143,10 +149,10 @@ async def startup() -> None:
         shared = SharedJournal(redis, reader, url=url.get_secret_value())
         shared.start()
         Inbox(lifecycle.worker_id()).open(reader, stop=_stop_here)
-        _journal = shared
+        _journals[loop] = shared
         work.append(reader.run)
-    work.append(Reaper(_journal, _at_work).run)
-    _tasks.extend(asyncio.create_task(task(), name=task.__qualname__) for task in work)  # type: ignore[arg-type]
+    work.append(Reaper(journal(), _at_work).run)
+    _tasks[loop] = [asyncio.create_task(task(), name=task.__qualname__) for task in work]  # type: ignore[arg-type]
 
 
 async def drain(within_s: float) -> None:
@@ -163,6 +169,5 @@ async def drain(within_s: float) -> None:
 
 async def close() -> None:
     """What is left to say is said to other processes; then nobody is listened to or looked after any more."""
-    await _journal.aclose()
-    await asyncio.gather(*map(end_task, _tasks))
-    _tasks.clear()
+    await journal().aclose()
+    await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))

@@ -112,7 +112,7 @@ class Person:
                 async for event in source.aiter_sse():
                     if event.data == "[DONE]":
                         return
-                    yield int(event.id), orjson.loads(event.data)
+                    yield int(event.id or -1), orjson.loads(event.data)
                 raise AssertionError("the stream ended without [DONE]")
 
             yield pairs()

@@ -135,6 +135,7 @@ def leaves(error: type[EloquentError]) -> Iterator[type[EloquentError]]:
 # What no operation of the document answers with.
 ELSEWHERE = {
     "interrupted": "told in streams and kept with messages",
+    "stream_cut": "told on sockets; of server-sent events the connection is cut",
     "method_not_allowed": "a path is right and its verb is not",
     "invalid_api_key": "for programs, under /v1",
     "missing_scope": "for programs, under /v1",

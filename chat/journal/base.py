@@ -16,10 +16,14 @@ MOST_CHUNKS: Final = 20_000
 
 
 class Entries(NamedTuple):
-    """Chunks in order; `first` is the position of the first. No chunks at all means: still alive, nothing new."""
+    """Chunks in order; `first` is the position of the first. No chunks at all means: still alive, nothing new.
+
+    Those of a replay were made from the saved message: only the position behind the last of them is one of the log.
+    """
 
     first: int
     chunks: Sequence[Chunk]
+    is_replay: bool = False
 
 
 class NotInJournal(Exception):

@@ -13,7 +13,7 @@ from chat.journal import memory as memory_module
 async def read_all(journal: Journal, run_id: ObjectId, after: int = -1) -> list[bytes]:
     """All chunks behind a position, checking that the positions are contiguous."""
     seen: list[bytes] = []
-    async for first, chunks in await journal.follow(run_id, after=after):
+    async for first, chunks, _ in await journal.follow(run_id, after=after):
         assert first == after + 1 + len(seen)
         seen += chunks
     return seen
@@ -39,14 +39,14 @@ async def test_a_chunk_reaches_a_waiting_reader_at_once() -> None:
         await asyncio.sleep(0)
         journal.append(run_id, [b"%d" % number])
         async with asyncio.timeout(1):
-            assert await waiting == (number, [b"%d" % number])
+            assert await waiting == (number, [b"%d" % number], False)
 
 
 async def test_an_idle_log_says_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "ALIVE_EVERY_S", 0.01)
     journal, run_id = MemoryJournal(), ObjectId()
     journal.open(run_id)
-    assert await anext(await journal.follow(run_id)) == (0, ())
+    assert await anext(await journal.follow(run_id)) == (0, (), False)
 
 
 async def test_a_reader_who_leaves_is_forgotten() -> None:
@@ -68,7 +68,7 @@ async def test_a_reader_far_behind_gets_the_log_in_pieces() -> None:
     journal.open(run_id)
     journal.append(run_id, [b"x"] * 2500)
     journal.close(run_id)
-    assert [len(chunks) async for _, chunks in await journal.follow(run_id)] == [1000, 1000, 500]
+    assert [len(chunks) async for _, chunks, _ in await journal.follow(run_id)] == [1000, 1000, 500]
 
 
 async def test_finished_logs_stay_below_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ async def test_a_reader_whom_the_trimming_overtakes_is_told(monkeypatch: pytest.
     journal.open(run_id)
     journal.append(run_id, [b"1"])
     entries = await journal.follow(run_id)
-    assert await anext(entries) == (0, [b"1"])
+    assert await anext(entries) == (0, [b"1"], False)
     journal.append(run_id, [b"2", b"3"])
     journal.trim(run_id, 3)
     with pytest.raises(BehindLog):

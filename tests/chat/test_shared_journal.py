@@ -55,7 +55,7 @@ class Story:
         seen, batches = self.written[: after + 1], 0
         while True:
             try:
-                async for first, chunks in await journal.follow(self.run_id, after=len(seen) - 1):
+                async for first, chunks, _ in await journal.follow(self.run_id, after=len(seen) - 1):
                     assert not chunks or first == len(seen)
                     seen += chunks
                     batches += 1
@@ -142,7 +142,7 @@ async def read_from(journal: Journal, run_id: ObjectId, after: int = -1) -> list
     """All behind a position; the run's stream may be only on its way."""
     while True:
         try:
-            return [chunk async for _, chunks in await journal.follow(run_id, after=after) for chunk in chunks]
+            return [chunk async for _, chunks, _ in await journal.follow(run_id, after=after) for chunk in chunks]
         except NotInJournal:
             await asyncio.sleep(0.005)
 
@@ -176,7 +176,7 @@ async def test_an_adopted_log_goes_on_where_its_worker_was_lost() -> None:
         here.open(run_id)
         here.append(run_id, [b"1", b"2", b"3"])
         reader = asyncio.create_task(read_from(reading, run_id))
-        async for _, chunks in await here.follow(run_id):
+        async for _, chunks, _ in await here.follow(run_id):
             assert chunks
             break
         await until(lambda: here._mirror._copies[run_id].position == 3)

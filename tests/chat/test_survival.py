@@ -284,7 +284,7 @@ async def test_a_reader_of_a_lost_run_is_told_its_end(
     await ann.at_rest(run["id"])
     await lost(run["id"])
     await database()["messages"].update_one({"_id": ObjectId(run["message_id"])}, {"$set": {"status": "streaming"}})
-    monkeypatch.setattr(work, "_journal", MemoryJournal())
+    monkeypatch.setitem(work._journals, asyncio.get_running_loop(), MemoryJournal())
     _, stream = await ann.read(run["id"])
     assert stream.text == "Hello there!"
     assert stream.last == {"type": "error", "errorText": "The answer was interrupted. What was written is kept."}

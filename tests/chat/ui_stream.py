@@ -13,6 +13,7 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "start": (set(), {"messageId", "messageMetadata"}),
     "start-step": (set(), set()),
     "finish-step": (set(), set()),
+    "message-metadata": ({"messageMetadata"}, set()),
     "text-start": ({"id"}, {"providerMetadata"}),
     "text-delta": ({"id", "delta"}, {"providerMetadata"}),
     "text-end": ({"id"}, {"providerMetadata"}),
