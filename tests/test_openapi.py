@@ -140,7 +140,6 @@ ELSEWHERE = {
     "invalid_api_key": "for programs, under /v1",
     "missing_scope": "for programs, under /v1",
     "rate_limit_exceeded": "for programs, under /v1",
-    "stream_cut": "told on sockets",
 }
 
 
