@@ -94,11 +94,17 @@ async def _write_and_begin(answering: Answering, messages: Sequence[Message], ti
     titling.answer_begins(answering.run)
     answering.begin()
     _keep(answering)
+    _forget_beginning(asyncio.current_task())  # it is at work now, and not to be counted twice
     notices.tell_started(answering.run, title)
 
 
+def _forget_beginning(beginning: "asyncio.Task[None] | None") -> None:
+    if beginning is not None:
+        _beginning.pop(beginning, None)
+
+
 def _begun(beginning: asyncio.Task[None]) -> None:
-    del _beginning[beginning]
+    _forget_beginning(beginning)
     if not beginning.cancelled():
         beginning.exception()  # fetched here: whoever waited for it may have left
 

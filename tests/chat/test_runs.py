@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from chat import answering, branches, store, work
 from chat.journal import MemoryJournal
+from chat.types import Run
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
@@ -101,6 +102,22 @@ async def test_a_reader_in_the_middle_of_an_answer_gets_its_beginning_and_the_re
             if chunk["type"] == "text-delta":
                 gate.set()
     assert stream.text == "first second"
+
+
+async def test_a_run_is_counted_once_while_it_begins(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "MOST_RUNS_OF_A_USER", 2)
+    counted = []
+
+    def look(run: Run, _title: str | None) -> None:
+        work.require_room(run.user_id)
+        counted.append(run.id)
+
+    monkeypatch.setattr(work.notices, "tell_started", look)
+    run = await ann.ask(await ann.conversation(), "Hi")
+    assert counted == [ObjectId(run["id"])]
+    await ann.at_rest(run["id"])
 
 
 async def test_a_late_reader_is_served_from_the_saved_message(
