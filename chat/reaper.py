@@ -63,8 +63,15 @@ class Reaper:
             claimed = await store.claim_expired_run(
                 run, worker=lifecycle.worker_id(), lease_expires_at=lease_expires_at
             )
-            if claimed is not None:
+            if claimed is None:
+                continue
+            try:
                 await self._bring_to_rest(claimed)
+            except PyMongoError:
+                raise  # so it is with the others
+            except Exception:
+                # One that cannot be understood must not keep the others, nor this reaper, from their work.
+                log.exception("lost run not brought to rest", run_id=str(run.id))
 
     async def _bring_to_rest(self, run: Run) -> None:
         message = await store.message_of_run(run)
