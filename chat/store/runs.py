@@ -161,24 +161,11 @@ async def renew_lease(run: Run) -> Run | None:
 async def keep_rest(run: Run, message: Message) -> None:
     """Save how the run ended. Safe to repeat: it sets, it does not add. What another worker has ended stays as it is.
 
-    Returns once the answer would survive the loss of the primary. The run's own record may be a moment behind: if it is
-    lost, the reaper finds a finished answer and brings the run to rest with it.
+    The answer first, so that it would survive the loss of the primary, and then the run's own record: if that is lost,
+    the reaper finds a finished answer and brings the run to rest with it. An answer that was not saved would never be
+    looked for again once its run is at rest.
     """
-    rest = soon(RUNS).update_one(
-        {"_id": run.id, "active": True, "worker": run.worker},
-        {
-            "$set": {
-                "status": run.status,
-                "active": False,
-                "usage": run.usage,
-                "error": run.error,
-                "started_at": run.started_at,
-                "first_token_at": run.first_token_at,
-                "finished_at": run.finished_at,
-            }
-        },
-    )
-    answer = database()[MESSAGES].update_one(
+    await database()[MESSAGES].update_one(
         {"_id": message.id, "status": MessageStatus.STREAMING},
         {
             "$set": {
@@ -193,4 +180,17 @@ async def keep_rest(run: Run, message: Message) -> None:
             }
         },
     )
-    await asyncio.gather(answer, rest)
+    await soon(RUNS).update_one(
+        {"_id": run.id, "active": True, "worker": run.worker},
+        {
+            "$set": {
+                "status": run.status,
+                "active": False,
+                "usage": run.usage,
+                "error": run.error,
+                "started_at": run.started_at,
+                "first_token_at": run.first_token_at,
+                "finished_at": run.finished_at,
+            }
+        },
+    )
