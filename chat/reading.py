@@ -32,7 +32,7 @@ async def entries_of_run(run: Run, *, after: int) -> AsyncIterator[Entries]:
 async def _from_log(run: Run, *, after: int) -> AsyncIterator[Entries] | None:
     """What the log has; None when it does not reach back that far, or is not there."""
     try:
-        return _watched(run, await work.journal().follow(run.id, after=after))
+        return _watched(run, await work.journal().follow(run.id, after=after, rested=not run.active))
     except NotInJournal:
         return None
 

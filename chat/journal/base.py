@@ -66,8 +66,10 @@ class Journal(Protocol):
             NotInJournal: the log cannot be asked for at the moment.
         """
 
-    async def follow(self, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:
+    async def follow(self, run_id: RunId, *, after: int = -1, rested: bool = False) -> AsyncIterator[Entries]:
         """The entries behind position `after`, as they come, until the log ends.
+
+        `rested` says that the run is at rest: nobody writes its log any more, and one without its end is not served.
 
         An empty batch comes when nothing happened for `ALIVE_EVERY_S` seconds.
 

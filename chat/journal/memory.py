@@ -67,8 +67,14 @@ class MemoryJournal:
         self.open(run_id, head=position)
         return ()
 
-    async def follow(self, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:
-        """See `Journal`."""
+    async def follow(
+        self,
+        run_id: RunId,
+        *,
+        after: int = -1,
+        rested: bool = False,  # noqa: ARG002 - part of the interface
+    ) -> AsyncIterator[Entries]:
+        """See `Journal`. Every log here comes to its end."""
         log = self.log_of(run_id)
         if log is None or after + 1 < log.head:
             raise NotInJournal

@@ -92,7 +92,7 @@ class SharedJournal:
         self._mirror.begin(run_id, None, head=position)
         return held
 
-    async def follow(self, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:
+    async def follow(self, run_id: RunId, *, after: int = -1, rested: bool = False) -> AsyncIterator[Entries]:
         """See `Journal`."""
         if self._local.log_of(run_id) is not None:
             return await self._local.follow(run_id, after=after)
@@ -107,6 +107,8 @@ class SharedJournal:
             raise NotInJournal from error
         if not newest or after + 1 < wire.piece_of(oldest[0]).first:
             raise NotInJournal
+        if rested and not wire.piece_of(newest[0]).is_end:
+            raise NotInJournal  # its worker was lost, or Redis was away, before the end was copied
         return self._entries(run_id, wire.piece_of(newest[0]), after + 1)
 
     async def aclose(self) -> None:

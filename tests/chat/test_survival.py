@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo.errors import AutoReconnect, NotPrimaryError, ServerSelectionTimeoutError
+from msgspec.structs import replace
+from pymongo.errors import AutoReconnect, DocumentTooLarge, NotPrimaryError, ServerSelectionTimeoutError
 
-from chat import runs, store, work
+from chat import chunks, runs, store, work
 from chat.asking import LEASE_S, Ask
 from chat.errors import Draining
-from chat.journal import MemoryJournal
+from chat.journal import MemoryJournal, wire
 from chat.reaper import Reaper
 from chat.types import Message, Run
 from eloquent.embedded.llamacpp import LlamaCpp
@@ -25,6 +26,7 @@ from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.scripted import saying
 from inference.types import Finished, FinishReason, ToolCall, Usage
 from tests.chat.conftest import LanguageModel
+from tests.chat.test_shared_journal import process, until
 from tests.chat.ui_stream import UIStream
 from tests.people import Person
 from tests.servers import running_servers
@@ -288,6 +290,54 @@ async def test_a_reader_of_a_lost_run_is_told_its_end(
     _, stream = await ann.read(run["id"])
     assert stream.text == "Hello there!"
     assert stream.last == {"type": "error", "errorText": "The answer was interrupted. What was written is kept."}
+
+
+async def test_the_end_of_a_run_is_told_when_its_log_lost_it(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    # Its worker saved the answer and was gone before Redis had the end.
+    async with process("gone") as gone:
+        await gone._redis.delete(wire.key_of(ObjectId(run["id"])))
+        gone.open(ObjectId(run["id"]))
+        gone.append(ObjectId(run["id"]), [chunks.start(ObjectId(run["message_id"]), {})])
+        await until(lambda: gone._mirror._copies[ObjectId(run["id"])].position == 1)
+    async with process("another") as another:
+        monkeypatch.setitem(work._journals, asyncio.get_running_loop(), another)
+        async with asyncio.timeout(5):
+            _, stream = await ann.read(run["id"])
+    assert stream.text == "Hello there!"
+    assert stream.last is not None
+    assert stream.last["type"] == "finish"
+
+
+async def test_a_run_rests_only_when_its_answer_is_saved(ann: Person, model: LanguageModel) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    found = await lost(run["id"])
+    await database()["messages"].update_one({"_id": found.message_id}, {"$set": {"status": "streaming"}})
+    message = await store.message_of_run(found)
+    assert message is not None
+    too_large = replace(message, parts=[{"type": "text", "text": "x" * 17_000_000}])
+    with pytest.raises(DocumentTooLarge):
+        await store.keep_rest(found, too_large)
+    assert (await database()["runs"].find_one({"_id": found.id}))["active"]  # type: ignore[index]
+
+
+async def test_a_lost_run_that_cannot_be_brought_to_rest_does_not_hold_up_the_others(
+    ann: Person, model: LanguageModel
+) -> None:
+    ids = []
+    for parts in ([{"nothing": "known"}], [{"type": "text", "text": "Hel"}]):
+        run = await ann.ask(await ann.conversation(), "Hi")
+        await ann.at_rest(run["id"])
+        await lost(run["id"])
+        half = {"status": "streaming", "text": "", "parts": parts}
+        await database()["messages"].update_one({"_id": ObjectId(run["message_id"])}, {"$set": half})
+        ids.append(run["id"])
+    await Reaper(work.journal(), ()).reap()
+    assert (await ann.ok("GET", f"/runs/{ids[1]}"))["status"] == "interrupted"
 
 
 async def test_a_run_whose_worker_lives_is_left_alone(ann: Person, model: LanguageModel) -> None:
