@@ -76,9 +76,9 @@ class StreamReader:
             while True:
                 try:
                     await self._read_once()
-                except (RedisError, OSError) as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, all who are read for depend on going on
                     if self.is_up:
-                        log.warning("Redis is away", error=type(error).__name__)
+                        log.warning("Redis cannot be read", error=type(error).__name__)
                     self.is_up = False
                     await asyncio.sleep(wait_s)
                     wait_s = min(wait_s * 2, _RETRY_MOST_S)

@@ -201,3 +201,20 @@ async def test_the_streams_of_ended_runs_expire() -> None:
         journal.close(run_id)
         await journal.aclose()
         assert 0 < await journal._redis.ttl(wire.key_of(run_id)) <= 300
+
+
+async def test_an_entry_that_is_not_ours_does_not_end_the_reading_of_others() -> None:
+    async with process("a") as here, process("b") as there:
+        spoiled, other = ObjectId(), ObjectId()
+        for run_id in (spoiled, other):
+            here.open(run_id)
+            here.append(run_id, [b"1"])
+        readers = [asyncio.create_task(read_from(there, run_id)) for run_id in (spoiled, other)]
+        await until(lambda: len(there._windows._windows) == 2)
+        await there._redis.xadd(wire.key_of(spoiled), {wire.CHUNKS: b"\xc1 no chunks"}, id="9-0")
+        await until(lambda: not there._reader.is_up)
+        here.append(other, [b"2"])
+        here.close(other)
+        assert await readers[1] == [b"1", b"2"]
+        await until(lambda: there._reader.is_up)
+        await end_task(readers[0])

@@ -28,8 +28,10 @@ class Broken(Exception):
 
 async def events_of(
     server: str, run_id: str, access_token: str, after: int | None = None
-) -> AsyncIterator[tuple[int, bytes]]:
+) -> AsyncIterator[tuple[int | None, bytes]]:
     """The run's events as they come, up to `[DONE]` and the proper end of the response.
+
+    Pairs of number and chunk; within a replay only the last event has a number.
 
     Raises:
         Refused, Broken: as they say.
@@ -55,7 +57,7 @@ async def events_of(
         writer.close()
 
 
-async def _events(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
+async def _events(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int | None, bytes]]:
     async with asyncio.timeout(SILENCE_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status = int(head.split(" ", 2)[1])
@@ -78,6 +80,8 @@ async def _events(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, byte
                 yield int(number), chunk
             elif event == b"data: [DONE]":
                 done = True
+            elif event.startswith(b"data: "):
+                yield None, event.removeprefix(b"data: ")
             else:
                 assert event == b": keep-alive", f"no event: {event!r}"
     assert done, "the stream ended without [DONE]"
@@ -98,7 +102,8 @@ class Reader:
         self.connections = 0
         self.begun_anew = 0
         """How often the server began the message anew instead of going on."""
-        self._chunks: list[bytes] = []
+        self._chunks: dict[int, bytes] = {}
+        self._replayed = False
         self._grown = asyncio.Event()
 
     async def until_shown(self, text: str) -> None:
@@ -130,11 +135,12 @@ class Reader:
         first = True
         async with contextlib.aclosing(events_of(self.server, self.run_id, self._access_token, after)) as events:
             async for number, chunk in events:
-                if first and number == 0 and (after is not None or self._chunks[:1] not in ([], [chunk])):
-                    # The log is not there any more: the saved answer is told, in other pieces.
+                if first and number is None:
+                    # The log is not there any more: the saved answer is told, in other pieces, without numbers.
                     self.begun_anew += 1
                     self._start_over()
-                    self._chunks = []
+                    self._chunks = {}
+                    self._replayed = True
                 first = False
                 self._take(number, chunk)
                 taken += 1
@@ -165,14 +171,19 @@ class Reader:
     def _start_over(self) -> None:
         self.stream = UIStream()
         self.position = -1
+        self._replayed = False
 
-    def _take(self, number: int, chunk: bytes) -> None:
-        assert number == self.position + 1, f"event {number} behind event {self.position}"
-        if number < len(self._chunks):
-            assert chunk == self._chunks[number], f"event {number} was {self._chunks[number]!r} and is {chunk!r}"
+    def _take(self, number: int | None, chunk: bytes) -> None:
+        if number is None:
+            assert self._replayed, f"an event of a log has no number: {chunk!r}"
         else:
-            self._chunks.append(chunk)
-        self.position = number
+            # The last event of a replay has the number of the last one that it stands for.
+            assert self._replayed or number == self.position + 1, f"event {number} behind event {self.position}"
+            if not self._replayed:
+                before = self._chunks.setdefault(number, chunk)
+                assert chunk == before, f"event {number} was {before!r} and is {chunk!r}"
+            self._replayed = False
+            self.position = number
         self.stream.feed(orjson.loads(chunk))
         self._grown.set()
 
