@@ -105,11 +105,13 @@ class SteadyStreams:
         if stream is not None:
             self.log.asked[stream] = time.perf_counter()
             times = self.log.sent[stream] = array("d")
+        resting = not self._ticking
+        if resting:
+            # Before the answer is put to a tick: one that has passed by then would never be worked off.
+            self._ticking, self._tick = True, self._now()
         begun = _Answer(reader, writes, times, self._now(), 1 / pace.tokens_per_s / TICK_S)
         self._write(begun, time.perf_counter())
-        if not self._ticking:
-            self._ticking = True
-            self._tick = self._now()
+        if resting:
             self._loop.call_later(TICK_S, self._write_what_is_due)
 
     def closed(self, stream: int) -> None:
