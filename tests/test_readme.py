@@ -26,6 +26,7 @@ RUN_ELSEWHERE = {
     "make test-browser",
     "make test-clients",
     "make bench",
+    "make soak",
     "make help",
     "make lock",
     "make openapi",
