@@ -101,9 +101,8 @@ class AsyncHandler:
             except ClientLeft:
                 return
             except StreamCut:
-                self._streams.discard(watch)  # it ends already: `end_streams` would cancel its hanging up
-                await hang_up(send, watch)
-                return
+                # Noted at once: it ends already, and the disconnect that hanging up brings must not cancel it.
+                watch.departure = Departure.CLOSING
             except asyncio.CancelledError:
                 # Ours ends here. Another's (the server gives up waiting for us) is passed on.
                 if not watch.owns_cancellation():

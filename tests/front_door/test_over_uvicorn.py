@@ -156,6 +156,17 @@ def test_open_streams_are_cut_without_a_closing_chunk(
     assert "without completing response" not in caplog.text
 
 
+def test_a_stream_that_breaks_off_has_no_closing_chunk_and_is_no_error(
+    ours: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(ours) as server, Connection(server) as connection:
+        connection.send("/api/broken-off")
+        connection.until(b"first\r\n")
+        assert connection.rest() == b""
+    assert "Exception in ASGI application" not in caplog.text
+    assert "without completing response" not in caplog.text
+
+
 def test_a_server_that_stops_ends_the_streams_it_waited_for(ours: Any, happened: "SimpleQueue[str]") -> None:
     with serving(ours, timeout_graceful_shutdown=1) as server, Connection(server) as connection:
         connection.send("/api/silent")

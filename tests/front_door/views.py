@@ -12,6 +12,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import path, re_path
 from ninja import NinjaAPI, Schema
 
+from eloquent.foundation.errors import StreamCut
 from eloquent.foundation.leaving import ends_with_client
 
 # Filled by views, emptied by tests; a test waits on it instead of sleeping.
@@ -128,6 +129,16 @@ async def breaking_stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(words())
 
 
+async def broken_off_stream(request: HttpRequest) -> StreamingHttpResponse:
+    """One chunk, then it breaks off: what it reads from is out of reach."""
+
+    async def words() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise StreamCut
+
+    return StreamingHttpResponse(words())
+
+
 async def silent_stream(request: HttpRequest) -> StreamingHttpResponse:
     """One chunk, then nothing for ever: ends only when somebody ends it."""
 
@@ -236,6 +247,7 @@ urlpatterns = [
     path("api/sync-stream", sync_stream),
     path("api/breaking", breaking_stream),
     path("api/silent", silent_stream),
+    path("api/broken-off", broken_off_stream),
     path("api/stubborn", stubborn_stream),
     path("api/pouring", pouring_stream),
     path("api/slowly-closing", slowly_closing_stream),
