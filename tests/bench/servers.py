@@ -80,7 +80,8 @@ def warnings_in(log: Path) -> list[str]:
             continue
         if isinstance(entry, dict) and entry.get("level") in {"warning", "error", "critical"}:
             what = [str(entry.get(key)) for key in ("event", "code", "error", "exception") if entry.get(key)]
-            said[" / ".join(what)[-300:]] += 1
+            # What is published speaks of no machine's folders.
+            said[" / ".join(what).replace(f"{PROJECT}/", "")[-300:]] += 1
     return [f"the server's log, {count} times: {sentence}" for sentence, count in said.most_common(5)]
 
 

@@ -2,6 +2,7 @@
 
 import math
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.bench.crowd import arrivals
 from tests.bench.dialects import DIALECTS
 from tests.bench.findings import Finding, Target, percentile, percentiles, shown
 from tests.bench.product import HISTORY_TURNS, not_saved
+from tests.bench.servers import PROJECT, warnings_in
 from tests.bench.steady import Pace, SteadyStreams
 
 
@@ -171,3 +173,9 @@ def test_a_page_says_missed_and_invalid_in_so_many_words() -> None:
     assert page.count("bars.svg") == 1
     assert "It is so, too" not in page
     assert "no such route" in page
+
+
+def test_what_a_log_complains_of_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text(f'{{"level": "error", "event": "broke", "exception": "File {PROJECT}/chat/runs.py"}}\n' * 2)
+    assert warnings_in(log) == ["the server's log, 2 times: broke / File chat/runs.py"]
