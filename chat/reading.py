@@ -6,6 +6,7 @@ there: a reader cannot tell where the one ends and the other begins.
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Final
 
 from pymongo.errors import PyMongoError
@@ -15,9 +16,12 @@ from chat.chunks import Chunk
 from chat.journal import Entries, LogCut, NotInJournal
 from chat.replay import replay_of, replay_through
 from chat.types import Message, Run
+from eloquent.foundation.clock import now
 
 _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 1.0
+# An answer is saved before its end is copied to other processes. That long ago it has been, or never will be.
+_END_COPIED_WITHIN: Final = timedelta(seconds=5)
 
 
 async def entries_of_run(run: Run, *, after: int) -> AsyncIterator[Entries]:
@@ -50,6 +54,10 @@ def _replay(message: Message, chunks: list[Chunk]) -> Entries:
     return Entries(message.position - len(chunks), chunks, is_replay=True)
 
 
+def _rested_just_now(run: Run) -> bool:
+    return run.finished_at is not None and now() - run.finished_at < _END_COPIED_WITHIN
+
+
 async def _has_ended(run: Run) -> bool:
     try:
         stored = await store.find_run(run.user_id, run.id)
@@ -62,7 +70,8 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
     """The saved answer whole.
 
     While the run is active its log is tried again: it is only being begun, or Redis is away, or its worker was lost and
-    the reaper ends it when the lease is over.
+    the reaper ends it when the lease is over. So is that of a run which came to rest a moment ago: its end is on the
+    way to us.
     """
     wait_s = _POLL_FIRST_S
     current: Run | None = run
@@ -71,12 +80,14 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
         if message is None:
             return
         # It may only have been in the making: then its whole log is there by now, in which positions are the reader's.
-        rest = await _from_log(run, after=after) if run.active else None
-        if rest is None and not current.active:
+        rest = await _from_log(run, after=after) if run.active or _rested_just_now(run) else None
+        if rest is None and not current.active and (wait_s >= _POLL_MOST_S or not _rested_just_now(current)):
             yield _replay(message, replay_of(message))
             return
-        if rest is None and (rest := await _from_log(run, after=message.position - 1)) and message.position:
-            yield _replay(message, replay_through(message))
+        if rest is None and current.active and message.position:
+            rest = await _from_log(run, after=message.position - 1)
+            if rest is not None:
+                yield _replay(message, replay_through(message))
         if rest is not None:
             async for batch in rest:
                 yield batch

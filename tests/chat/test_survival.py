@@ -312,6 +312,28 @@ async def test_the_end_of_a_run_is_told_when_its_log_lost_it(
     assert stream.last["type"] == "finish"
 
 
+async def test_a_reader_waits_a_moment_for_an_end_that_is_on_its_way(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    run_id = ObjectId(run["id"])
+    stored = await database()["runs"].find_one_and_update({"_id": run_id}, {"$set": {"finished_at": now()}})
+    said = [chunks.start(stored["message_id"], {}), chunks.START_STEP, chunks.FINISH_STEP]
+    async with process("writer") as writer, process("another") as another:
+        await writer._redis.delete(wire.key_of(run_id))
+        writer.open(run_id)
+        writer.append(run_id, said)
+        await until(lambda: writer._mirror._copies[run_id].position == len(said))
+        monkeypatch.setitem(work._journals, asyncio.get_running_loop(), another)
+        entries = await runs.entries_of(stored["user_id"], run_id)
+        assert await anext(entries) == (0, (), False)
+        writer.close(run_id)
+        read = [batch async for batch in entries if batch.chunks]
+    assert not any(batch.is_replay for batch in read)
+    assert [chunk for batch in read for chunk in batch.chunks] == said
+
+
 async def test_a_run_rests_only_when_its_answer_is_saved(ann: Person, model: LanguageModel) -> None:
     run = await ann.ask(await ann.conversation(), "Hi")
     await ann.at_rest(run["id"])
