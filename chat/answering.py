@@ -105,6 +105,14 @@ class Answering:
         """End the answer because the process must go. Returns when it is saved."""
         await self._end(RunStatus.INTERRUPTED)
 
+    async def abandon(self) -> None:
+        """End without saving anything: the run is shown to nobody."""
+        working = [task for task in (self._relay, self.finished) if task is not None]
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+        self._journal.close(self.run.id)
+
     async def _end(self, ending: RunStatus) -> None:
         if self._relay is not None and self.finished is not None:
             if not self._relay.done():

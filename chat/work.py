@@ -14,7 +14,7 @@ from chat.errors import BranchIsBusy, Draining, JournalAway, TooManyRuns
 from chat.inbox import Inbox
 from chat.journal import Journal, MemoryJournal, SharedJournal
 from chat.reaper import Reaper
-from chat.types import Message
+from chat.types import Message, Run
 from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import NotFound
@@ -30,8 +30,8 @@ MOST_RUNS_OF_A_USER: Final = 16
 _EARLY_STOP_S: Final = 30.0
 
 _at_work: dict[RunId, Answering] = {}
-# Runs that are being written, with their owners: not at work yet, and not to be forgotten.
-_beginning: dict[asyncio.Task[None], UserId] = {}
+# Runs that are being written and shown, and are not to be forgotten.
+_beginning: dict[asyncio.Task[None], Run] = {}
 _stopped_early: dict[RunId, float] = {}
 # A server process has one event loop; a test process may have a server in each of several.
 _journals: WeakKeyDictionary[asyncio.AbstractEventLoop, Journal] = WeakKeyDictionary()
@@ -64,8 +64,8 @@ def require_room(owner: UserId) -> None:
         raise Draining(retry_after_s=5)
     if not journal().takes_runs:
         raise JournalAway(retry_after_s=2)
-    at_once = sum(answering.run.user_id == owner for answering in _at_work.values())
-    if at_once + sum(waiting == owner for waiting in _beginning.values()) >= MOST_RUNS_OF_A_USER:
+    runs = [*(answering.run for answering in _at_work.values()), *_beginning.values()]
+    if len({run.id for run in runs if run.user_id == owner}) >= MOST_RUNS_OF_A_USER:
         raise TooManyRuns(retry_after_s=5)
 
 
@@ -79,39 +79,41 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
     # Asked again, because what was read since took a while. From here on `drain` and the others see this run.
     require_room(answering.run.user_id)
     beginning = asyncio.create_task(_write_and_begin(answering, messages, title))
-    _beginning[beginning] = answering.run.user_id
+    _beginning[beginning] = answering.run
     beginning.add_done_callback(_begun)
     await asyncio.shield(beginning)
 
 
 async def _write_and_begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
     try:
-        await store.add_run(answering.run, messages, title)
+        await store.add_run(answering.run, messages)
     except store.BranchBusy:
         raise BranchIsBusy from None
-    except store.ConversationGone:
-        raise NotFound("There is no such conversation.") from None
     titling.answer_begins(answering.run)
+    # The branch is ours. The language model thinks while the answer is being shown: the first word comes sooner.
     answering.begin()
-    _keep(answering)
-    _forget_beginning(asyncio.current_task())  # it is at work now, and not to be counted twice
+    _at_work[answering.run.id] = answering
+    try:
+        await store.show_run(answering.run, messages, title)
+    except BaseException as error:
+        del _at_work[answering.run.id]
+        await answering.abandon()
+        if isinstance(error, store.ConversationGone):
+            raise NotFound("There is no such conversation.") from None
+        raise
     notices.tell_started(answering.run, title)
-
-
-def _forget_beginning(beginning: "asyncio.Task[None] | None") -> None:
-    if beginning is not None:
-        _beginning.pop(beginning, None)
+    _follow(answering)
 
 
 def _begun(beginning: asyncio.Task[None]) -> None:
-    _forget_beginning(beginning)
+    del _beginning[beginning]
     if not beginning.cancelled():
         beginning.exception()  # fetched here: whoever waited for it may have left
 
 
-def _keep(answering: Answering) -> None:
+def _follow(answering: Answering) -> None:
+    """Forget the run when it is at rest, and tell of it."""
     run_id = answering.run.id
-    _at_work[run_id] = answering
 
     def forget(finished: asyncio.Task[None]) -> None:
         _at_work.pop(run_id, None)

@@ -45,6 +45,7 @@ from chat.store.runs import (
     renew_lease,
     request_stop,
     show_lost_run,
+    show_run,
 )
 from chat.store.search import (
     Found,
@@ -102,6 +103,7 @@ __all__ = [
     "renew_lease",
     "request_stop",
     "show_lost_run",
+    "show_run",
     "shown_branch",
     "siblings_below",
     "texts_of",

@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from chat.search.words import grams_of
 from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from, soon
 from chat.types import Message, MessageStatus, Run, TitledBy
+from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, RunId, UserId
 
@@ -23,30 +24,39 @@ class ConversationGone(Exception):
     """The conversation was deleted meanwhile."""
 
 
-async def add_run(run: Run, messages: Sequence[Message], title: str | None) -> None:
-    """Write a new run with its messages so that a crash at any point shows all of them or none.
+async def add_run(run: Run, messages: Sequence[Message]) -> None:
+    """Write a new run with its messages. They are out of reach until `show_run`.
 
-    Nothing is shown before the conversation's `leaf_id` names the answer, and that is the last write. What a crash
-    leaves before it is out of reach and is swept by the reaper once the run's lease is over. A transaction would cost
-    2.8 times as much. `title`, the first words, is set along with the leaf when it is given and there is none.
+    A crash at any point shows all of them or none: what it leaves unshown is swept by the reaper once the run's lease
+    is over. A transaction would cost 2.8 times as much.
 
     Raises:
         BranchBusy: another active run writes on this branch, or the idempotency key was used before. Nothing was
             written.
-        ConversationGone: it was deleted before it could name the answer. Nothing is left.
     """
-    written = database()[MESSAGES].insert_many([document_of(message) for message in messages])
-    # The update of the leaf comes later in the same oplog: when it is safe, so is the run.
-    started, kept = await asyncio.gather(soon(RUNS).insert_one(document_of(run)), written, return_exceptions=True)
+    # The update of the leaf comes later in the same oplog: when it is safe, so are these.
+    started, kept = await asyncio.gather(
+        group_commit.insert(RUNS, [document_of(run)], soon=True),
+        group_commit.insert(MESSAGES, [document_of(message) for message in messages], soon=True),
+        return_exceptions=True,
+    )
     if isinstance(started, BaseException) or isinstance(kept, BaseException):
         await _forget(run, messages, with_run=not isinstance(started, BaseException))
         if isinstance(started, DuplicateKeyError):
             raise BranchBusy from started
         raise started if isinstance(started, BaseException) else kept  # type: ignore[misc]
-    shown = await database()[CONVERSATIONS].update_one(
-        {"_id": run.conversation_id, "user_id": run.user_id}, _showing(run, len(messages), title)
-    )
-    if not shown.matched_count:
+
+
+async def show_run(run: Run, messages: Sequence[Message], title: str | None) -> None:
+    """Make the run's answer, written with the run's other `messages`, the branch shown. From here on it is safe.
+
+    `title`, the first words, is set along with it when it is given and there is none.
+
+    Raises:
+        ConversationGone: it was deleted meanwhile. Nothing is left of the run.
+    """
+    criteria = {"_id": run.conversation_id, "user_id": run.user_id}
+    if not await group_commit.update(CONVERSATIONS, criteria, _showing(run, len(messages), title)):
         await _forget(run, messages, with_run=True)
         raise ConversationGone
 
@@ -165,7 +175,8 @@ async def keep_rest(run: Run, message: Message) -> None:
     the reaper finds a finished answer and brings the run to rest with it. An answer that was not saved would never be
     looked for again once its run is at rest.
     """
-    await database()[MESSAGES].update_one(
+    await group_commit.update(
+        MESSAGES,
         {"_id": message.id, "status": MessageStatus.STREAMING},
         {
             "$set": {
@@ -180,7 +191,8 @@ async def keep_rest(run: Run, message: Message) -> None:
             }
         },
     )
-    await soon(RUNS).update_one(
+    await group_commit.update(
+        RUNS,
         {"_id": run.id, "active": True, "worker": run.worker},
         {
             "$set": {
@@ -193,4 +205,5 @@ async def keep_rest(run: Run, message: Message) -> None:
                 "finished_at": run.finished_at,
             }
         },
+        soon=True,
     )

@@ -445,10 +445,10 @@ class SlowWriting:
         self._add_run = store.add_run
         monkeypatch.setattr(store, "add_run", self._write)
 
-    async def _write(self, run: Run, messages: Sequence[Message], title: str | None) -> None:
+    async def _write(self, run: Run, messages: Sequence[Message]) -> None:
         self.reached.set()
         await self.gate.wait()
-        await self._add_run(run, messages, title)
+        await self._add_run(run, messages)
 
 
 def asked(person: Person, conversation: str) -> "asyncio.Task[Run]":

@@ -189,7 +189,8 @@ class World:
             run = self._run(conversation, question, answer)
             if conversation is not self.conversation:
                 run = msgspec.structs.replace(run, idempotency_key=str(run.id))
-            await chat.store.add_run(run, [question, answer], None)
+            await chat.store.add_run(run, [question, answer])
+            await chat.store.show_run(run, [question, answer], None)
 
 
 class Kind(NamedTuple):
@@ -204,7 +205,7 @@ async def _write_message(message: Message) -> None:
     world = World()
     await chat.store.add_conversation(world.conversation)
     run = msgspec.structs.replace(world.run, message_id=message.id)
-    await chat.store.add_run(run, [message], None)
+    await chat.store.add_run(run, [message])
 
 
 async def _write_run(run: Run) -> None:
@@ -213,7 +214,7 @@ async def _write_run(run: Run) -> None:
         await chat.store.add_conversation(
             msgspec.structs.replace(world.conversation, id=run.conversation_id, user_id=run.user_id)
         )
-    await chat.store.add_run(run, [world.question], None)
+    await chat.store.add_run(run, [world.question])
 
 
 async def _read_api_key(key: ApiKey) -> ApiKey | None:
@@ -259,13 +260,21 @@ ROTATION = Rotation(from_hash="a" * 64, to_hash="f" * 64, successor="s", at=NOW,
 async def _another_run(world: World) -> None:
     question, answer = world._exchange(world.conversation, world.answer.id)
     run = msgspec.structs.replace(world._run(world.conversation, question, answer), idempotency_key=None)
-    await chat.store.add_run(run, [question, answer], "Tea, again")
+    await chat.store.add_run(run, [question, answer])
+
+
+async def _shown_run(world: World) -> None:
+    await chat.store.show_run(world.run, [world.question, world.answer], "Tea, again")
+
+
+async def _shown_without_a_title(world: World) -> None:
+    await chat.store.show_run(world.run, [world.question, world.answer], None)
 
 
 async def _repeated_run(world: World) -> None:
     question, answer = world._exchange(world.conversation, world.answer.id)
     try:
-        await chat.store.add_run(world._run(world.conversation, question, answer), [question, answer], None)
+        await chat.store.add_run(world._run(world.conversation, question, answer), [question, answer])
     except chat.store.BranchBusy:
         return
     raise AssertionError("the key was not refused")
@@ -413,6 +422,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: chat.store.keep_feedback(world.owner.id, world.answer.id, {"rating": "up", "comment": ""})
         ],
         "add_run": [_another_run, _repeated_run],
+        "show_run": [_shown_run, _shown_without_a_title],
         "find_run": [lambda world: chat.store.find_run(world.owner.id, world.run.id)],
         "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],
         "active_runs_of": [lambda world: chat.store.active_runs_of(world.owner.id, world.conversation.id)],
