@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 HELD_BACK_S: Final = 0.025
 HELD_BACK_CHARS: Final = 4096
 KEEP_EVERY_S: Final = 2.0
+# Runs save at the beats of one clock, so that their writes go together.
+_BEATS: Final = 8
 RENEWED_WITH_LEFT_S: Final = 7.0
 LONGEST_ANSWER_CHARS: Final = 1_000_000
 # How long readers wait for the last save before they are told the end. The saving itself goes on until it is done.
@@ -49,6 +51,12 @@ _MESSAGE_STATUS: Final = {
     RunStatus.FAILED: MessageStatus.FAILED,
     RunStatus.INTERRUPTED: MessageStatus.INTERRUPTED,
 }
+
+
+def _next_keeping_s() -> float:
+    """How long until the last beat within `KEEP_EVERY_S`."""
+    beat_s, at = KEEP_EVERY_S / _BEATS, asyncio.get_running_loop().time()
+    return (at + KEEP_EVERY_S) // beat_s * beat_s - at
 
 
 class Answering:
@@ -124,7 +132,7 @@ class Answering:
     async def _work(self, relay: "asyncio.Task[Finished]") -> None:
         try:
             while not relay.done():
-                await asyncio.wait({relay}, timeout=KEEP_EVERY_S)
+                await asyncio.wait({relay}, timeout=_next_keeping_s())
                 if not relay.done() and not await self._keep_progress():
                     relay.cancel()  # deleted, or taken for lost: what is written from here on is nobody's
             await self._settle(relay)
@@ -207,13 +215,16 @@ class Answering:
             if self.run.lease_expires_at - now() > timedelta(seconds=RENEWED_WITH_LEFT_S):
                 return True
             self.run = replace(self.run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
-            stored = await store.renew_lease(self.run)
+            if await store.renew_lease(self.run):
+                return True
+            stored = await store.find_run(self.run.user_id, self.run.id)
         except PyMongoError as error:
             log.warning("progress not saved", run_id=str(self.run.id), error=type(error).__name__)
             return True
-        if stored is not None and stored.stop_requested_at is not None:
-            self.request_stop()  # the word of it was lost
-        return stored is not None
+        is_ours = stored is not None and stored.active and stored.worker == self.run.worker
+        if is_ours:
+            self.request_stop()  # that is what the lease was not renewed for: the word of it was lost
+        return is_ours
 
     async def _settle(self, relay: "asyncio.Task[Finished]") -> None:
         self._flush()

@@ -6,9 +6,10 @@ from typing import Any, Final
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
-from chat.store.documents import CONVERSATIONS, MESSAGES, conversation_from, many, message_from, soon
+from chat.store.documents import CONVERSATIONS, MESSAGES, conversation_from, many, message_from
 from chat.tree import path_up
 from chat.types import Conversation, Link, Message, MessageStatus, Role, Run, Sibling
+from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, MessageId, UserId
 
@@ -183,8 +184,9 @@ async def keep_progress(message: Message) -> bool:
 
     The plain text is written once, at the end: until then it would be saved twice each time, and indexed each time.
     """
-    kept = await soon(MESSAGES).update_one(
+    return await group_commit.update(
+        MESSAGES,
         {"_id": message.id, "status": MessageStatus.STREAMING},
         {"$set": {"parts": message.parts, "position": message.position}},
+        soon=True,
     )
-    return kept.matched_count == 1

@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat.search.words import grams_of
-from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from, soon
+from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from
 from chat.types import Message, MessageStatus, Run, TitledBy
 from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
@@ -151,10 +151,11 @@ async def forget_run(run: Run) -> None:
     await database()[RUNS].delete_one({"_id": run.id})
 
 
-async def renew_lease(run: Run) -> Run | None:
-    """Say that the run's worker lives, and where the run is. The run as stored; None when it is not ours any more."""
-    renewed = await soon(RUNS).find_one_and_update(
-        {"_id": run.id, "active": True, "worker": run.worker},
+async def renew_lease(run: Run) -> bool:
+    """Say that the run's worker lives, and where the run is. False when it is to be stopped, or not ours any more."""
+    return await group_commit.update(
+        RUNS,
+        {"_id": run.id, "active": True, "worker": run.worker, "stop_requested_at": None},
         {
             "$set": {
                 "lease_expires_at": run.lease_expires_at,
@@ -163,9 +164,8 @@ async def renew_lease(run: Run) -> Run | None:
                 "first_token_at": run.first_token_at,
             }
         },
-        return_document=ReturnDocument.AFTER,
+        soon=True,
     )
-    return None if renewed is None else run_from(renewed)
 
 
 async def keep_rest(run: Run, message: Message) -> None:

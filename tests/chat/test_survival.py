@@ -204,7 +204,7 @@ async def test_a_lease_is_renewed_while_the_answer_is_written(
     renewed = asyncio.Event()
     renew_lease = store.renew_lease
 
-    async def renew_and_tell(run: Run) -> Run | None:
+    async def renew_and_tell(run: Run) -> bool:
         still_ours = await renew_lease(run)
         renewed.set()
         return still_ours
