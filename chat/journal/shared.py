@@ -101,7 +101,8 @@ class SharedJournal:
             async with asyncio.timeout(_ANSWER_S), self._redis.pipeline(transaction=False) as pipe:
                 pipe.xrange(key, count=1)
                 pipe.xrevrange(key, count=1)
-                oldest, newest = await pipe.execute()
+                pipe.xrange(key, b"(" + wire.id_behind(after + 1), count=_PAGE)
+                oldest, newest, entries = await pipe.execute()
         except (RedisError, OSError) as error:
             log.warning("a run's log cannot be read", run_id=str(run_id), error=type(error).__name__)
             raise NotInJournal from error
@@ -109,7 +110,12 @@ class SharedJournal:
             raise NotInJournal
         if rested and not wire.piece_of(newest[0]).is_end:
             raise NotInJournal  # its worker was lost, or Redis was away, before the end was copied
-        return self._entries(run_id, wire.piece_of(newest[0]), after + 1)
+        # What a reader comes back for is asked for along with the rest: most often that is all that it has missed.
+        try:
+            first = _chunks_of(entries, after + 1)
+        except LogCut as error:
+            raise NotInJournal from error
+        return self._entries(run_id, wire.piece_of(newest[0]), after + 1, first)
 
     async def aclose(self) -> None:
         """See `Journal`."""
@@ -118,8 +124,13 @@ class SharedJournal:
             self._copying = None
         await self._mirror.aclose()
 
-    async def _entries(self, run_id: RunId, newest: wire.Piece, position: int) -> AsyncIterator[Entries]:
+    async def _entries(
+        self, run_id: RunId, newest: wire.Piece, position: int, first: Sequence[Chunk]
+    ) -> AsyncIterator[Entries]:
         with self._windows.joined(run_id, newest) as window:
+            if first:
+                yield Entries(position, first)
+                position += len(first)
             while True:
                 while position < window.head:
                     chunks = await self._page_in_time(run_id, position)
@@ -149,10 +160,15 @@ class SharedJournal:
         Raises:
             LogCut: they were trimmed, or lost.
         """
-        entries: Any = await self._redis.xrange(wire.key_of(run_id), b"(" + wire.id_behind(position), count=_PAGE)
-        chunks: list[Chunk] = []
-        for piece in map(wire.piece_of, entries):
-            if piece.first > position + len(chunks):
-                raise LogCut
-            chunks += piece.chunks[position + len(chunks) - piece.first :]
-        return chunks
+        key, behind = wire.key_of(run_id), b"(" + wire.id_behind(position)
+        return _chunks_of(await self._redis.xrange(key, behind, count=_PAGE), position)
+
+
+def _chunks_of(entries: Any, position: int) -> list[Chunk]:
+    """The chunks from the position on in what XRANGE answered. Raises LogCut where it begins further on."""
+    chunks: list[Chunk] = []
+    for piece in map(wire.piece_of, entries):
+        if piece.first > position + len(chunks):
+            raise LogCut
+        chunks += piece.chunks[position + len(chunks) - piece.first :]
+    return chunks
