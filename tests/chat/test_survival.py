@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bson import ObjectId
 from msgspec.structs import replace
 from pymongo.errors import AutoReconnect, DocumentTooLarge, NotPrimaryError, ServerSelectionTimeoutError
 
-from chat import chunks, runs, store, work
+from chat import answering, chunks, runs, store, work
 from chat.asking import LEASE_S, Ask
 from chat.errors import Draining
 from chat.journal import MemoryJournal, wire
@@ -222,6 +223,28 @@ async def test_a_lease_is_renewed_while_the_answer_is_written(
     assert later["lease_expires_at"] > first["lease_expires_at"]
     gate.set()
     await ann.at_rest(run["id"])
+
+
+async def test_a_stop_whose_word_was_lost_is_honoured_when_the_lease_is_to_be_renewed(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
+    monkeypatch.setattr("chat.answering.RENEWED_WITH_LEFT_S", LEASE_S)
+    model.script = ["Half", asyncio.Event()]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await read_until(ann, run["id"], 4)
+    await database()["runs"].update_one({"_id": ObjectId(run["id"])}, {"$set": {"stop_requested_at": now()}})
+    assert (await ann.at_rest(run["id"]))["status"] == "stopped"
+    assert await text_saved(run) == "Half"
+
+
+@pytest.mark.parametrize("at", [0.0, 0.1, 0.249, 1.0, 3.333, 86_400.7])
+def test_all_runs_save_at_the_same_beats(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
+    monkeypatch.setattr(answering.asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: at))
+    wait_s = answering._next_keeping_s()
+    assert (at + wait_s) % 0.25 == pytest.approx(0, abs=1e-6)
+    assert wait_s + 1e-6 >= answering.KEEP_EVERY_S - 0.25
+    assert wait_s <= answering.KEEP_EVERY_S
 
 
 async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(
