@@ -72,6 +72,8 @@ class Frames:
         page.on("websocket", self._opened)
 
     def _opened(self, socket: WebSocket) -> None:
+        if not socket.url.endswith("/ws/chat"):
+            return  # that of the notices may be opened before or after it
         self.sockets.append(socket)
         socket.on("framesent", lambda data: self.sent.append(json.loads(data)))
         socket.on("framereceived", lambda data: self.received.append(json.loads(data)))
