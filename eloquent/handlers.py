@@ -10,6 +10,7 @@ becomes a response (`exception_response` may replace that).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
@@ -108,7 +109,9 @@ class AsyncHandler:
                 if not watch.owns_cancellation():
                     raise
             if watch.departure in (Departure.STALLED, Departure.CLOSING):
-                await hang_up(send, watch)
+                # A server in a hurry may cancel us here: the connection is closing, and nothing is left to be done.
+                with suppress(asyncio.CancelledError):
+                    await hang_up(send, watch)
         finally:
             if share is not None:
                 share.close()
