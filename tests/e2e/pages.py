@@ -63,7 +63,7 @@ class Watch:
 
 
 class Frames:
-    """The frames of a page's chat sockets."""
+    """The frames of a page's sockets, and those of them that are for chats; there is one for notices as well."""
 
     def __init__(self, page: Page) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -72,9 +72,8 @@ class Frames:
         page.on("websocket", self._opened)
 
     def _opened(self, socket: WebSocket) -> None:
-        if not socket.url.endswith("/ws/chat"):
-            return  # that of the notices may be opened before or after it
-        self.sockets.append(socket)
+        if socket.url.endswith("/ws/chat"):
+            self.sockets.append(socket)
         socket.on("framesent", lambda data: self.sent.append(json.loads(data)))
         socket.on("framereceived", lambda data: self.received.append(json.loads(data)))
 

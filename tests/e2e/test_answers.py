@@ -177,6 +177,7 @@ def test_a_second_tab_is_told_that_an_answer_is_running_and_sees_it(
     gates[1].open()
     expect(chat.text).to_have_text("Still going")
     expect(other.text).to_have_text("Still going")
+    other.expect_answer("complete")  # a moment after its last word
     site.script("Third.")
     refused.get_by_role("button", name="Try again").click()
     expect(other.text).to_have_text("Third.")
