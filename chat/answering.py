@@ -53,9 +53,9 @@ _MESSAGE_STATUS: Final = {
 }
 
 
-def _next_keeping_s() -> float:
-    """How long until the last beat within `KEEP_EVERY_S`."""
-    beat_s, at = KEEP_EVERY_S / _BEATS, asyncio.get_running_loop().time()
+def _until_next_keeping_s(at: float) -> float:
+    """How long from the loop's time `at` until the last beat within `KEEP_EVERY_S`."""
+    beat_s = KEEP_EVERY_S / _BEATS
     return (at + KEEP_EVERY_S) // beat_s * beat_s - at
 
 
@@ -114,12 +114,12 @@ class Answering:
         await self._end(RunStatus.INTERRUPTED)
 
     async def abandon(self) -> None:
-        """End without saving anything: the run is shown to nobody."""
+        """End without a word: the run could not be shown. What a crash would leave of it is left to the reaper."""
+        self._journal.disown(self.run.id)
         working = [task for task in (self._relay, self.finished) if task is not None]
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-        self._journal.close(self.run.id)
 
     async def _end(self, ending: RunStatus) -> None:
         if self._relay is not None and self.finished is not None:
@@ -130,9 +130,10 @@ class Answering:
             await asyncio.shield(self.finished)
 
     async def _work(self, relay: "asyncio.Task[Finished]") -> None:
+        loop = asyncio.get_running_loop()
         try:
             while not relay.done():
-                await asyncio.wait({relay}, timeout=_next_keeping_s())
+                await asyncio.wait({relay}, timeout=_until_next_keeping_s(loop.time()))
                 if not relay.done() and not await self._keep_progress():
                     relay.cancel()  # deleted, or taken for lost: what is written from here on is nobody's
             await self._settle(relay)

@@ -57,6 +57,9 @@ class Journal(Protocol):
     def close(self, run_id: RunId) -> None:
         """End the log: readers finish once they have read all of it. Safe to repeat."""
 
+    def disown(self, run_id: RunId) -> None:
+        """What was said of the run here is nobody's: its readers resume, and its log is left without an end."""
+
     async def adopt(self, run_id: RunId, *, position: int) -> Sequence[Chunk]:
         """Become the writer of a run whose own was lost, and give what its log holds from `position` on.
 

@@ -54,7 +54,7 @@ class MemoryJournal:
         self._keep_for_a_while(run_id, log)
 
     def disown(self, run_id: RunId) -> None:
-        """The run turned out to be another process's: its readers resume, and nobody finds its log here any more."""
+        """See `Journal`. Nobody finds the log here any more."""
         log = self._logs.get(run_id)
         if log is not None and not log.cut:
             was_ended = log.ended

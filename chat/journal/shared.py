@@ -77,6 +77,11 @@ class SharedJournal:
         self._local.close(run_id)
         self._mirror.touch(run_id)
 
+    def disown(self, run_id: RunId) -> None:
+        """See `Journal`. What was copied stays for whoever adopts the run."""
+        self._local.disown(run_id)
+        self._mirror.touch(run_id)
+
     async def adopt(self, run_id: RunId, *, position: int) -> Sequence[Chunk]:
         """See `Journal`."""
         held: list[Chunk] = []

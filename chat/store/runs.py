@@ -34,10 +34,10 @@ async def add_run(run: Run, messages: Sequence[Message]) -> None:
         BranchBusy: another active run writes on this branch, or the idempotency key was used before. Nothing was
             written.
     """
-    # The update of the leaf comes later in the same oplog: when it is safe, so are these.
+    # The messages must be safe before the leaf names them, also when the primary changes in between.
     started, kept = await asyncio.gather(
         group_commit.insert(RUNS, [document_of(run)], soon=True),
-        group_commit.insert(MESSAGES, [document_of(message) for message in messages], soon=True),
+        group_commit.insert(MESSAGES, [document_of(message) for message in messages]),
         return_exceptions=True,
     )
     if isinstance(started, BaseException) or isinstance(kept, BaseException):

@@ -12,11 +12,15 @@ from collections.abc import Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
+import structlog
+from bson.errors import BSONError
 from pymongo import UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError, WriteError
 
 from eloquent.foundation.database import Document, database
+
+log = structlog.get_logger(__name__)
 
 MOST_TOGETHER: Final = 100
 """How many writes go in one command."""
@@ -24,6 +28,8 @@ MOST_TOGETHER: Final = 100
 _UNWAITED: Final = WriteConcern(w=1)
 _DUPLICATE_KEY: Final = 11000
 _TOO_LARGE: Final = 10334
+# What the driver raises for a value that BSON does not have, or not that large.
+_CANNOT_BE_SENT: Final = (BSONError, OverflowError, TypeError, UnicodeError)
 
 Change: TypeAlias = Document | list[Document]
 _Write = TypeVar("_Write")
@@ -106,9 +112,9 @@ class _Lane(ABC, Generic[_Write, _Result]):
             except PyMongoError as error:
                 if getattr(error, "code", None) != _TOO_LARGE:
                     return [error] * len(writes)
-            except Exception:  # noqa: BLE001, S110 - told below, to the one whom it concerns
-                pass
-        # One that is too large, or no document at all, must not take the others with it: nothing was written of them.
+            except _CANNOT_BE_SENT as error:
+                log.warning("a write cannot be sent", collection=self._name, error=type(error).__name__)
+        # One that is too large, or no document at all, must not take the others with it: of those nothing was written.
         return await asyncio.gather(*map(self._write_one, writes), return_exceptions=True)
 
     @property

@@ -191,6 +191,22 @@ async def test_an_adopted_log_goes_on_where_its_worker_was_lost() -> None:
         assert await read_from(reading, run_id) == [b"1", b"2", b"3", b"the end"]
 
 
+async def test_a_log_that_is_disowned_is_left_to_whoever_adopts_it() -> None:
+    async with process("a") as here, process("b") as there:
+        run_id = ObjectId()
+        here.open(run_id)
+        here.append(run_id, [b"1", b"2"])
+        await until(lambda: here._mirror._copies[run_id].position == 2)
+        here.disown(run_id)
+        here.append(run_id, [b"nobody's"])
+        here.close(run_id)
+        await until(lambda: run_id not in here._mirror._copies)
+        assert await there.adopt(run_id, position=0) == [b"1", b"2"]
+        there.append(run_id, [b"the end"])
+        there.close(run_id)
+        assert await read_from(here, run_id) == [b"1", b"2", b"the end"]
+
+
 async def test_the_streams_of_ended_runs_expire() -> None:
     async with process("a") as journal:
         run_id = ObjectId()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -183,15 +182,21 @@ async def test_progress_is_saved_while_the_answer_is_written(
     assert await text_saved(run) == "Half whole"
 
 
-@pytest.mark.parametrize("gone", ["messages", "runs"])
-async def test_a_run_that_is_deleted_behind_our_back_ends(
-    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, gone: str
-) -> None:
+async def half_an_answer(ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A run that has said "Half", and now only saves and renews its lease, again and again."""
     monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
     monkeypatch.setattr("chat.answering.RENEWED_WITH_LEFT_S", LEASE_S)
     model.script = ["Half", asyncio.Event()]
     run = await ann.ask(await ann.conversation(), "Hi")
     await read_until(ann, run["id"], 4)
+    return run
+
+
+@pytest.mark.parametrize("gone", ["messages", "runs"])
+async def test_a_run_that_is_deleted_behind_our_back_ends(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    run = await half_an_answer(ann, model, monkeypatch)
     await database()[gone].delete_one({"_id": ObjectId(run["message_id" if gone == "messages" else "id"])})
     await model.provider.until_idle()
     assert model.provider.answering == 0
@@ -228,23 +233,42 @@ async def test_a_lease_is_renewed_while_the_answer_is_written(
 async def test_a_stop_whose_word_was_lost_is_honoured_when_the_lease_is_to_be_renewed(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.answering.KEEP_EVERY_S", 0.01)
-    monkeypatch.setattr("chat.answering.RENEWED_WITH_LEFT_S", LEASE_S)
-    model.script = ["Half", asyncio.Event()]
-    run = await ann.ask(await ann.conversation(), "Hi")
-    await read_until(ann, run["id"], 4)
+    run = await half_an_answer(ann, model, monkeypatch)
     await database()["runs"].update_one({"_id": ObjectId(run["id"])}, {"$set": {"stop_requested_at": now()}})
     assert (await ann.at_rest(run["id"]))["status"] == "stopped"
     assert await text_saved(run) == "Half"
 
 
 @pytest.mark.parametrize("at", [0.0, 0.1, 0.249, 1.0, 3.333, 86_400.7])
-def test_all_runs_save_at_the_same_beats(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
-    monkeypatch.setattr(answering.asyncio, "get_running_loop", lambda: SimpleNamespace(time=lambda: at))
-    wait_s = answering._next_keeping_s()
+def test_all_runs_save_at_the_same_beats(at: float) -> None:
+    wait_s = answering._until_next_keeping_s(at)
     assert (at + wait_s) % 0.25 == pytest.approx(0, abs=1e-6)
     assert wait_s + 1e-6 >= answering.KEEP_EVERY_S - 0.25
     assert wait_s <= answering.KEEP_EVERY_S
+
+
+async def test_a_run_that_cannot_be_shown_is_brought_to_rest_by_the_reaper(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        await model.provider.until(1)
+        raise AutoReconnect("gone")
+
+    model.script = ["Half", asyncio.Event()]
+    conversation = await ann.conversation()
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "show_run", away)
+        await ann.ask(conversation, "Hi", 503)
+    await model.provider.until_idle()
+    assert not work._at_work
+    stored = await database()["runs"].find_one({"conversation_id": ObjectId(conversation)})
+    assert stored is not None
+    await lost(str(stored["_id"]))
+    await Reaper(work.journal(), ()).reap()
+    assert [message["status"] for message in await ann.messages(conversation)] == ["complete", "interrupted"]
+    _, stream = await ann.read(str(stored["_id"]))
+    assert stream.last is not None
+    assert stream.last["type"] == "error"
 
 
 async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(

@@ -2,6 +2,7 @@
 
 import asyncio
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,3 +205,15 @@ async def test_middleware_hears_of_a_view_that_was_cancelled(bare_urls: None, ha
     client.leave()
     await serving
     assert SEEN == ["cancelled"]
+
+
+async def test_a_server_in_a_hurry_may_cancel_a_stream_that_is_hanging_up(ours: Any) -> None:
+    client, closing = Client([b""]), asyncio.Event()
+    client.transport = SimpleNamespace(close=closing.set)  # type: ignore[attr-defined]
+    serving = asyncio.create_task(ours(scope_of("GET", "/api/broken-off"), client.receive, client.send))
+    async with asyncio.timeout(10):
+        await closing.wait()
+        serving.cancel()
+        await serving
+    assert client.body == b"first"
+    assert not client.complete
