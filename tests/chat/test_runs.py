@@ -495,21 +495,25 @@ async def test_the_bound_holds_for_runs_that_are_started_at_the_same_moment(
     assert sorted(answer.status_code for answer in answers) == [202, 202, 429, 429, 429]
 
 
+@pytest.mark.parametrize("step", ["add_run", "show_run"])
 async def test_a_send_that_a_deletion_overtakes_leaves_nothing_behind(
-    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     conversation = await ann.conversation()
-    writes = store.add_run
+    model.script = ["Half", asyncio.Event()]
+    write = getattr(store, step)
 
     async def overtaken(*run_and_messages: Any) -> None:
+        if step == "show_run":
+            await model.provider.until(1)  # it is asked while the answer is being shown
         await ann.ok("DELETE", f"/conversations/{conversation}", 204)
-        await writes(*run_and_messages)
+        await write(*run_and_messages)
 
-    monkeypatch.setattr(store, "add_run", overtaken)
+    monkeypatch.setattr(store, step, overtaken)
     assert (await ann.ask(conversation, "Hi", 404))["code"] == "not_found"
     for collection in ("messages", "runs"):
         assert await database()[collection].count_documents({"conversation_id": ObjectId(conversation)}) == 0
-    await model.provider.until_idle()  # it may have been asked already, while the answer was to be shown
+    await model.provider.until_idle()
     assert not work._at_work
 
 

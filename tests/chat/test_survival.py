@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect, DocumentTooLarge, NotPrimaryError, Ser
 from chat import answering, chunks, runs, store, work
 from chat.asking import LEASE_S, Ask
 from chat.errors import Draining
-from chat.journal import MemoryJournal, wire
+from chat.journal import MemoryJournal, NotInJournal, wire
 from chat.reaper import Reaper
 from chat.types import Message, Run
 from eloquent.embedded.llamacpp import LlamaCpp
@@ -263,6 +263,8 @@ async def test_a_run_that_cannot_be_shown_is_brought_to_rest_by_the_reaper(
     assert not work._at_work
     stored = await database()["runs"].find_one({"conversation_id": ObjectId(conversation)})
     assert stored is not None
+    with pytest.raises(NotInJournal):
+        await work.journal().follow(stored["_id"], rested=True)  # it has no end
     await lost(str(stored["_id"]))
     await Reaper(work.journal(), ()).reap()
     assert [message["status"] for message in await ann.messages(conversation)] == ["complete", "interrupted"]
