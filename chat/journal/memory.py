@@ -12,6 +12,9 @@ from eloquent.foundation.ids import RunId
 KEPT_BYTES: Final = 64 * 1024 * 1024
 """All finished logs together stay below this, oldest out first."""
 
+RELEASED_KEPT_S: Final = 10.0
+"""How long a finished log stays that is kept elsewhere too: for readers who lost their connection near its end."""
+
 
 class MemoryJournal:
     """See `Journal`."""
@@ -82,6 +85,10 @@ class MemoryJournal:
 
     async def aclose(self) -> None:
         """See `Journal`."""
+
+    def release(self, run_id: RunId) -> None:
+        """The whole log, with its end, is kept elsewhere too: it need not stay here for long."""
+        asyncio.get_running_loop().call_later(RELEASED_KEPT_S, self._drop, run_id)
 
     def _keep_for_a_while(self, run_id: RunId, log: Log) -> None:
         self._ended[run_id] = log

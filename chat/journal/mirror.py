@@ -54,12 +54,21 @@ class Mirror:
     Args:
         redis: a connection of its own.
         log_of: gives this process's log of a run.
+        release: is told of a run whose stream holds everything, the end too.
         disown: is told of a run that another process has ended.
     """
 
-    def __init__(self, redis: Redis, *, log_of: Callable[[RunId], Log | None], disown: Callable[[RunId], None]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        log_of: Callable[[RunId], Log | None],
+        release: Callable[[RunId], None],
+        disown: Callable[[RunId], None],
+    ) -> None:
         self._redis = redis
         self._log_of = log_of
+        self._release = release
         self._disown = disown
         self._copies: dict[RunId, _Copy] = {}
         self._changed: dict[RunId, None] = {}  # ordered, each once
@@ -145,6 +154,7 @@ class Mirror:
                     self._disown(run_id)
                 elif source is not None:
                     source.show(None)
+                    self._release(run_id)
 
     async def _write(self, run_ids: list[RunId]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -195,6 +205,7 @@ class Mirror:
             if source is not None:
                 source.show(None if ended else end)
             if ended:
-                self._copies.pop(run_id, None)
+                if self._copies.pop(run_id, None) is not None:
+                    self._release(run_id)
             elif run_id in self._copies:
                 self._copies[run_id].position = end

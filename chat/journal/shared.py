@@ -43,7 +43,10 @@ class SharedJournal:
         self._reader = reader
         self._local = MemoryJournal()
         self._mirror = Mirror(
-            lone_client(url, answer_timeout_s=_ANSWER_S), log_of=self._local.log_of, disown=self._local.disown
+            lone_client(url, answer_timeout_s=_ANSWER_S),
+            log_of=self._local.log_of,
+            release=self._local.release,
+            disown=self._local.disown,
         )
         self._windows = Windows(reader)
         self._copying: asyncio.Task[None] | None = None

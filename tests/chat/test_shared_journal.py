@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from chat.journal import Journal, LogCut, MemoryJournal, NotInJournal, SharedJournal, wire
 from chat.journal import log as log_module
+from chat.journal import memory as memory_module
 from chat.journal import windows as windows_module
 from eloquent.foundation.streams import StreamReader
 from eloquent.foundation.tasks import end_task
@@ -217,6 +218,22 @@ async def test_the_streams_of_ended_runs_expire() -> None:
         journal.close(run_id)
         await journal.aclose()
         assert 0 < await journal._redis.ttl(wire.key_of(run_id)) <= 300
+
+
+async def test_a_finished_log_leaves_its_process_once_redis_has_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "RELEASED_KEPT_S", 0.0)
+    async with process("a") as journal:
+        run_id, unsaid = ObjectId(), ObjectId()
+        journal.open(unsaid)
+        del journal._mirror._copies[unsaid]  # its end does not reach Redis
+        journal.append(unsaid, [b"1"])
+        journal.close(unsaid)
+        journal.open(run_id)
+        journal.append(run_id, [b"1", b"2"])
+        journal.close(run_id)
+        await until(lambda: journal._local.log_of(run_id) is None)
+        assert await read_from(journal, run_id) == [b"1", b"2"]
+        assert journal._local.log_of(unsaid) is not None
 
 
 async def test_an_entry_that_is_not_ours_does_not_end_the_reading_of_others() -> None:
