@@ -245,4 +245,6 @@ def _match_of(request: HttpRequest) -> ResolverMatch:
 def _kept_match(urlconf: Any, path: str) -> ResolverMatch:
     # Django tries one pattern after the other, which for the last ones costs as much as the rest of a short request.
     # A match is only ever read: its arguments are copied into the view's call.
-    return get_resolver(urlconf).resolve(path)
+    match = get_resolver(urlconf).resolve(path)
+    match.tried = None  # what else Django looked at: several kilobytes, for a page that is shown when nothing was found
+    return match

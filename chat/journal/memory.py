@@ -1,6 +1,5 @@
 """The journal of a single process, in its memory."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -8,6 +7,7 @@ from chat.chunks import Chunk
 from chat.journal.base import KEPT_S, Entries, NotInJournal
 from chat.journal.log import Log
 from eloquent.foundation.ids import RunId
+from eloquent.foundation.later import Later
 
 KEPT_BYTES: Final = 64 * 1024 * 1024
 """All finished logs together stay below this, oldest out first."""
@@ -25,6 +25,8 @@ class MemoryJournal:
         self._logs: dict[RunId, Log] = {}
         self._ended: dict[RunId, Log] = {}  # in the order of their ends
         self._ended_size = 0
+        self._drop_ended = Later(KEPT_S, self._drop)
+        self._drop_released = Later(RELEASED_KEPT_S, self._drop)
 
     def log_of(self, run_id: RunId) -> Log | None:
         """The log itself, if it is here and true."""
@@ -88,12 +90,12 @@ class MemoryJournal:
 
     def release(self, run_id: RunId) -> None:
         """The whole log, with its end, is kept elsewhere too: it need not stay here for long."""
-        asyncio.get_running_loop().call_later(RELEASED_KEPT_S, self._drop, run_id)
+        self._drop_released.add(run_id)
 
     def _keep_for_a_while(self, run_id: RunId, log: Log) -> None:
         self._ended[run_id] = log
         self._ended_size += log.size
-        asyncio.get_running_loop().call_later(KEPT_S, self._drop, run_id)
+        self._drop_ended.add(run_id)
         while self._ended_size > KEPT_BYTES:
             self._drop(next(iter(self._ended)))
 

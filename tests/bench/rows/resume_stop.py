@@ -4,6 +4,9 @@ Two processes of the product share a mongod and a Redis. Each answer is begun at
 middle and comes back behind an event that it has missed the successors of; from the request to the first byte of the
 stream counts. Or the run is stopped; from the request to the moment when the language model sees its connection closed
 counts. Both are asked of the first process, and of the second.
+
+Two ways of being at once, as for first tokens. *Evenly*: some answers are on the way all the time, and readers come
+back one by one, which the targets are about. *One instant*: all are begun, and so read again, in the same moment.
 """
 
 import asyncio
@@ -33,7 +36,9 @@ USERS = 4
 LEAVES_AFTER_CHUNKS = 12
 MISSES_CHUNKS = 4
 PATIENCE_S = 20.0
-WAYS = ("same process", "another process")
+PROCESSES = ("same process", "another process")
+ARRIVALS = ("evenly", "one instant")
+WAYS = [(process, arrival) for process in PROCESSES for arrival in ARRIVALS]
 
 
 @dataclass(slots=True)
@@ -68,17 +73,19 @@ def measure(stage: Stage, scale: RowScale) -> Finding:
         stage.product("worker-2", with_redis=True) as second,
     ):
         users = stage.users(first.port, USERS)
-        for way, other in zip(WAYS, (first, second), strict=True):
-            say(f"{NAME}: {way}")
-            times = by_way[way]
+        for way, times in by_way.items():
+            process, arrival = way
+            say(f"{NAME}: {process}, {arrival}")
+            other = dict(zip(PROCESSES, (first, second), strict=True))[process]
+            gap_s = scale.brisk.lasts_s / AT_ONCE if arrival == "evenly" else 0.0
             jobs = _jobs(stage, scale, users, first.port, scale.resumes)
-            wrong = asyncio.run(_all(jobs, partial(_resume, times, first.port, other.port)))
+            wrong = asyncio.run(_all(jobs, partial(_resume, times, first.port, other.port), gap_s))
             wrong += stage.not_saved()
             jobs = _jobs(stage, scale, users, first.port, scale.stops)
-            wrong += asyncio.run(_all(jobs, partial(_stop, times, first.port, other.port)))
+            wrong += asyncio.run(_all(jobs, partial(_stop, times, first.port, other.port), gap_s))
             wrong += _not_stopped(stage, jobs)
             wrong += _add_stops(times, jobs, stage.log())
-            finding.errors += [f"{way}: {sentence}" for sentence in wrong]
+            finding.errors += [f"{process}, {arrival}: {sentence}" for sentence in wrong]
     _tell(finding, scale, by_way)
     return finding
 
@@ -92,12 +99,13 @@ def _jobs(stage: Stage, scale: RowScale, users: Sequence[SignedIn], port: int, c
     return jobs
 
 
-async def _all(jobs: Sequence[_Job], do: Callable[[_Job], Awaitable[None]]) -> list[str]:
-    """Do all, some at once; a sentence for each that went wrong."""
+async def _all(jobs: Sequence[_Job], do: Callable[[_Job], Awaitable[None]], gap_s: float) -> list[str]:
+    """Do all, some at once, one each `gap_s` seconds or as soon as may be; a sentence for each that went wrong."""
     room = asyncio.Semaphore(AT_ONCE)
     wrong: list[str] = []
 
-    async def one(job: _Job) -> None:
+    async def one(number: int, job: _Job) -> None:
+        await asyncio.sleep(number * gap_s)
         async with room:
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -105,7 +113,7 @@ async def _all(jobs: Sequence[_Job], do: Callable[[_Job], Awaitable[None]]) -> l
             except (OSError, TimeoutError, HttpParserError, RefusedStreamError, WrongStreamError) as error:
                 wrong.append(f"stream {job.asked.stream}: {type(error).__name__}: {error}")
 
-    await asyncio.gather(*(one(job) for job in jobs))
+    await asyncio.gather(*(one(number, job) for number, job in enumerate(jobs)))
     return wrong
 
 
@@ -194,21 +202,21 @@ def _add_stops(times: _Times, jobs: Sequence[_Job], log: StreamLog) -> list[str]
     return wrong
 
 
-def _tell(finding: Finding, scale: RowScale, by_way: dict[str, _Times]) -> None:
-    lines = [["", "asked of", "p50", "p95", "p99", "times"]]
+def _tell(finding: Finding, scale: RowScale, by_way: dict[tuple[str, str], _Times]) -> None:
+    lines = [["", "asked of", "begun", "p50", "p95", "p99", "times"]]
     kinds = {
         "resume to first byte": [times.resume for times in by_way.values()],
         "stop to upstream closed": [times.stop for times in by_way.values()],
         "stop to its answer": [times.stop_replied for times in by_way.values()],
     }
     for what, values_by_way in kinds.items():
-        for way, values in zip(WAYS, values_by_way, strict=True):
+        for (process, arrival), values in zip(WAYS, values_by_way, strict=True):
             figures = percentiles(values, 0.5, 0.95, 0.99)
-            lines.append([what, way, *(shown(value, "ms") for value in figures), str(len(values))])
+            lines.append([what, process, arrival, *(shown(value, "ms") for value in figures), str(len(values))])
             named = dict(zip(("p50_ms", "p95_ms", "p99_ms"), figures, strict=True))
-            finding.numbers.setdefault(what, {})[way] = named | {"times": len(values)}
+            finding.numbers.setdefault(what, {})[f"{process}, {arrival}"] = named | {"times": len(values)}
     finding.tables = [lines]
-    across = by_way[WAYS[1]]
+    across = by_way[PROCESSES[1], ARRIVALS[0]]
     resume, stop = percentiles(across.resume, 0.95)[0], percentiles(across.stop, 0.95)[0]
     finding.targets = [
         Target("resume to first byte at another process, p95", resume, RESUME_P95_MS, "ms"),
@@ -222,6 +230,12 @@ def _tell(finding: Finding, scale: RowScale, by_way: dict[str, _Times]) -> None:
         (
             f"Two processes, one mongod, one Redis; {AT_ONCE} answers of {scale.brisk.tokens_per_s:g} tokens a "
             "second at once. Every answer is begun at the first process."
+        ),
+        (
+            "Evenly (the targets' way): one is begun each "
+            f"{scale.brisk.lasts_s / AT_ONCE * 1000:.0f} ms, so readers come back one by one. One instant: {AT_ONCE} "
+            "are begun in the same moment and come to the same place in the same moment, so the last waits for the "
+            "work of all before him."
         ),
         (
             f"A reader leaves in the middle and comes back with the `Last-Event-ID` of an event {MISSES_CHUNKS} "
@@ -242,7 +256,7 @@ def _tell(finding: Finding, scale: RowScale, by_way: dict[str, _Times]) -> None:
             "95th percentile; dashed: targets, which are for another process",
             "milliseconds",
             list(measured),
-            [Series(way, values) for way, values in zip(WAYS, p95, strict=True)],
+            [Series(", ".join(way), values) for way, values in zip(WAYS, p95, strict=True)],
             [RESUME_P95_MS, STOP_P95_MS],
         )
     ]
