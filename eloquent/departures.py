@@ -83,6 +83,8 @@ class Watch:
         if self._listener is not None and not self._listener.done():
             self._listener.cancel()
             await asyncio.wait([self._listener])
+        # Its cancellation holds its frame, and that holds this watch: garbage for the collector, with all the request.
+        self._listener = None
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

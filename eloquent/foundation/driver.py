@@ -41,33 +41,47 @@ async def receive(connection: pool.AsyncConnection, request_id: int | None, max_
         _OperationCancelled: the pool gave the connection up: the server does not answer its heartbeat.
         OSError: the connection broke.
     """
-    loop = asyncio.get_running_loop()
     protocol = connection.conn.get_conn
-    deadline = _deadline(protocol)
-
-    timer: asyncio.TimerHandle
-
-    def next_look_s() -> float:
-        return _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0))
-
-    def look() -> None:
-        nonlocal timer
-        if connection.cancel_context.cancelled:
-            protocol.close(_OperationCancelled("operation cancelled"))
-        elif deadline is not None and time.monotonic() >= deadline:
-            protocol.close(TimeoutError("timed out"))
-        else:
-            timer = loop.call_later(next_look_s(), look)
-
-    timer = loop.call_later(next_look_s(), look)
+    watch = _Watch(connection, protocol)
     try:
         reply, op_code = await protocol.read(request_id, max_message_size)
     finally:
-        timer.cancel()
+        watch.end()
     unpack = _UNPACK_REPLY.get(op_code)
     if unpack is None:
         raise ProtocolError(f"Got opcode {op_code!r} but expected {_UNPACK_REPLY.keys()!r}")
     return unpack(reply)
+
+
+class _Watch:
+    """Closes the connection when a command's deadline has passed or the pool has given it up.
+
+    An object and not functions in one another: those would hold each other, and be garbage for the collector.
+    """
+
+    __slots__ = ("_connection", "_deadline", "_loop", "_protocol", "_timer")
+
+    def __init__(self, connection: pool.AsyncConnection, protocol: PyMongoProtocol) -> None:
+        self._connection = connection
+        self._protocol = protocol
+        self._deadline = _deadline(protocol)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(self._next_look_s(), self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _next_look_s(self) -> float:
+        deadline = self._deadline
+        return _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, max(deadline - time.monotonic(), 0))
+
+    def _look(self) -> None:
+        if self._connection.cancel_context.cancelled:
+            self._protocol.close(_OperationCancelled("operation cancelled"))
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            self._protocol.close(TimeoutError("timed out"))
+        else:
+            self._timer = self._loop.call_later(self._next_look_s(), self._look)
 
 
 def _deadline(protocol: PyMongoProtocol) -> float | None:

@@ -78,7 +78,7 @@ class Server:
         except LOST as error:
             raise ModelUnreachable(about) from error
         finally:
-            await response.aclose()
+            await _close(response)
         try:
             return msgspec.json.decode(told, type=type_)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -100,7 +100,7 @@ class Server:
         except LOST as error:
             told = repr(error).encode()
         finally:
-            await response.aclose()
+            await _close(response)
         raise refusal(about, response.status_code, told, retry_after=response.headers.get("Retry-After"))
 
 
@@ -174,7 +174,13 @@ async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
         opening.cancel()
         await asyncio.wait({opening})
     if not opening.cancelled() and opening.exception() is None:
-        await opening.result().aclose()
+        await _close(opening.result())
+
+
+async def _close(response: httpx.Response) -> None:
+    await response.aclose()
+    # They hold each other: garbage for the collector, with the request and all its headers.
+    del response.stream
 
 
 def _verdict(decoder: LineDecoder, lost: Exception | None) -> InferenceError:
