@@ -173,6 +173,8 @@ class FakeOllama:
                 error = "an error was encountered while running the model: unexpected EOF"
                 writer.write(_chunk({"error": error}) + b"0\r\n\r\n")
                 return True
+            if writer.is_closing():
+                raise ConnectionResetError  # which uvloop says as a RuntimeError
             writer.write(_line(body["model"], token, done=False))
             if model.tokens_per_s:
                 await asyncio.sleep(max(0.0, began_at + (count + 1) / model.tokens_per_s - loop.time()))
