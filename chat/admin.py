@@ -1,4 +1,4 @@
-"""The staff console's pages of conversations, messages and runs: read, searched, never rewritten."""
+"""The staff console's pages of conversations, messages, runs and imports: read, searched, never rewritten."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,11 +8,12 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from chat.models import Conversation, Message, Run
+from chat.models import Conversation, Import, Message, Run
 from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin
 
 MESSAGES_A_PAGE = 50
@@ -27,6 +28,14 @@ MESSAGE_COLOURS = {
     "interrupted": "danger",
 }
 RUN_COLOURS = {**MESSAGE_COLOURS, "queued": "info", "loading": "info"}
+IMPORT_COLOURS = {
+    "complete": "success",
+    "uploading": "info",
+    "queued": "info",
+    "running": "info",
+    "cancelled": "warning",
+    "failed": "danger",
+}
 
 
 def _tokens(usage: dict[str, Any] | None) -> str:
@@ -271,6 +280,64 @@ class RunAdmin(PartOfConversation):
     def tokens(self, run: Run) -> str:
         """What the language model counted."""
         return _tokens(run.usage)
+
+
+@admin.register(Import)
+class ImportAdmin(CountedDeletion, HistoryAdmin):
+    """Files of conversations on their way into accounts, and what became of them."""
+
+    list_display = ("name_shown", "user", "status_shown", "arrived", "added", "failed", "created_at")
+    list_prefetch = ("user",)
+    list_filter = ("status",)
+    search_fields = ("name",)
+    search_help_text = "A file's name, an email or an id"
+    owner_field = "user"
+    ordering = ("-created_at",)
+    sortable_by = ("created_at",)
+    fields = (
+        ("name", "user"),
+        ("status_shown", "arrived"),
+        ("added", "known"),
+        ("failed", "attempts"),
+        ("created_at", "finished_at"),
+        ("expires_at", "worker"),
+        "problems_shown",
+    )
+    readonly_fields = (
+        "name",
+        "user",
+        "status_shown",
+        "arrived",
+        "added",
+        "known",
+        "failed",
+        "created_at",
+        "finished_at",
+        "expires_at",
+        "worker",
+        "attempts",
+        "problems_shown",
+    )
+
+    @display(description="File")
+    def name_shown(self, upload: Import) -> str:
+        """The name, or words in its place, so that there is something to click on."""
+        return upload.name or "(no name)"
+
+    @display(description="Status", label=IMPORT_COLOURS)
+    def status_shown(self, upload: Import) -> str:
+        """The status in its colour."""
+        return upload.status
+
+    @display(description="Arrived")
+    def arrived(self, upload: Import) -> str:
+        """How much of the file is here."""
+        return f"{100 * upload.received // upload.size}\N{NO-BREAK SPACE}% of {filesizeformat(upload.size)}"
+
+    @display(description="Problems")
+    def problems_shown(self, upload: Import) -> str:
+        """What the user is told, a line each."""
+        return format_html('<div class="whitespace-pre-wrap break-words">{}</div>', "\n".join(upload.problems) or "-")
 
 
 def _owner(child: Any) -> str:

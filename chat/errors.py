@@ -110,3 +110,23 @@ class AnswerInterrupted(EloquentError):
     code: ClassVar[str] = "interrupted"
     status: ClassVar[int] = 503
     sentence: ClassVar[str] = "The answer was interrupted. What was written is kept."
+
+
+class TooManyImports(Conflict):
+    """The user has as many unfinished imports as are allowed."""
+
+    code = "too_many_imports"
+    sentence = "Two imports are unfinished. Wait for one, or cancel it."
+
+
+class ImportOffset(Conflict):
+    """The bytes do not begin where the received ones end, or none are awaited. `received` says where to go on."""
+
+    code = "import_offset"
+
+    def __init__(self, received: int, status: str) -> None:
+        super().__init__(
+            f"The import is {status} and has {received:,} bytes. Go on from there.",
+            received=received,
+            import_status=status,
+        )

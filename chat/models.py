@@ -9,14 +9,15 @@ from django.db.models import Q
 from django_mongodb_backend.fields import ObjectIdField
 
 from chat.parts import plain_text
-from chat.types import MessageStatus, Role, RunStatus, TitledBy
-from eloquent.mongodb.indexes import TextIndex
+from chat.types import ImportStatus, MessageStatus, Role, RunStatus, TitledBy
+from eloquent.mongodb.indexes import TextIndex, TTLIndex
 
 _LONGEST_TITLE = 200
 _LONGEST_MODEL = 200
 _LONGEST_CLIENT_ID = 64
 _LONGEST_IMPORT_KEY = 100
 _LONGEST_WORKER = 64
+_LONGEST_FILE_NAME = 200
 
 
 class Conversation(models.Model):
@@ -146,3 +147,59 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model}, {self.status}"
+
+
+class Import(models.Model):
+    """A file of conversations on its way into an account, and what became of it. Kept a while."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="imports", db_index=False)
+    name = models.CharField(max_length=_LONGEST_FILE_NAME, blank=True, default="")
+    size = models.PositiveBigIntegerField()
+    received = models.PositiveBigIntegerField(default=0)
+    status = models.CharField(max_length=16, choices=[(status.value, status.value) for status in ImportStatus])
+    active = models.BooleanField(default=False)
+    slot = models.PositiveSmallIntegerField(null=True, blank=True)
+    added = models.PositiveIntegerField(default=0)
+    known = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    problems = models.JSONField(default=list, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    worker = models.CharField(max_length=_LONGEST_WORKER, blank=True, default="")
+    lease_expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "imports"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="import_list"),
+            models.Index(fields=["-created_at", "-id"], name="import_desk"),
+            models.Index(fields=["lease_expires_at"], condition=Q(active=True), name="import_lease"),
+            TTLIndex(fields=["expires_at"], name="imports_expired"),
+        ]
+        constraints = [
+            # Two requests at once cannot both take the owner's last place.
+            models.UniqueConstraint(fields=["user", "slot"], condition=Q(slot__gt=0), name="import_slot"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.status}"
+
+
+class ImportChunk(models.Model):
+    """A piece of an import's file. Deleted when the import comes to rest; `expires_at` is for what a crash leaves."""
+
+    upload = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="chunks", db_index=False)
+    offset = models.PositiveBigIntegerField()
+    content = models.BinaryField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "import_chunks"
+        indexes = [TTLIndex(fields=["expires_at"], name="import_chunks_expired")]
+        constraints = [models.UniqueConstraint(fields=["upload", "offset"], name="import_chunk_once")]
+
+    def __str__(self) -> str:
+        return f"from {self.offset}"

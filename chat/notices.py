@@ -1,4 +1,4 @@
-"""Notices between a user's devices: a conversation appeared, changed or went, an answer began or came to rest.
+"""Notices between a user's devices: a conversation appeared, changed or went, an answer or an import came to rest.
 
 They travel over the channel layer to every socket of the user in every process. The words of an answer never do. A
 notice is a courtesy: it is sent after the fact, nobody waits for it, and it is lost when Redis is away or too much is
@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from channels.layers import get_channel_layer
 
-from chat.types import Conversation, Run, RunStatus
+from chat.types import Conversation, Import, ImportStatus, Run, RunStatus
 from eloquent.foundation.ids import ConversationId, UserId
 
 log = structlog.get_logger(__name__)
@@ -71,12 +71,26 @@ class AnswerFinished(msgspec.Struct, frozen=True, tag_field="type", tag="answer-
     status: RunStatus
 
 
+class ImportFinished(msgspec.Struct, frozen=True, tag_field="type", tag="import-finished"):
+    """A file was imported, as far as could be. When conversations were added, lists are to be read again."""
+
+    import_id: str
+    status: ImportStatus
+    added: int
+
+
 class Refetch(msgspec.Struct, frozen=True, tag_field="type", tag="refetch"):
     """Too much happened at once to tell it one by one."""
 
 
 Notice: TypeAlias = (
-    ConversationCreated | ConversationChanged | ConversationDeleted | AnswerStarted | AnswerFinished | Refetch
+    ConversationCreated
+    | ConversationChanged
+    | ConversationDeleted
+    | AnswerStarted
+    | AnswerFinished
+    | ImportFinished
+    | Refetch
 )
 
 _LISTED: Final = ("title", "model", "pinned", "archived")
@@ -126,6 +140,11 @@ def tell_started(run: Run, title: str | None) -> None:
 def tell_finished(run: Run) -> None:
     """An answer came to rest."""
     tell(run.user_id, AnswerFinished(str(run.conversation_id), str(run.id), str(run.message_id), run.status))
+
+
+def tell_imported(done: Import) -> None:
+    """An import came to rest."""
+    tell(done.user_id, ImportFinished(str(done.id), done.status, done.added))
 
 
 class _Outbox:

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
+from bson import ObjectId
 
-from eloquent.foundation.ids import ConversationId, MessageId, RunId, UserId
+from eloquent.foundation.ids import ConversationId, ImportId, MessageId, RunId, UserId
 
 
 class Role(StrEnum):
@@ -48,6 +49,17 @@ class RunStatus(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+
+
+class ImportStatus(StrEnum):
+    """Where the import of a file is between its announcement and its rest."""
+
+    UPLOADING = "uploading"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,3 +162,42 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def is_beside(self) -> bool:
         """Whether it was started beside another run at work, and so holds no lock on the place it grows from."""
         return self.branch_id == self.message_id
+
+
+class Import(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of conversations on its way into an account. `size` and `received` are bytes.
+
+    `active` while it waits for a worker or has one; `lease_expires_at` is when another worker may take it up, at once
+    for one that waits. `attempts` counts the workers that have taken it up since one gave it back. `slot` is the
+    owner's place that an unfinished one takes, from 1; None at rest. `added`, `known` and `failed` count conversations,
+    together those of the file that are done. `problems` are sentences for the user. It is deleted at `expires_at`.
+    """
+
+    id: ImportId
+    user_id: UserId
+    name: str
+    size: int
+    received: int = 0
+    status: ImportStatus
+    active: bool = False
+    slot: int | None = None
+    added: int = 0
+    known: int = 0
+    failed: int = 0
+    problems: list[str]
+    attempts: int = 0
+    worker: str = ""
+    lease_expires_at: datetime
+    created_at: datetime
+    finished_at: datetime | None = None
+    expires_at: datetime
+
+
+class ImportChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """The bytes of an import's file from `offset` on."""
+
+    id: ObjectId
+    upload_id: ImportId
+    offset: int
+    content: bytes
+    expires_at: datetime

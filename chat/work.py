@@ -11,6 +11,7 @@ import structlog
 from chat import notices, store, titling
 from chat.answering import Answering
 from chat.errors import BranchIsBusy, Draining, JournalAway, TooManyRuns
+from chat.imports import job
 from chat.inbox import Inbox
 from chat.journal import Journal, MemoryJournal, SharedJournal
 from chat.reaper import Reaper
@@ -159,7 +160,7 @@ async def startup() -> None:
         Inbox(lifecycle.worker_id()).open(reader, stop=_stop_here)
         _journals[loop] = shared
         work.append(reader.run)
-    work.append(Reaper(journal(), _at_work).run)
+    work.extend((Reaper(journal(), _at_work).run, job.run))
     _tasks[loop] = [asyncio.create_task(task(), name=task.__qualname__) for task in work]  # type: ignore[arg-type]
 
 

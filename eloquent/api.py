@@ -17,6 +17,7 @@ from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
 from chat.exports.api import router as exports_router
+from chat.imports_api import router as imports_router
 from chat.messages_api import router as messages_router
 from chat.search.api import router as search_router
 from chat.ui_api import router as ui_router
@@ -66,6 +67,7 @@ api.add_router("/", messages_router)
 api.add_router("/", ui_router)
 api.add_router("/", search_router)
 api.add_router("/", exports_router)
+api.add_router("/", imports_router)
 
 
 @api.exception_handler(EloquentError)

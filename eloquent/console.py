@@ -47,6 +47,11 @@ def may_view_runs(request: HttpRequest) -> bool:
     return _has(request, "chat.view_run")
 
 
+def may_view_imports(request: HttpRequest) -> bool:
+    """Whether the sidebar offers imports."""
+    return _has(request, "chat.view_import")
+
+
 def may_view_groups(request: HttpRequest) -> bool:
     """Whether the sidebar offers groups, which hold rights."""
     user: Any = request.user
@@ -101,6 +106,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("Conversations", "forum", "chat_conversation_changelist", "conversations"),
                     _entry("Messages", "chat", "chat_message_changelist", "messages"),
                     _entry("Runs", "play_circle", "chat_run_changelist", "runs"),
+                    _entry("Imports", "upload_file", "chat_import_changelist", "imports"),
                 ],
             },
             {

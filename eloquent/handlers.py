@@ -9,6 +9,7 @@ becomes a response (`exception_response` may replace that).
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -44,6 +45,7 @@ BODY_TIMEOUT_S: Final = 60.0
 """A request's body must have arrived by then."""
 
 _LONGEST_KEPT_PATH: Final = 200
+_ID: Final = re.compile("/[0-9a-f]{24}(?![^/])")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = structlog.get_logger(__name__)
@@ -57,7 +59,8 @@ class AsyncHandler:
         exception_response: makes the response to an exception that no view or middleware handled; called inside the
             `except` block. Django's own by default.
         max_body_bytes: a larger body is refused before it is read; without it `settings.DATA_UPLOAD_MAX_MEMORY_SIZE`.
-        larger_bodies: path → bytes, for the few that take more; without it `settings.REQUEST_ROAD_LARGER_BODIES`.
+        larger_bodies: path, with `{id}` for an id in it → bytes, for the few that take more; without it
+            `settings.REQUEST_ROAD_LARGER_BODIES`.
         send_timeout_s: seconds for which one write to a streaming response's reader may block.
         body_timeout_s: seconds that a body may take to arrive.
 
@@ -95,7 +98,7 @@ class AsyncHandler:
         if scope["type"] != "http":
             raise ValueError(f"AsyncHandler serves HTTP, not {scope['type']}.")
         watch = Watch(receive)
-        share = Share(self._surplus) if inner_path(scope) in self._larger_bodies else None
+        share = Share(self._surplus) if _route(scope) in self._larger_bodies else None
         try:
             try:
                 await self._serve(scope, receive, send, watch, share)
@@ -130,7 +133,7 @@ class AsyncHandler:
         return len(streams)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch, share: Share | None) -> None:
-        max_bytes = self._max_body_bytes if share is None else self._larger_bodies[inner_path(scope)]
+        max_bytes = self._max_body_bytes if share is None else self._larger_bodies[_route(scope)]
         body = await read_body(scope, receive, max_bytes=max_bytes, timeout_s=self._body_timeout_s, share=share)
         if script_prefix := get_script_prefix(scope):
             # Without one the default is right: each request has a context of its own.
@@ -248,3 +251,8 @@ def _kept_match(urlconf: Any, path: str) -> ResolverMatch:
     match = get_resolver(urlconf).resolve(path)
     match.tried = None  # what else Django looked at: several kilobytes, for a page that is shown when nothing was found
     return match
+
+
+def _route(scope: Scope) -> str:
+    """The path with `{id}` for every id in it."""
+    return _ID.sub("/{id}", inner_path(scope))

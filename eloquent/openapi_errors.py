@@ -58,6 +58,8 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
     "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),
     "rate_answer": (chat_errors.NotAnAnswer,),
+    "create_import": (chat_errors.TooManyImports,),
+    "send_import_content": (chat_errors.ImportOffset,),
     "ui_send": (*_STARTS_A_RUN, chat_errors.NotAQuestion, chat_errors.NotAnAnswer, MalformedMessage),
 }
 

@@ -127,7 +127,11 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 # The AI SDK posts its whole list of messages, of which we read the last. A completion's prompt comes whole; more than
 # this fits no window.
-REQUEST_ROAD_LARGER_BODIES = {"/api/v1/ui/chat": 4 * 1024 * 1024, "/v1/chat/completions": 1024 * 1024}
+REQUEST_ROAD_LARGER_BODIES = {
+    "/api/v1/ui/chat": 4 * 1024 * 1024,
+    "/v1/chat/completions": 1024 * 1024,
+    "/api/v1/imports/{id}/content": 1024 * 1024,
+}
 
 # TLS ends at the load balancer, which says so in this header.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _config.trusted_proxy_hops else None

@@ -16,20 +16,24 @@ from tests.people import Person
 PUBLIC = {"register", "sign_in", "refresh_tokens"}
 
 # The ids that paths have.
-IDS = ("api_key_id", "chat_id", "conversation_id", "message_id", "run_id", "session_id")
+IDS = ("api_key_id", "chat_id", "conversation_id", "import_id", "message_id", "run_id", "session_id")
 
 # The operations whose message is the user's own and not an answer.
 WITH_A_QUESTION = {"edit_message"}
 
-# What an operation needs in its body to get as far as looking for the object.
+# What an operation needs in its body, or query, to get as far as looking for the object.
 BODIES: dict[str, Any] = {
+    "create_import": {"size": 10},
     "create_api_key": {"name": "Editor", "scopes": ["chat"]},
     "change_conversation": {"title": "Mine now"},
     "edit_message": {"parts": [{"type": "text", "text": "Hi"}]},
     "regenerate_message": {},
+    "send_import_content": {},
     "rate_answer": {"rating": "up"},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
+
+QUERIES = {"send_import_content": "?offset=0"}
 
 
 def operations() -> Iterator[tuple[str, str, str]]:
@@ -53,11 +57,13 @@ async def objects_of(
     model.script = ["x", asyncio.Event()]
     run = await person.ask(conversation, "Hi")
     sessions = await person.ok("GET", "/auth/sessions")
+    upload = await person.ok("POST", "/imports", 201, json=BODIES["create_import"])
     key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
     return {
         "api_key_id": key["id"],
         "chat_id": conversation,
         "conversation_id": conversation,
+        "import_id": upload["id"],
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
         "run_id": run["id"],
         "session_id": sessions["items"][0]["id"],
@@ -66,7 +72,7 @@ async def objects_of(
 
 async def status_and_code(person: Person, method: str, path: str, operation: str) -> tuple[int, str]:
     """The answer's status, and its code when it is a problem; a stream is not read."""
-    url = path.removeprefix("/api/v1")
+    url = path.removeprefix("/api/v1") + QUERIES.get(operation, "")
     async with person.http.stream(method, url, json=BODIES.get(operation)) as answer:
         if answer.headers.get("content-type") != "application/problem+json":
             return answer.status_code, ""

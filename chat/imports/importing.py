@@ -4,6 +4,7 @@ A conversation that was imported before is left as it is. One whose import was c
 ids, messages first, and is seen only when all of it is there.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime
@@ -44,20 +45,25 @@ async def import_conversations(
     repeated import makes the same ids.
     """
     for number, raw in enumerate(objects_in(pieces), 1):
-        if raw is None:
-            yield Outcome(number, Result.REFUSED, "It is too long, or the file ends in the middle of it.")
-            continue
-        try:
-            talk = talk_of(raw)
-            if await store.is_imported(owner, import_key(talk.source)):
-                yield Outcome(number, Result.KNOWN)
-                continue
-            conversation, messages = imported(talk, owner, at=at)
-        except NotAConversation as refusal:
-            yield Outcome(number, Result.REFUSED, str(refusal))
-            continue
-        added = await store.add_imported(conversation, messages)
-        yield Outcome(number, Result.ADDED if added else Result.KNOWN)
+        yield await outcome_of(number, raw, owner, at=at)
+
+
+async def outcome_of(number: int, raw: bytes | None, owner: UserId, *, at: datetime) -> Outcome:
+    """Import the file's object of this number; None stands for one that was too long or cut off.
+
+    It is read in a thread: a long one would hold up everybody's answers.
+    """
+    if raw is None:
+        return Outcome(number, Result.REFUSED, "It is too long, or the file ends in the middle of it.")
+    try:
+        talk = await asyncio.to_thread(talk_of, raw)
+        if await store.is_imported(owner, import_key(talk.source)):
+            return Outcome(number, Result.KNOWN)
+        conversation, messages = await asyncio.to_thread(imported, talk, owner, at=at)
+    except NotAConversation as refusal:
+        return Outcome(number, Result.REFUSED, str(refusal))
+    added = await store.add_imported(conversation, messages)
+    return Outcome(number, Result.ADDED if added else Result.KNOWN)
 
 
 def talk_of(raw: bytes) -> Talk:

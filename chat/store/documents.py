@@ -8,12 +8,25 @@ from pymongo import WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 
 from chat.search.words import grams_of
-from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus, TitledBy
+from chat.types import (
+    Conversation,
+    Import,
+    ImportChunk,
+    ImportStatus,
+    Message,
+    MessageStatus,
+    Role,
+    Run,
+    RunStatus,
+    TitledBy,
+)
 from eloquent.foundation.database import database
 
 CONVERSATIONS: Final = "conversations"
 MESSAGES: Final = "messages"
 RUNS: Final = "runs"
+IMPORTS: Final = "imports"
+IMPORT_CHUNKS: Final = "import_chunks"
 _UNWAITED: Final = WriteConcern(w=1)
 _BARE_TIMES: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
 # A look-up costs a tenth of what calling the class does, and a list makes 60 of them.
@@ -88,7 +101,19 @@ def run_from(document: dict[str, Any]) -> Run:
     return Run(**{**values, "id": document["_id"], "status": RunStatus(document["status"])})
 
 
-def document_of(value: Conversation | Message | Run) -> dict[str, Any]:
+def import_from(document: dict[str, Any]) -> Import:
+    """A document of `imports` as a value."""
+    values = {name: document[name] for name in Import.__struct_fields__[1:]}
+    return Import(**{**values, "id": document["_id"], "status": ImportStatus(document["status"])})
+
+
+def chunk_from(document: dict[str, Any]) -> ImportChunk:
+    """A document of `import_chunks` as a value."""
+    values = {name: document[name] for name in ImportChunk.__struct_fields__[1:]}
+    return ImportChunk(id=document["_id"], **values)
+
+
+def document_of(value: Conversation | Message | Run | Import | ImportChunk) -> dict[str, Any]:
     """The value as the document that is stored."""
     document = {name: getattr(value, name) for name in value.__struct_fields__[1:]}
     if isinstance(value, Message):

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from django.db import connections
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
 
 from eloquent.foundation import driver
 
@@ -49,6 +50,13 @@ def database() -> AsyncDatabase[Document]:
         RuntimeError: no event loop is running (the desk road uses the ORM).
     """
     return _client().get_database(_settings()["NAME"])
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database is away or in a hurry, so that the same command may do later."""
+    if isinstance(error, (ConnectionFailure, ExecutionTimeout, WTimeoutError)):
+        return True
+    return isinstance(error, PyMongoError) and (error.timeout or error.has_error_label("RetryableWriteError"))
 
 
 async def ping_database() -> None:

@@ -14,6 +14,7 @@ ApiKeyId: TypeAlias = ObjectId
 ConversationId: TypeAlias = ObjectId
 MessageId: TypeAlias = ObjectId
 RunId: TypeAlias = ObjectId
+ImportId: TypeAlias = ObjectId
 
 _HEX = re.compile(r"[0-9a-f]{24}", re.ASCII)
 

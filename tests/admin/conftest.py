@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import ApiKey, Session, User
-from chat.models import Conversation, Message, Run
+from chat.models import Conversation, Import, ImportChunk, Message, Run
 from eloquent.foundation.ids import id_after
 
 PASSWORD = "a-long-enough-password"
@@ -78,6 +78,22 @@ class Talk:
             message_count=2 * exchanges,
             created_at=NOW,
             updated_at=NOW,
+        )
+        self.upload = Import.objects.create(
+            user=self.user,
+            name=f"conversations of {title.lower()}.json",
+            size=2_000_000,
+            received=1_000_000,
+            status="uploading",
+            slot=1,
+            failed=1,
+            problems=["Conversation 1: It is not JSON <b>."],
+            lease_expires_at=NOW,
+            created_at=NOW,
+            expires_at=datetime(2126, 1, 1, tzinfo=UTC),
+        )
+        ImportChunk.objects.create(
+            upload=self.upload, offset=0, content=b"secret words", expires_at=self.upload.expires_at
         )
         self.messages: list[Message] = []
         self.runs: list[Run] = []

@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, Session, User
-from chat.models import Conversation, Message, Run
+from chat.models import Conversation, Import, ImportChunk, Message, Run
 from tests.admin.conftest import PASSWORD, Talk
 
-LISTS = ["accounts_user", "accounts_session", "accounts_apikey", "chat_conversation", "chat_message", "chat_run"]
-HISTORY = ["accounts_session", "accounts_apikey", "chat_conversation", "chat_message", "chat_run"]
+HISTORY = ["accounts_session", "accounts_apikey", "chat_conversation", "chat_message", "chat_run", "chat_import"]
+LISTS = ["accounts_user", *HISTORY]
 
 
 def page(name, *args, **query):
@@ -35,6 +35,7 @@ def an(name, talk):
         "chat_conversation": talk.conversation,
         "chat_message": talk.messages[0],
         "chat_run": talk.runs[0],
+        "chat_import": talk.upload,
     }[name]
 
 
@@ -42,7 +43,7 @@ def test_every_model_of_the_project_that_staff_may_see_is_registered():
     ours = {model._meta.label for model in admin.site._registry if model._meta.app_label in {"accounts", "chat"}}
 
     people = {"accounts.User", "accounts.Session", "accounts.ApiKey"}
-    assert ours == people | {"chat.Conversation", "chat.Message", "chat.Run"}
+    assert ours == people | {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import"}
 
 
 def test_a_person_who_is_no_staff_is_sent_to_the_sign_in(talk):
@@ -111,6 +112,7 @@ def test_a_search_by_email_or_id_finds_the_ones_of_that_person_alone(root, talk,
         ("chat_conversation", "tea"),
         ("chat_message", "of tea"),
         ("chat_run", "small"),
+        ("chat_import", "of tea"),
     ],
 )
 def test_a_search_by_words_finds_them_in_any_case_and_nothing_else(root, talk, name, term):
@@ -136,6 +138,7 @@ def test_a_conversations_id_finds_what_is_in_it(root, talk, other_talk, name):
         ("chat_conversation", {"archived__exact": "0"}, {"pinned__exact": "1"}),
         ("chat_message", {"role__exact": "user"}, {"status__exact": "failed"}),
         ("chat_run", {"status__exact": "complete"}, {"status__exact": "failed"}),
+        ("chat_import", {"status__exact": "uploading"}, {"status__exact": "failed"}),
     ],
 )
 def test_a_filter_keeps_what_fits(root, talk, name, kept, emptied):
@@ -347,6 +350,14 @@ def test_staff_see_what_a_user_thinks_of_an_answer_and_what_the_model_was_shown(
     assert "4321" in shown
 
 
+def test_an_import_shows_how_far_it_is_and_its_problems_as_text(root, talk):
+    html = text_of(root.get(page("chat_import_change", talk.upload.pk)))
+
+    assert "50\N{NO-BREAK SPACE}% of 1.9\N{NO-BREAK SPACE}MB" in html
+    assert "It is not JSON &lt;b&gt;." in html
+    assert "secret words" not in html
+
+
 # Users
 
 
@@ -448,11 +459,13 @@ def test_a_user_is_deleted_by_superusers_alone_with_all_that_is_theirs(root, sta
     asked = root.get(path)
     assert root.post(path, {"post": "yes"}).status_code == 302
 
-    along = {"users": 1, "sessions": 1, "API keys": 1, "conversations": 1, "messages": 4, "runs": 2, "log entries": 0}
+    theirs = {"conversations": 1, "messages": 4, "runs": 2, "imports": 1, "import chunks": 1}
+    along = {"users": 1, "sessions": 1, "API keys": 1, **theirs, "log entries": 0}
     assert dict(asked.context["model_count"]) == along
     assert not User.objects.filter(pk=talk.user.pk).exists()
-    for model in (Session, ApiKey, Conversation, Message, Run):
+    for model in (Session, ApiKey, Conversation, Message, Run, Import):
         assert {row.user_id for row in model.objects.all()} == {other_talk.user.pk}
+    assert [chunk.upload_id for chunk in ImportChunk.objects.all()] == [other_talk.upload.pk]
 
 
 # Signed-in devices

@@ -8,7 +8,7 @@ from django.db import connection
 from django.urls import reverse
 
 from accounts.models import ApiKey, Session, User
-from chat.models import Conversation, Message, Run
+from chat.models import Conversation, Import, Message, Run
 from tests.commands import plans_of, recorded_commands
 
 # Each list with its sortable column and that column's number.
@@ -19,8 +19,9 @@ LISTS = {
     "chat_conversation": (Conversation, "updated_at", 6),
     "chat_message": (Message, "created_at", 5),
     "chat_run": (Run, "created_at", 7),
+    "chat_import": (Import, "created_at", 7),
 }
-OURS = {"users", "sessions", "api_keys", "conversations", "messages", "runs"}
+OURS = {"users", "sessions", "api_keys", "conversations", "messages", "runs", "imports"}
 
 
 @pytest.fixture
@@ -30,6 +31,12 @@ def many(root):
         ApiKey(user=user, name="Editor", hash=f"{user.pk}{number}") for user in User.objects.all() for number in (1, 2)
     ]
     ApiKey.objects.bulk_create(keys)
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    times = {"lease_expires_at": at, "created_at": at, "expires_at": datetime(2126, 1, 1, tzinfo=UTC)}
+    users = User.objects.all()
+    Import.objects.bulk_create(
+        Import(user=user, size=1, status="complete", **times) for user in users for _ in range(2)
+    )
 
 
 def plans_for(client, name, **query):
@@ -69,7 +76,7 @@ def test_the_order_that_a_list_has_by_itself_is_an_index(root, many, name):
     assert said(plan for plan in plans if plan.scans or plan.sorts_in_memory) == []
 
 
-@pytest.mark.parametrize("name", ["accounts_session", "chat_conversation", "chat_message", "chat_run"])
+@pytest.mark.parametrize("name", ["accounts_session", "chat_conversation", "chat_message", "chat_run", "chat_import"])
 def test_looking_for_a_person_or_an_id_scans_nothing(root, many, name):
     model, _, _ = LISTS[name]
     one = model.objects.first()
@@ -91,6 +98,7 @@ def test_looking_for_a_person_or_an_id_scans_nothing(root, many, name):
         ("chat_conversation", {"archived__exact": "0"}),
         ("chat_message", {"role__exact": "user"}),
         ("chat_run", {"status__exact": "complete"}),
+        ("chat_import", {"status__exact": "complete"}),
         ("chat_run", {"created_at__gte": datetime(2020, 1, 1, tzinfo=UTC)}),
     ],
 )

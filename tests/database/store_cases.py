@@ -14,7 +14,19 @@ from bson import ObjectId
 import accounts.store
 import chat.store
 from accounts.store import ApiKey, Position, Rotation, Session, SocketTicket, User
-from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus, TitledBy
+from chat.store.documents import document_of
+from chat.types import (
+    Conversation,
+    Import,
+    ImportChunk,
+    ImportStatus,
+    Message,
+    MessageStatus,
+    Role,
+    Run,
+    RunStatus,
+    TitledBy,
+)
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import id_after
 
@@ -44,6 +56,10 @@ class World:
         exchanges = [(conversation, *self._exchange(conversation, None)) for conversation in self.conversations]
         self.question, self.answer = self._exchange(self.conversation, None)
         self.run = self._run(self.conversation, self.question, self.answer)
+        self.imports = [self._import(user, at) for user in self.users for at in moments]
+        self.upload = self._import(self.owner, NOW)
+        self.import_chunks = [self._import_chunk(each, 0) for each in (*self.imports, self.upload)]
+        self.import_chunk = self._import_chunk(self.upload, 10)
         self.exchanges = [*exchanges, (self.conversation, self.question, self.answer)]
 
     def _user(self, email: str) -> User:
@@ -174,6 +190,31 @@ class World:
             finished_at=NOW,
         )
 
+    def _import(self, user: User, at: datetime) -> Import:
+        return Import(
+            id=ObjectId(),
+            user_id=user.id,
+            name="conversations.json",
+            size=100,
+            received=10,
+            status=ImportStatus.UPLOADING,
+            active=True,
+            slot=1,
+            added=3,
+            known=2,
+            failed=1,
+            problems=["Conversation 1: It is not JSON."],
+            attempts=2,
+            worker="worker-1",
+            lease_expires_at=at,
+            created_at=at,
+            finished_at=at,
+            expires_at=LATER,
+        )
+
+    def _import_chunk(self, of: Import, offset: int) -> ImportChunk:
+        return ImportChunk(id=ObjectId(), upload_id=of.id, offset=offset, content=b"[{\0", expires_at=LATER)
+
     async def write(self) -> None:
         """Everything, through the stores."""
         for user in self.users:
@@ -191,6 +232,9 @@ class World:
                 run = msgspec.structs.replace(run, idempotency_key=str(run.id))
             await chat.store.add_run(run, [question, answer])
             await chat.store.show_run(run, [question, answer], None)
+        resting = [msgspec.structs.replace(each, active=False, slot=None) for each in self.imports]
+        await database().imports.insert_many([document_of(each) for each in (*resting, self.upload)])
+        await database().import_chunks.insert_many([document_of(each) for each in self.import_chunks])
 
 
 class Kind(NamedTuple):
@@ -217,6 +261,21 @@ async def _write_run(run: Run) -> None:
     await chat.store.add_run(run, [world.question])
 
 
+async def _write_import(upload: Import) -> None:
+    # A new one takes a place of its owner's, and this one may have none.
+    added = await chat.store.add_import(upload)
+    assert added is not None
+    await database().imports.update_one({"_id": upload.id}, {"$set": {"slot": upload.slot}})
+
+
+async def _write_import_chunk(chunk: ImportChunk) -> None:
+    await chat.store.add_chunk(ObjectId(), chunk, at=NOW)
+
+
+def _new_import(world: World) -> Import:
+    return msgspec.structs.replace(world.upload, id=ObjectId())
+
+
 async def _read_api_key(key: ApiKey) -> ApiKey | None:
     # The store hands out living keys alone, so what ended this one is taken away for as long as it looks.
     document = {"_id": key.id}
@@ -240,6 +299,14 @@ KINDS: dict[type[Value], Kind] = {
         lambda world: world.ticket,
         accounts.store.add_ticket,
         lambda ticket: accounts.store.take_ticket(ticket.hash),
+    ),
+    Import: Kind(
+        lambda world: world.upload, _write_import, lambda upload: chat.store.find_import(upload.user_id, upload.id)
+    ),
+    ImportChunk: Kind(
+        lambda world: world.import_chunk,
+        _write_import_chunk,
+        lambda chunk: chat.store.chunk_at(chunk.upload_id, chunk.offset),
     ),
     ApiKey: Kind(lambda world: world.api_key, accounts.store.add_api_key, _read_api_key),
     Conversation: Kind(
@@ -437,5 +504,22 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "request_stop": [lambda world: chat.store.request_stop(world.owner.id, world.run.id, at=NOW)],
         "renew_lease": [lambda world: chat.store.renew_lease(world.run)],
         "keep_rest": [lambda world: chat.store.keep_rest(world.run, world.answer)],
+        "add_import": [
+            lambda world: chat.store.add_import(_new_import(world)),
+            lambda world: chat.store.add_import(_new_import(world)),
+        ],
+        "find_import": [lambda world: chat.store.find_import(world.owner.id, world.upload.id)],
+        "list_imports": [
+            lambda world: chat.store.list_imports(world.owner.id, before=None, limit=3),
+            lambda world: chat.store.list_imports(world.owner.id, before=world.upload.id, limit=3),
+        ],
+        "add_chunk": [lambda world: chat.store.add_chunk(world.owner.id, world.import_chunk, at=NOW)],
+        "chunk_at": [lambda world: chat.store.chunk_at(world.upload.id, 0)],
+        "forget_chunks": [lambda world: chat.store.forget_chunks(world.upload.id)],
+        "claim_import": [lambda _world: chat.store.claim_import(worker="another", at=NOW, lease_expires_at=LATER)],
+        "keep_import": [lambda world: chat.store.keep_import(world.upload)],
+        "cancel_import": [
+            lambda world: chat.store.cancel_import(world.owner.id, world.upload.id, at=NOW, expires_at=LATER)
+        ],
     },
 }

@@ -190,6 +190,10 @@ function catchUp() {
 async function hear(notice) {
   const { type, conversation_id: id } = notice;
   if (answers.knows(notice.run_id)) return;
+  if (type === "import-finished") {
+    if (notice.added) conversations.load().catch(() => {});
+    return;
+  }
   if (type === "conversation-deleted") {
     if (!conversations.remove(id) || id !== thread.id) return;
     toast("This conversation was deleted elsewhere.");

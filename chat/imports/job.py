@@ -1,0 +1,241 @@
+"""Imports files that have arrived: one at a time in a process, and whatever a lost worker has left.
+
+Whoever takes an import up goes on behind the conversations that are counted; what was added and not counted yet is met
+again as `known`. A claim has a lease, renewed while the import is at work, whatever a single conversation takes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from msgspec.structs import replace
+
+import accounts.store
+from chat import notices, store
+from chat.imports.importing import Outcome, Result, outcome_of
+from chat.imports.splitting import Objects
+from chat.types import Import, ImportStatus
+from eloquent.foundation import lifecycle
+from eloquent.foundation.clock import now
+from eloquent.foundation.database import is_passing
+from eloquent.foundation.tasks import end_task
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S: Final = 2.0
+LEASE_S: Final = 30.0
+KEPT: Final = timedelta(days=7)
+"""How long an import that has ended can be read."""
+MOST_PROBLEMS: Final = 50
+MOST_ATTEMPTS: Final = 5
+"""Workers that may be lost over one file: one that takes its process along must not take the next one, for ever."""
+_TELL_EVERY_S: Final = 1.0
+
+_NOTHING_FOUND: Final = "There are no conversations in this file."
+_NOT_STORED: Final = "It cannot be stored."
+_UNREADABLE: Final = "The file could not be read to its end."
+_ACCOUNT_CLOSED: Final = "The account was closed."
+
+_arrived = asyncio.Event()
+
+
+class _TakenAway(Exception):
+    """The import was cancelled, or another worker has it by now."""
+
+
+class _Draining(Exception):
+    """This process is about to end: the import is another's to finish."""
+
+
+class _AccountClosed(Exception):
+    """Nothing may be written for this user any more."""
+
+
+def look_now() -> None:
+    """A file has arrived here: the looker need not wait for its next look."""
+    _arrived.set()
+
+
+async def run() -> None:
+    """Import what waits until cancelled; then the one at work waits for another worker."""
+    while True:
+        _arrived.clear()
+        try:
+            while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
+                await _Work(claimed).do()
+        except Exception as error:
+            # An import that was at work is taken up again when its lease is over.
+            if is_passing(error):
+                log.warning("imports wait for the database", error=type(error).__name__)
+            else:
+                log.exception("imports cannot be looked for")
+        try:
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await _arrived.wait()
+        except TimeoutError:
+            continue
+
+
+async def _claim() -> Import | None:
+    at = now()
+    return await store.claim_import(
+        worker=lifecycle.worker_id(), at=at, lease_expires_at=at + timedelta(seconds=LEASE_S)
+    )
+
+
+class _Work:
+    """One import at work."""
+
+    def __init__(self, claimed: Import) -> None:
+        self._import = claimed
+        self._kept_at = asyncio.get_running_loop().time()
+        self._lost: _TakenAway | _AccountClosed | None = None
+
+    async def do(self) -> None:
+        """Import the file and bring the import to rest; on cancellation or drain it waits for another worker.
+
+        Raises:
+            Exception: the database is away, or a fault of ours while the import was brought to rest.
+        """
+        keeping = asyncio.create_task(self._keep_on(), name="import lease")
+        try:
+            problem = await self._outcome()
+        except (_Draining, asyncio.CancelledError) as ending:
+            await end_task(keeping)
+            await asyncio.shield(self._give_back())
+            if isinstance(ending, asyncio.CancelledError):
+                raise
+            return
+        except _TakenAway:
+            log.info("an import was taken away", import_id=str(self._import.id))
+            return
+        finally:
+            await end_task(keeping)
+        await self._rest(problem)
+
+    async def _outcome(self) -> str | None:
+        """Import all that is left; then why the import failed, or None."""
+        try:
+            if self._import.attempts > MOST_ATTEMPTS:
+                return _UNREADABLE
+            await self._read()
+        except _AccountClosed:
+            return _ACCOUNT_CLOSED
+        except (_TakenAway, _Draining):
+            raise
+        except Exception as error:
+            if is_passing(error):
+                raise
+            log.exception("an import failed", import_id=str(self._import.id))
+            return _UNREADABLE
+        if self._import.added + self._import.known:
+            return None
+        return self._import.problems[0] if self._import.problems else _NOTHING_FOUND
+
+    async def _read(self) -> None:
+        done = self._import.added + self._import.known + self._import.failed
+        await self._check_owner()
+        number = 0
+        async with aclosing(self._objects()) as found:
+            async for raw in found:
+                number += 1
+                if number <= done:
+                    continue
+                if lifecycle.is_draining():
+                    raise _Draining
+                if self._lost is not None:
+                    raise self._lost
+                self._count(await self._outcome_of(number, raw))
+
+    async def _outcome_of(self, number: int, raw: bytes | None) -> Outcome:
+        try:
+            return await outcome_of(number, raw, self._import.user_id, at=self._import.created_at)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            # Its words may be the user's, so they are not for the log.
+            log.error("a conversation cannot be imported", import_id=str(self._import.id), error=type(error).__name__)  # noqa: TRY400
+            return Outcome(number, Result.REFUSED, _NOT_STORED)
+
+    async def _objects(self) -> AsyncGenerator[bytes | None, None]:
+        objects, offset = Objects(), 0
+        while (chunk := await store.chunk_at(self._import.id, offset)) is not None:
+            offset += len(chunk.content)
+            # In a thread: a megabyte of quotes takes longer than an answer's next words may wait.
+            for raw in await asyncio.to_thread(_objects_of, objects, chunk.content):
+                yield raw
+        if objects.is_cut or offset < self._import.size:
+            yield None
+
+    def _count(self, outcome: Outcome) -> None:
+        so_far = self._import
+        if outcome.result is Result.REFUSED:
+            sentence = f"Conversation {outcome.number}: {outcome.sentence}"
+            problems = [*so_far.problems, sentence][:MOST_PROBLEMS]
+            self._import = replace(so_far, failed=so_far.failed + 1, problems=problems)
+        elif outcome.result is Result.ADDED:
+            self._import = replace(so_far, added=so_far.added + 1)
+        else:
+            self._import = replace(so_far, known=so_far.known + 1)
+
+    async def _check_owner(self) -> None:
+        owner = await accounts.store.user_by_id(self._import.user_id)
+        if owner is None or not owner.is_active:
+            raise _AccountClosed
+
+    async def _keep_on(self) -> None:
+        """Save progress and renew the lease until cancelled, or until the import is another's."""
+        loop = asyncio.get_running_loop()
+        while self._lost is None:
+            await asyncio.sleep(_TELL_EVERY_S)
+            try:
+                await self._check_owner()
+                await self._keep(self._import)
+            except (_TakenAway, _AccountClosed) as lost:
+                self._lost = lost
+            except Exception as error:  # noqa: BLE001 - the next time may do; if none does, the lease is lost
+                log.warning("an import's progress is not saved", error=type(error).__name__)
+                if loop.time() - self._kept_at > LEASE_S:
+                    self._lost = _TakenAway()
+
+    async def _keep(self, state: Import, **changes: Any) -> None:
+        lease = {"lease_expires_at": now() + timedelta(seconds=LEASE_S)}
+        asked_at = asyncio.get_running_loop().time()
+        if not await store.keep_import(replace(state, **{**lease, **changes})):
+            raise _TakenAway
+        self._kept_at = asked_at
+
+    async def _give_back(self) -> None:
+        with contextlib.suppress(_TakenAway):
+            await self._keep(self._import, status=ImportStatus.QUEUED, attempts=0, lease_expires_at=now())
+
+    async def _rest(self, problem: str | None) -> None:
+        at = now()
+        rested = replace(
+            self._import,
+            status=ImportStatus.COMPLETE if problem is None else ImportStatus.FAILED,
+            problems=self._import.problems if problem is None else _with(problem, self._import.problems),
+            active=False,
+            slot=None,
+            finished_at=at,
+            expires_at=at + KEPT,
+        )
+        try:
+            await self._keep(rested)
+        except _TakenAway:
+            return
+        await store.forget_chunks(rested.id)
+        notices.tell_imported(rested)
+
+
+def _with(problem: str, problems: list[str]) -> list[str]:
+    """The problem first, once."""
+    return [problem, *(each for each in problems if each != problem)][:MOST_PROBLEMS]
+
+
+def _objects_of(objects: Objects, piece: bytes) -> list[bytes | None]:
+    return list(objects.feed(piece))
