@@ -115,6 +115,7 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     chat.expect_answer("failed")
     take("12-failed")
     take_versions(site, chat, take)
+    take_searches(chat, take)
     chat.open_menu("How do rainbows")
     take("13-menu")
     chat.choose("Delete")
@@ -130,6 +131,38 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     page.reload()
     expect(page.get_by_role("heading", name="We can’t reach the server")).to_be_visible()
     take("16-server-away")
+
+
+def take_searches(chat: ChatPage, take: Callable[[str], None]) -> None:
+    """What was found, nothing, a server that does not answer, and the message that was chosen."""
+    page = chat.page
+    box = page.get_by_label("Search your messages")
+    results = page.locator("#search-results a")
+    for look, size in (("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)):
+        page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        name = f"{look}{'-phone' if size is PHONE else ''}"
+        if size is PHONE:
+            page.get_by_role("button", name="Open the list").click()
+        box.fill("sea")
+        expect(results.first).to_be_visible()
+        expect(page.locator("#search-panel")).not_to_have_attribute("aria-busy", "true")
+        take(f"20-search-{name}")
+        box.fill("seafarers")
+        expect(page.get_by_text("No message has all of these words.")).to_be_visible()
+        take(f"21-nothing-found-{name}")
+        box.fill("prism")
+        results.first.click()
+        expect(page.locator(".found")).to_be_visible()
+        take(f"22-found-{name}")
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme="light")
+    page.route("**/api/v1/search*", lambda route: route.abort())
+    box.fill("sea")
+    expect(page.locator("#search-fault")).to_be_visible()
+    take("23-search-failed")
+    page.unroute("**/api/v1/search*")
+    box.fill("")
 
 
 def take_versions(site: Site, chat: ChatPage, take: Callable[[str], None]) -> None:

@@ -92,7 +92,7 @@ def test_what_is_not_known_changes_nothing(page: Page, chunk: dict[str, Any]) ->
 def test_the_socket_waits_longer_each_time_and_never_forever(page: Page) -> None:
     waits = page.evaluate(
         """async () => {
-          const { backoff_ms } = await import("/static/chat/socket.js");
+          const { backoff_ms } = await import("/static/chat/connection.js");
           return [0, 1, 2, 3, 30].map((attempt) => [backoff_ms(attempt, () => 0), backoff_ms(attempt, () => 1)]);
         }"""
     )

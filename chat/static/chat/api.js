@@ -37,6 +37,16 @@ export class Api {
     return this.session.request("POST", `/messages/${id}/show`);
   }
 
+  // Messages that have all words, best first. A hit's `excerpt` is [{text, match}].
+  search(words, cursor) {
+    return this.session.request("GET", `/search${query({ q: words, cursor })}`);
+  }
+
+  // {name, content}: the conversation as a file, "markdown" or "json".
+  exportConversation(id, format) {
+    return this.session.download(`/conversations/${id}/export${query({ format })}`);
+  }
+
   async models() {
     return (await this.session.request("GET", "/models")).items;
   }

@@ -7,6 +7,7 @@ import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
 import { byId, el, toast } from "./dom.js";
 import { Notices } from "./notices.js";
+import { Search } from "./search.js";
 import { Session } from "./session.js";
 import { Drawer } from "./sidebar.js";
 import { ChatSocket } from "./socket.js";
@@ -22,6 +23,7 @@ const socket = new ChatSocket(() => api.socketTicket());
 const notices = new Notices(() => api.socketTicket());
 const answers = new Answers(socket, api);
 const conversations = new Conversations(api);
+const search = new Search(api);
 const composer = new Composer();
 const thread = new Thread(api, answers, conversations);
 const auth = new AuthForm(session);
@@ -94,6 +96,7 @@ function leave({ detail }) {
   conversations.models = [];
   chosenModel = null;
   composer.text = "";
+  search.clear();
   thread.open(null);
   hideBanner();
   drawer.close();
@@ -103,20 +106,28 @@ function leave({ detail }) {
   auth.show(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
 }
 
-function idFromAddress() {
-  return /^#\/c\/([0-9a-f]{24})$/.exec(location.hash)?.[1] ?? null;
+// The conversation, and the message in it that is to be looked at.
+function wantedByAddress() {
+  const [, id = null, message = null] = /^#\/c\/([0-9a-f]{24})(?:\/m\/([0-9a-f]{24}))?$/.exec(location.hash) ?? [];
+  return { id, message };
 }
 
 async function openFromAddress() {
-  const id = idFromAddress();
+  const { id, message } = wantedByAddress();
   drawer.close();
   conversations.select(id);
-  if (id === thread.id && id) return;
+  // Asked for once: a reload, or a visit later on, begins at the newest message as always.
+  if (message) history.replaceState(null, "", `#/c/${id}`);
+  if (id === thread.id && id) {
+    if (message) await thread.seek(message);
+    return;
+  }
   const opening = thread.open(id);
   showTitle();
   showModels();
   composer.focus();
   await opening;
+  if (message && id === thread.id) await thread.seek(message);
   // A conversation further down the list than was loaded.
   if (id && id === thread.id && !conversations.get(id)) {
     try {
@@ -259,6 +270,7 @@ conversations.addEventListener("deleted", ({ detail }) => {
   if (detail === thread.id) startAnew();
   else byId("new-chat").focus();
 });
+search.addEventListener("chosen", () => drawer.close());
 conversations.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("changed", showState);
 thread.addEventListener("fault", ({ detail }) => toast(detail));
@@ -274,6 +286,12 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && session.user) catchUp();
 });
 document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && session.user && !document.querySelector("dialog[open]")) {
+    event.preventDefault();
+    drawer.open();
+    search.focus();
+    return;
+  }
   if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
   if (drawer.isOpen) drawer.close();
   else thread.stop();

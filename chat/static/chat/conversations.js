@@ -1,6 +1,6 @@
 // The list of conversations in the sidebar: pages by cursor, rename in place, pin, delete.
 
-import { announce, byId, el, icon } from "./dom.js";
+import { announce, byId, el, icon, saveFile } from "./dom.js";
 import { Menu } from "./menu.js";
 
 const DAY_MS = 86_400_000;
@@ -165,6 +165,8 @@ export class Conversations extends EventTarget {
     this.menu.open(this.#rows.get(id).more, [
       { label: "Rename", icon: "edit", act: () => this.rename(id) },
       { label: pinned ? "Unpin" : "Pin", icon: "pin", act: () => this.change(id, { pinned: !pinned }) },
+      { label: "Export as Markdown", icon: "export", act: () => this.#export(id, "markdown") },
+      { label: "Export as JSON", icon: "export", act: () => this.#export(id, "json") },
       { label: "Delete", icon: "trash", danger: true, act: () => this.#delete(id) },
     ]);
   }
@@ -195,6 +197,16 @@ export class Conversations extends EventTarget {
     field.addEventListener("blur", () => this.#moving || finish(true));
     row.link.replaceWith(field);
     field.select();
+  }
+
+  async #export(id, format) {
+    try {
+      const { name, content } = await this.api.exportConversation(id, format);
+      saveFile(name, content);
+      announce(`${name} is saved.`);
+    } catch (error) {
+      this.#tell("fault", error.message);
+    }
   }
 
   async #delete(id) {

@@ -62,3 +62,11 @@ export async function copyText(text, button) {
   announce(done ? "Copied." : "The browser did not allow copying.");
   setTimeout(() => delete button.dataset.copied, 1600);
 }
+
+// Has the browser keep a file.
+export function saveFile(name, content) {
+  const url = URL.createObjectURL(content);
+  el("a", { href: url, download: name }).click();
+  // Not at once: the browser reads it after the click.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -2,6 +2,7 @@
 // token is an HttpOnly cookie that no script can read.
 
 const REQUEST_TIMEOUT_MS = 20_000;
+const FILE_TIMEOUT_MS = 120_000;
 const REFRESH_EARLY_MS = 60_000;
 
 // A refused or failed request. `detail` is a sentence for the user; `fields` maps a field's name to what is wrong with it.
@@ -73,16 +74,29 @@ export class Session extends EventTarget {
     this.#forget("asked");
   }
 
-  // The parsed JSON answer, or null for an empty one. A token that ran out is replaced once, then the request is repeated.
-  async request(method, path, body) {
+  // The parsed JSON answer, or null for an empty one.
+  request(method, path, body) {
+    return this.#signed(() => this.#fetch(method, path, body));
+  }
+
+  // A file that is to be kept: {name, content}.
+  download(path) {
+    return this.#signed(async () => {
+      const response = await this.#ask("GET", path, undefined, FILE_TIMEOUT_MS);
+      return { name: nameIn(response.headers.get("content-disposition") ?? ""), content: await whole(response.blob()) };
+    });
+  }
+
+  // A token that ran out is replaced once, then the request is repeated.
+  async #signed(ask) {
     const token = this.#token;
     try {
-      return await this.#fetch(method, path, body);
+      return await ask();
     } catch (error) {
       if (error.status !== 401) throw error;
       // Another request may have replaced the token while this one was on its way.
       if (token === this.#token) await this.#refreshOrForget();
-      return this.#fetch(method, path, body);
+      return ask();
     }
   }
 
@@ -134,30 +148,49 @@ export class Session extends EventTarget {
   }
 
   async #fetch(method, path, body) {
+    return jsonOf(await this.#ask(method, path, body, REQUEST_TIMEOUT_MS));
+  }
+
+  // The response, whose body is still to be read; one that is no success is thrown as ApiError.
+  async #ask(method, path, body, timeout) {
     const headers = { Accept: "application/json" };
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    let response;
-    let answer = null;
-    try {
-      response = await fetch(this.base + path, {
-        method,
-        headers,
-        body: body === undefined ? undefined : JSON.stringify(body),
-        credentials: "same-origin",
-        cache: "no-store",
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      });
-      const text = await response.text();
-      if (text && /json/.test(response.headers.get("content-type") ?? "")) answer = JSON.parse(text);
-    } catch (error) {
-      const late = error.name === "TimeoutError";
-      throw new ApiError(0, {
-        code: late ? "timeout" : "offline",
-        detail: late ? "The server takes too long to answer." : "The server cannot be reached. Check your connection and try again.",
-      });
-    }
-    if (!response.ok) throw new ApiError(response.status, answer ?? {});
-    return answer;
+    const asked = fetch(this.base + path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: AbortSignal.timeout(timeout),
+    });
+    const response = await whole(asked);
+    if (!response.ok) throw new ApiError(response.status, (await jsonOf(response)) ?? {});
+    return response;
   }
+}
+
+// What a connection gives, to its end. Throws ApiError when it breaks or takes too long.
+async function whole(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    const late = error.name === "TimeoutError";
+    throw new ApiError(0, {
+      code: late ? "timeout" : "offline",
+      detail: late ? "The server takes too long to answer." : "The server cannot be reached. Check your connection and try again.",
+    });
+  }
+}
+
+async function jsonOf(response) {
+  const text = await whole(response.text());
+  return text && /json/.test(response.headers.get("content-type") ?? "") ? whole(new Response(text).json()) : null;
+}
+
+// A file's name as the header gives it, in letters of any script or in plain ones.
+function nameIn(disposition) {
+  const encoded = /filename\*=utf-8''([^;]+)/i.exec(disposition)?.[1];
+  if (encoded) return decodeURIComponent(encoded);
+  return /filename="((?:[^"\\]|\\.)*)"/.exec(disposition)?.[1].replace(/\\(.)/g, "$1") ?? "conversation";
 }

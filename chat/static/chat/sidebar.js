@@ -20,6 +20,7 @@ export class Drawer {
   }
 
   open() {
+    if (!narrow.matches || this.isOpen) return;
     this.#show(true);
     byId("close-sidebar").focus();
   }

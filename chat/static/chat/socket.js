@@ -1,31 +1,18 @@
-// The chat socket: the frames of the AI SDK 7 WebSocketChatTransport, many requests over one connection, and a
-// connection that comes back by itself.
+// The chat socket: the frames of the AI SDK 7 WebSocketChatTransport, many requests over one connection.
 
-const PROTOCOL = "eloquent.chat.v1";
-const FIRST_WAIT_MS = 400;
-const LONGEST_WAIT_MS = 20_000;
+import { Connection } from "./connection.js";
+
 // A connection that died without a word is noticed when a running answer says nothing for so long.
 const SILENCE_MS = 90_000;
 // A question that is asked while the connection is down waits so long for it.
 const PATIENCE_MS = 5_000;
 const NOT_SIGNED_IN = 4401;
 
-// How long to wait before the given try (0 is the first): doubling, with full jitter, so that the pages of a
-// restarted server do not all come back in the same moment.
-export function backoff_ms(attempt, random = Math.random) {
-  const ceiling = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
-  return Math.round(ceiling / 2 + (random() * ceiling) / 2);
-}
-
 // Events: "open", "closed" (the connection was lost and will be tried again), "refused" (the session may be over).
 //
 // A request's handler has: chunk(chunk), end(), error(sentence), gone() (nothing runs here), cut() (the stream broke
 // off, and the answer goes on elsewhere), lost() (the connection broke: whether the server got the request is not known).
 export class ChatSocket extends EventTarget {
-  #socket = null;
-  #wanted = false;
-  #attempt = 0;
-  #retry = null;
   #silence = null;
   #requests = new Map();
   #unsent = new Map();
@@ -34,37 +21,30 @@ export class ChatSocket extends EventTarget {
   // `ticket` resolves to a one-use ticket for the handshake.
   constructor(ticket) {
     super();
-    this.ticket = ticket;
-    addEventListener("online", () => this.connectNow());
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.connectNow();
+    this.connection = new Connection("/ws/chat", "eloquent.chat.v1", ticket, {
+      opened: () => this.#opened(),
+      heard: (text) => this.#frame(text),
+      closed: (code) => this.#closed(code),
     });
   }
 
   get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
+    return this.connection.isOpen;
   }
 
   open() {
-    this.#wanted = true;
-    this.#connect();
+    this.connection.open();
   }
 
   close() {
-    this.#wanted = false;
-    clearTimeout(this.#retry);
-    this.#socket?.close(1000);
+    this.connection.close();
     for (const { timer } of this.#unsent.values()) clearTimeout(timer);
     this.#unsent.clear();
     this.#drop();
   }
 
-  // Does not wait for the next try: the network came back, or the user asked.
   connectNow() {
-    if (!this.#wanted || this.#socket) return;
-    clearTimeout(this.#retry);
-    this.#attempt = 0;
-    this.#connect();
+    this.connection.connectNow();
   }
 
   // Asks. `fields`: trigger, messages, messageId, body. Returns the request's id, for abort(). While the connection is
@@ -93,7 +73,7 @@ export class ChatSocket extends EventTarget {
   abort(requestId) {
     if (this.#withdraw(requestId, "You stopped it before it was sent.")) return true;
     if (!this.isOpen || !this.#requests.has(requestId)) return false;
-    this.#socket.send(JSON.stringify({ type: "abort", requestId }));
+    this.connection.send({ type: "abort", requestId });
     return true;
   }
 
@@ -104,7 +84,7 @@ export class ChatSocket extends EventTarget {
 
   #request(frame, handler) {
     this.#requests.set(frame.requestId, { handler, next: 0 });
-    this.#socket.send(JSON.stringify(frame));
+    this.connection.send(frame);
     this.#listenForSilence();
   }
 
@@ -117,51 +97,23 @@ export class ChatSocket extends EventTarget {
     return true;
   }
 
-  async #connect() {
-    if (this.#socket || !this.#wanted) return;
-    // Stands for the connection while the ticket is fetched, so that a second call does not make a second one.
-    const place = { readyState: WebSocket.CONNECTING, close: () => {} };
-    this.#socket = place;
-    let ticket;
-    try {
-      ticket = await this.ticket();
-    } catch {
-      if (this.#socket === place) this.#closed({ code: 0 });
-      return;
+  #opened() {
+    this.connection.settle();
+    for (const { frame, handler, timer } of this.#unsent.values()) {
+      clearTimeout(timer);
+      this.#request(frame, handler);
     }
-    if (this.#socket !== place || !this.#wanted) return;
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/ws/chat`, [PROTOCOL, `ticket.${ticket}`]);
-    this.#socket = socket;
-    socket.addEventListener("open", () => {
-      this.#attempt = 0;
-      for (const { frame, handler, timer } of this.#unsent.values()) {
-        clearTimeout(timer);
-        this.#request(frame, handler);
-      }
-      this.#unsent.clear();
-      this.dispatchEvent(new Event("open"));
-    });
-    socket.addEventListener("message", (event) => {
-      if (this.#socket === socket) this.#frame(event.data);
-    });
-    socket.addEventListener("close", (event) => {
-      if (this.#socket === socket) this.#closed(event);
-    });
+    this.#unsent.clear();
+    this.dispatchEvent(new Event("open"));
   }
 
-  #closed({ code }) {
+  #closed(code) {
     this.#drop();
-    if (!this.#wanted) return;
     this.dispatchEvent(new Event("closed"));
     if (code === NOT_SIGNED_IN) this.dispatchEvent(new Event("refused"));
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#connect(), backoff_ms(this.#attempt));
-    this.#attempt += 1;
   }
 
   #drop() {
-    this.#socket = null;
     clearTimeout(this.#silence);
     const open = [...this.#requests.values()];
     this.#requests.clear();
@@ -195,9 +147,7 @@ export class ChatSocket extends EventTarget {
 
   // A gap or garbage: what follows cannot be trusted. Coming back replays everything from the start.
   #broken() {
-    const socket = this.#socket;
-    socket.close(4000);
-    this.#closed({ code: 4000 });
+    this.connection.abandon();
   }
 
   #listenForSilence() {

@@ -22,7 +22,7 @@ export class Thread extends EventTarget {
   id = null;
   #messages = [];
   #olderCursor = null;
-  #loadingOlder = false;
+  #loadingOlder = null;
   #views = new Map();
   #unsent = new Map();
   #live = null;
@@ -125,6 +125,46 @@ export class Thread extends EventTarget {
 
   stop() {
     if (this.running) this.answers.stop(this.#live);
+  }
+
+  // Brings a message into view, and marks it for a moment. One on another branch has its branch shown first.
+  async seek(messageId) {
+    const id = this.id;
+    this.#sticks = false;
+    try {
+      if (!(await this.#reach(messageId))) {
+        await this.api.showMessage(messageId);
+        if (id !== this.id) return;
+        await this.refresh();
+        await this.#reach(messageId);
+      }
+    } catch (error) {
+      this.dispatchEvent(new CustomEvent("fault", { detail: error.status === 404 ? "This message does not exist any more." : error.message }));
+      return;
+    }
+    if (id !== this.id) return;
+    this.#show(this.#entries());
+    const found = this.#views.get(messageId)?.element;
+    if (!found) return;
+    this.#sticks = false;
+    this.list.querySelector(".found")?.classList.remove("found");
+    found.scrollIntoView({ block: "center" });
+    found.classList.add("found");
+    found.addEventListener("animationend", () => found.classList.remove("found"), { once: true });
+    found.tabIndex = -1;
+    found.focus({ preventScroll: true });
+  }
+
+  // Whether the message is on the branch shown, whose messages down to it are read. A message's id is larger than
+  // those above it.
+  async #reach(messageId) {
+    const id = this.id;
+    const known = () => this.#messages.some((message) => message.id === messageId);
+    while (!known() && this.#olderCursor && this.#messages[0]?.id > messageId) {
+      await this.#older();
+      if (id !== this.id) return false;
+    }
+    return known();
   }
 
   #reset(id) {
@@ -376,24 +416,33 @@ export class Thread extends EventTarget {
 
   async #loadOlder() {
     if (!this.#olderCursor || this.#loadingOlder) return;
-    this.#loadingOlder = true;
-    const id = this.id;
     try {
-      const { items, next_cursor: cursor } = await this.api.messages(id, this.#olderCursor);
-      if (id !== this.id) return;
-      const height = this.scroller.scrollHeight;
-      const position = this.scroller.scrollTop;
-      this.#olderCursor = cursor;
-      this.#messages = [...items, ...this.#messages];
-      this.top.hidden = !cursor;
-      this.#show(this.#entries());
-      // What the reader looks at stays where it is.
-      this.scroller.scrollTop = position + this.scroller.scrollHeight - height;
+      await this.#older();
     } catch (error) {
       this.dispatchEvent(new CustomEvent("fault", { detail: error.message }));
-    } finally {
-      this.#loadingOlder = false;
     }
+  }
+
+  // Reads the page before the first message; those who ask while it is read wait for the same.
+  #older() {
+    this.#loadingOlder ??= this.#readOlder().finally(() => {
+      this.#loadingOlder = null;
+    });
+    return this.#loadingOlder;
+  }
+
+  async #readOlder() {
+    const id = this.id;
+    const { items, next_cursor: cursor } = await this.api.messages(id, this.#olderCursor);
+    if (id !== this.id) return;
+    const height = this.scroller.scrollHeight;
+    const position = this.scroller.scrollTop;
+    this.#olderCursor = cursor;
+    this.#messages = [...items, ...this.#messages];
+    this.top.hidden = !cursor;
+    this.#show(this.#entries());
+    // What the reader looks at stays where it is.
+    this.scroller.scrollTop = position + this.scroller.scrollHeight - height;
   }
 
   #scrolled() {
