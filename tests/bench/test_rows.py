@@ -28,7 +28,10 @@ SPOILED = replace(
 MEASURED = {
     "first-token": ("streaming/Eloquent/added_p99_ms", "one instant/FastAPI peer/p50_ms"),
     "streams": ("6/on_the_way_ms/0.99", "6/between_tokens_ms/0.99", "6/memory_bytes_each/pss", "6/cores/server"),
-    "resume-stop": ("resume to first byte/another process/p95_ms", "stop to upstream closed/another process/p95_ms"),
+    "resume-stop": (
+        "resume to first byte/another process, evenly/p95_ms",
+        "stop to upstream closed/another process, one instant/p95_ms",
+    ),
     "idle-socket": ("one process/uss_kb_each", "with Redis/pss_kb_each"),
     "readers": (
         "same process, journal in memory/1/tokens_per_cpu_s",
