@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from pymongo.errors import PyMongoError
-from redis.exceptions import RedisError
 
 from accounts.authentication import Identity, identity_of_ticket, may_stay
 from accounts.notices import session_group, user_group
@@ -33,9 +32,18 @@ SEND_TIMEOUT_S: Final = 30.0
 ASK_AGAIN_S: Final = 30.0
 # The same while notices cannot be heard, because Redis was away when the socket was opened.
 ASK_UNHEARING_S: Final = 1.0
+# How long notices are not relied on after Redis was away: the channel layer takes its time to listen again.
+DOUBTFUL_S: Final = 5.0
 JOIN_TIMEOUT_S: Final = 2.0
 
 _open: Final[Counter[tuple[type, UserId]]] = Counter()
+_watched: Final[set["SignedInSocket"]] = set()
+
+
+def notices_may_be_lost() -> None:
+    """Redis was away: a session may have ended unheard of, so every socket of this process asks, and asks again."""
+    for socket in _watched:
+        socket.doubt()
 
 
 class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
@@ -55,6 +63,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         """Let a page of an allowed origin in that offers a ticket. Refusals close with a code that says why."""
         self._groups_joined: list[str] = []
         self._watch: asyncio.Task[None] | None = None
+        self._doubted = asyncio.Event()
+        self._doubtful_until = 0.0
         self._counted: tuple[type, UserId] | None = None
         offered = self.scope.get("subprotocols", [])
         ticket = _ticket(self.scope, offered)
@@ -84,6 +94,7 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self.identity = identity
         groups = session_group(identity.session_id), user_group(identity.user_id)
         hears = await self.join(*groups)
+        _watched.add(self)
         self._watch = asyncio.create_task(self._close_when_access_ends(groups, hears=hears), name="socket watch")
         await self.admitted()
 
@@ -94,10 +105,15 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
                 for group in groups:
                     await self.channel_layer.group_add(group, self.channel_name)
                     self._groups_joined.append(group)
-        except (OSError, RedisError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, and the socket is not
             log.warning("socket hears no notices", error=type(error).__name__)
             return False
         return True
+
+    def doubt(self) -> None:
+        """Ask at once whether the session still stands, and every second for a while."""
+        self._doubtful_until = asyncio.get_running_loop().time() + DOUBTFUL_S
+        self._doubted.set()
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
         """Leave the groups and end what the socket has begun."""
@@ -105,7 +121,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             _open[self._counted] -= 1
             if not _open[self._counted]:
                 del _open[self._counted]
-        with contextlib.suppress(OSError, RedisError):
+        _watched.discard(self)
+        with contextlib.suppress(Exception):  # as in `join`
             async with asyncio.timeout(JOIN_TIMEOUT_S):
                 for group in self._groups_joined:
                     await self.channel_layer.group_discard(group, self.channel_name)
@@ -132,6 +149,7 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
     async def _close_when_access_ends(self, groups: tuple[str, ...], *, hears: bool) -> None:
         """Notice what no notice tells of: a session that expired, a user changed behind our back, Redis away."""
+        loop = asyncio.get_running_loop()
         while True:
             # First at once: a session may end between its ticket and the joining of its groups.
             try:
@@ -140,7 +158,11 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
                     return
             except PyMongoError as error:
                 log.warning("socket watch waits for the database", error=type(error).__name__)
-            await asyncio.sleep(ASK_AGAIN_S if hears else ASK_UNHEARING_S)
+            relied_on = hears and loop.time() > self._doubtful_until
+            self._doubted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ASK_AGAIN_S if relied_on else ASK_UNHEARING_S):
+                    await self._doubted.wait()
             hears = hears or await self.join(*groups)
 
     async def require_access(self) -> None:

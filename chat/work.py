@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from chat import notices, store, titling
+from chat import notices, sockets, store, titling
 from chat.answering import Answering
 from chat.errors import BranchIsBusy, Draining, JournalAway, TooManyRuns
 from chat.imports import job
@@ -153,7 +153,9 @@ async def startup() -> None:
     redis, url = redis_client(), get_config().redis_url
     work: list[Callable[[], Awaitable[None]]] = []
     if redis is not None and url is not None:
-        reader = StreamReader(url.get_secret_value(), redis, name=lifecycle.worker_id())
+        reader = StreamReader(
+            url.get_secret_value(), redis, name=lifecycle.worker_id(), returned=sockets.notices_may_be_lost
+        )
         await reader.connect()
         shared = SharedJournal(redis, reader, url=url.get_secret_value())
         shared.start()

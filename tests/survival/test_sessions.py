@@ -46,6 +46,23 @@ async def test_a_session_revoked_on_one_worker_closes_its_sockets_and_ends_its_a
     assert (await ann.at_rest(run["id"]))["status"] == "complete"  # an answer is not cut by it
 
 
+async def test_a_session_that_is_revoked_while_redis_is_away_loses_its_sockets_when_it_is_back(
+    stage: Stage, ann: Person, record_property: Any
+) -> None:
+    phone = await ann.ok("POST", "/auth/login", json={"email": ann.email, "password": PASSWORD})
+    async with ann.at(stage.workers[1].address, phone) as there, there.device() as device:
+        session = await there.session_id()
+        await until(lambda: is_heard(stage, session))
+        await asyncio.to_thread(stage.valkey.kill)
+        async with ann.at(stage.workers[0].address) as here:
+            await here.ok("DELETE", f"/auth/sessions/{session}", 204)
+        await asyncio.to_thread(stage.valkey.start)
+        back_at = time.monotonic()
+        async with asyncio.timeout(20):  # unasked, it would stay for half a minute
+            assert await device.close_code() == NOT_SIGNED_IN
+        record_property("socket closed after Redis was back, s", round(time.monotonic() - back_at, 3))
+
+
 async def is_heard(stage: Stage, session: str) -> bool:
     """Whether Redis knows of somebody who listens for the end of this session."""
     try:
