@@ -231,12 +231,16 @@ class Answering:
         self._flush()
         self._answer.close()
         status, last, usage, problem = self._outcome(relay)
-        ending = [*self._answer.take(), *last]
+        unsent = self._answer.take()
+        ending = [*unsent, *last]
         self._position += len(ending)
         self.run = replace(self.run, status=status, active=False, usage=usage, error=problem, finished_at=now())
         message = self._written(_MESSAGE_STATUS[status], text=self._answer.text(), usage=usage, error=problem)
         saving = asyncio.create_task(self._save(message))
         await asyncio.wait({saving}, timeout=TOLD_AFTER_S)
+        if saving.done() and saving.exception() is not None:
+            # A fault of ours. The reaper saves what was kept on the way, so nobody is told that all of it is there.
+            ending = [*unsent, *self._failure(AnswerInterrupted())[0]]
         self._journal.append(self.run.id, ending)
         self._journal.close(self.run.id)
         await saving
@@ -278,6 +282,7 @@ class Answering:
         return [chunks.FINISH_STEP, chunks.error(error.detail)], None, problem
 
     async def _save(self, message: Message) -> None:
+        """Save how it ended, however long the database is away or refuses: only here is the answer whole."""
         wait_s = _RETRY_FIRST_S
         while True:
             try:

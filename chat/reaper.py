@@ -138,7 +138,9 @@ def _beginning_of(run: Run) -> list[Chunk]:
 def _ending_of(run: Run, said: Assembled) -> tuple[Ending, list[Chunk]]:
     """How the answer ended, and the chunks that say so if they were not said yet."""
     if said.ending is not None:
-        return said.ending, []
+        # Its worker said so itself when it could not save the answer, and as a chunk that is an error like others.
+        was_interrupted = said.ending.sentence == AnswerInterrupted().detail
+        return Ending(MessageStatus.INTERRUPTED) if was_interrupted else said.ending, []
     last = [chunks.FINISH_STEP]
     if said.open_part is not None:
         kind = said.open_part.partition("-")[0]

@@ -290,6 +290,24 @@ async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(
     assert "Half" in told.text
 
 
+async def test_nobody_is_told_that_an_answer_is_whole_which_cannot_be_saved(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise OverflowError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "keep_rest", broken)
+        run = await ann.ask(await ann.conversation(), "Hi")
+        _, stream = await ann.read(run["id"])
+    assert stream.last is not None
+    assert stream.last["type"] == "error"
+    await lost(run["id"])
+    await Reaper(work.journal(), ()).reap()
+    _, answer = await ann.messages(run["conversation_id"])
+    assert (answer["status"], answer["error"]["code"]) == ("interrupted", "interrupted")
+
+
 async def test_tool_calls_count_towards_the_longest_answer(ann: Person, model: LanguageModel) -> None:
     """Otherwise they make a document that MongoDB does not take."""
     calls = [ToolCall(str(number), "write", '"' + "x" * 600_000 + '"') for number in range(30)]
