@@ -6,6 +6,8 @@ PYTHON := $(VENV)/bin/python
 SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
 UP ?=
+# Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
+AT_ONCE := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help run test test-browser test-clients check format bench soak openapi clean lock
 
@@ -16,7 +18,7 @@ run: $(VENV)/.installed ## Start everything: database, language model, server; p
 	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
 test: $(VENV)/.installed-dev ## Run the tests, except those in a browser and those with Node
-	@$(PYTHON) -m pytest -m "not browser and not clients" $(ARGS)
+	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients" $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
