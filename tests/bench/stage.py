@@ -130,6 +130,16 @@ class Stage:
         request = user.run_request(conversation, pace.model, question(answer, stream=stream))
         return Asked(request, answer, stream, pace.tokens)
 
+    def begun(self, user: SignedIn, port: int, pace: Pace) -> tuple[str, Asked]:
+        """A run at work that nobody reads yet: its id, and what was asked."""
+        conversation = self.conversations(user, port, 1)[0]
+        asked = self.asked_of_product(user, conversation, pace)
+        body: dict[str, Any] = {
+            "parts": [{"type": "text", "text": question(asked.answer, stream=asked.stream)}],
+            "model": f"{pace.model}:latest",
+        }
+        return user.post(f"/api/v1/conversations/{conversation}/runs", body)["id"], asked
+
     def asked_of_upstream(self, pace: Pace) -> Asked:
         """The same question put to the language model itself."""
         stream = self.next_stream()

@@ -32,6 +32,7 @@ MEASURED = {
         "resume to first byte/another process, evenly/p95_ms",
         "stop to upstream closed/another process, one instant/p95_ms",
     ),
+    "memory": ("run/count", "run/rss_kb_each", "reader/count"),
     "idle-socket": ("one process/uss_kb_each", "with Redis/pss_kb_each"),
     "readers": (
         "same process, journal in memory/1/tokens_per_cpu_s",

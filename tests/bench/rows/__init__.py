@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from tests.bench.findings import Finding
-from tests.bench.rows import first_token, idle_sockets, journal, lists, readers, resume_stop, search, streams
+from tests.bench.rows import first_token, idle_sockets, journal, lists, memory, readers, resume_stop, search, streams
 from tests.bench.rows.scale import RowScale
 from tests.bench.stage import Stage
 
 ROWS: dict[str, Callable[[Stage, RowScale], Finding]] = {
-    row.NAME: row.measure for row in (first_token, streams, resume_stop, idle_sockets, readers, journal, lists, search)
+    row.NAME: row.measure
+    for row in (first_token, streams, resume_stop, idle_sockets, memory, readers, journal, lists, search)
 }

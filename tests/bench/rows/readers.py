@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.bench.answers import ANSWERS, question
 from tests.bench.charts import Lines, Series
 from tests.bench.crowds import Asked, CrowdPlan, CrowdReader, crowd
 from tests.bench.findings import Finding, shown
@@ -69,13 +68,9 @@ def _processes(stage: Stage, way: str) -> Iterator[tuple[Server, Server]]:
 def _read(
     stage: Stage, scale: RowScale, user: SignedIn, first: Server, last: Server, readers: int
 ) -> tuple[_Point, list[str]]:
-    conversation = stage.conversations(user, first.port, 1)[0]
-    asked = stage.asked_of_product(user, conversation, scale.lively)
-    body = {"parts": [{"type": "text", "text": question(asked.answer % ANSWERS, stream=asked.stream)}]}
-    body |= {"model": f"{scale.lively.model}:latest"}
-    run = user.post(f"/api/v1/conversations/{conversation}/runs", body)
+    run_id, asked = stage.begun(user, first.port, scale.lively)
     ends = time.perf_counter() + scale.lively.lasts_s - 0.2
-    request = Asked(user.stream_request(run["id"]), asked.answer, asked.stream, asked.tokens)
+    request = Asked(user.stream_request(run_id), asked.answer, asked.stream, asked.tokens)
     plan = CrowdPlan(
         "eloquent-sse", last.port, [CrowdReader(user.source, 0.0, [request]) for _ in range(readers)], PATIENCE_S
     )

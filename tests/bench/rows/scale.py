@@ -39,6 +39,11 @@ class RowScale:
 
     sockets: int = 2000
 
+    memory_runs: int = 300
+    memory_readers: int = 600
+    lasting: Pace = field(default_factory=lambda: Pace(10, 200))
+    """The answer whose memory is looked at in its middle."""
+
     readers: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
     lively: Pace = field(default_factory=lambda: Pace(100, 350))
     """The answer that several read."""
@@ -49,7 +54,7 @@ class RowScale:
 
     def paces(self) -> list[Pace]:
         """The even answers that the language model must be able to give."""
-        return [self.talk, self.long, self.without_server, self.brisk, self.lively]
+        return [self.talk, self.long, self.without_server, self.brisk, self.lasting, self.lively]
 
 
 FULL = RowScale()
@@ -66,6 +71,8 @@ QUICK = RowScale(
     list_requests=100,
     list_rounds=3,
     sockets=300,
+    memory_runs=60,
+    memory_readers=120,
     readers=(1, 4, 16),
     journal_rounds=1,
 )
@@ -88,6 +95,9 @@ SMOKE = RowScale(
     list_requests=3,
     list_rounds=1,
     sockets=8,
+    memory_runs=6,
+    memory_readers=12,
+    lasting=Pace(40, 60),
     readers=(1, 2),
     lively=Pace(50, 100),
     journal_users=2,
