@@ -30,6 +30,8 @@ LOOK_EVERY_S: Final = 2.0
 LEASE_S: Final = 30.0
 KEPT: Final = timedelta(days=7)
 """How long an import that has ended can be read."""
+LONGEST_OBJECT: Final = 16 * 1024 * 1024
+"""Bytes of one conversation's JSON. Less than the command takes: in memory it may be 25 times as large, by intent."""
 MOST_PROBLEMS: Final = 50
 MOST_ATTEMPTS: Final = 5
 """Workers that may be lost over one file: one that takes its process along must not take the next one, for ever."""
@@ -162,7 +164,7 @@ class _Work:
             return Outcome(number, Result.REFUSED, _NOT_STORED)
 
     async def _objects(self) -> AsyncGenerator[bytes | None, None]:
-        objects, offset = Objects(), 0
+        objects, offset = Objects(longest=LONGEST_OBJECT), 0
         while (chunk := await store.chunk_at(self._import.id, offset)) is not None:
             offset += len(chunk.content)
             # In a thread: a megabyte of quotes takes longer than an answer's next words may wait.

@@ -209,6 +209,14 @@ async def test_a_conversation_that_the_database_refuses_spoils_no_other(
     assert ended["problems"][1] == "Conversation 3: It cannot be stored."
 
 
+async def test_a_conversation_that_is_too_long_spoils_no_other(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "LONGEST_OBJECT", len(orjson.dumps(BRANCHED)) - 1)
+    ended = await imported(ann, RAW)
+    assert counts(ended) == ("complete", 1, 0, 2)
+    assert ended["problems"][0] == "Conversation 1: It is too long, or the file ends in the middle of it."
+    assert await titles(ann) == ["Two"]
+
+
 async def test_a_fault_of_ours_ends_one_import_and_not_the_looker(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(store, "chunk_at", _raising(RuntimeError("a fault")))

@@ -32,6 +32,25 @@ async def test_two_tabs_that_send_at_once_start_one_answer(stage: Stage, here: P
         assert (await there.ok("GET", f"/conversations/{conversation}"))["message_count"] == 2
 
 
+async def test_two_tabs_that_wish_for_siblings_get_both_answers_in_one_conversation(
+    stage: Stage, here: Person, there: Person
+) -> None:
+    for _ in range(TIMES):
+        tales = [stage.tale(waits=(0,)) for _ in range(2)]
+        conversation = await here.conversation()
+        tabs = list(zip((here, there), tales, strict=True))
+        runs = await asyncio.gather(*(tab.ask(conversation, tale.question, on_busy="sibling") for tab, tale in tabs))
+        for tale in tales:
+            stage.model.go_on(tale)
+        for run, tale in zip(runs, tales, strict=True):
+            assert (await here.at_rest(run["id"]))["status"] == "complete"
+            assert (await stage.answer_of(run))["text"] == tale.text()
+        shown = await there.messages(conversation)
+        siblings = await here.ok("GET", f"/messages/{shown[0]['id']}/siblings")
+        assert {item["id"] for item in siblings["items"]} == {run["user_message_id"] for run in runs}
+        assert (await there.ok("GET", f"/conversations/{conversation}"))["message_count"] == 4
+
+
 async def test_the_same_idempotency_key_sent_at_once_starts_one_answer(
     stage: Stage, here: Person, there: Person
 ) -> None:
