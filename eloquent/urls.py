@@ -1,7 +1,9 @@
 """Where each path leads. The request road's paths come first; the rest are pages of the desk road."""
 
 from django.contrib import admin
-from django.urls import path
+from django.http import Http404
+from django.urls import path, re_path
+from django.views.defaults import page_not_found
 
 from accounts.api import jwks
 from chat import openai_api, pages
@@ -16,6 +18,8 @@ urlpatterns = [
     path(".well-known/jwks.json", jwks),
     path("healthz", healthz),
     path("readyz", readyz),
+    # Django's way from an object to its page on the site: no object here has one, and ids like ours are a fault to it.
+    re_path("^admin/r/", page_not_found, {"exception": Http404()}),
     path("admin/", admin.site.urls),
     path("", pages.index, name="page"),
 ]

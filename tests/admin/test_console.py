@@ -93,6 +93,10 @@ def test_an_object_that_is_not_there_leads_back_with_a_word(root, name):
         assert "doesn’t exist" in text_of(response)
 
 
+def test_no_object_has_a_page_on_the_site(root, talk):
+    assert root.get(f"/admin/r/1/{talk.user.pk}/").status_code == 404
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_a_search_by_email_or_id_finds_the_ones_of_that_person_alone(root, talk, other_talk, name):
     mine, other = an(name, talk), an(name, other_talk)
