@@ -82,6 +82,10 @@ class Reaper:
         last: list[Chunk] | None = None
         if message.status is MessageStatus.STREAMING:
             message, last = await self._ended(run, message)
+            if not await store.keep_answer(message):
+                # Its worker was only late, and has saved the answer in this moment: so it is, and who reads resumes.
+                message, last = await store.message_of_run(run) or message, None
+                self._journal.disown(run.id)
         rested = replace(
             run,
             status=RunStatus(message.status.value),
@@ -90,7 +94,7 @@ class Reaper:
             error=message.error,
             finished_at=now(),
         )
-        await store.keep_rest(rested, message)
+        await store.keep_run(rested)
         if last is not None:
             # Whoever still reads hears of the end now that it is saved.
             self._journal.append(run.id, last)

@@ -175,7 +175,13 @@ async def keep_rest(run: Run, message: Message) -> None:
     the reaper finds a finished answer and brings the run to rest with it. An answer that was not saved would never be
     looked for again once its run is at rest.
     """
-    await group_commit.update(
+    await keep_answer(message)
+    await keep_run(run)
+
+
+async def keep_answer(message: Message) -> bool:
+    """Save the answer as it ended; False when it has ended already, and then it stays as it is."""
+    return await group_commit.update(
         MESSAGES,
         {"_id": message.id, "status": MessageStatus.STREAMING},
         {
@@ -191,6 +197,10 @@ async def keep_rest(run: Run, message: Message) -> None:
             }
         },
     )
+
+
+async def keep_run(run: Run) -> None:
+    """Save that the run is at rest, unless it is another worker's by now."""
     await group_commit.update(
         RUNS,
         {"_id": run.id, "active": True, "worker": run.worker},

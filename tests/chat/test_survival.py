@@ -443,6 +443,27 @@ async def test_a_run_whose_worker_lives_is_left_alone(ann: Person, model: Langua
     assert (await ann.at_rest(run["id"]))["status"] == "complete"
 
 
+async def test_an_answer_that_its_late_worker_saves_meanwhile_is_what_the_run_rests_with(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    found = await lost(run["id"])
+    of_message = {"_id": found.message_id}
+    await database()["messages"].update_one(of_message, {"$set": {"status": "streaming"}})
+    adopt = work.journal().adopt
+
+    async def adopt_while_it_is_saved(run_id: ObjectId, *, position: int) -> Any:
+        held = await adopt(run_id, position=position)
+        await database()["messages"].update_one(of_message, {"$set": {"status": "complete", "text": "All of it."}})
+        return held
+
+    monkeypatch.setattr(work.journal(), "adopt", adopt_while_it_is_saved)
+    await Reaper(work.journal(), ()).reap()
+    assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "complete"
+    assert await text_saved(run) == "All of it."
+
+
 async def test_two_reapers_bring_a_lost_run_to_rest_once(ann: Person, model: LanguageModel) -> None:
     run = await ann.ask(await ann.conversation(), "Hi")
     await ann.at_rest(run["id"])

@@ -504,6 +504,8 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "request_stop": [lambda world: chat.store.request_stop(world.owner.id, world.run.id, at=NOW)],
         "renew_lease": [lambda world: chat.store.renew_lease(world.run)],
         "keep_rest": [lambda world: chat.store.keep_rest(world.run, world.answer)],
+        "keep_answer": [lambda world: chat.store.keep_answer(world.answer)],
+        "keep_run": [lambda world: chat.store.keep_run(world.run)],
         "add_import": [
             lambda world: chat.store.add_import(_new_import(world)),
             lambda world: chat.store.add_import(_new_import(world)),
