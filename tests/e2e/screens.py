@@ -89,7 +89,7 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     chat.stop_button.click()
     chat.expect_answer("stopped")
     take("05-stopped")
-    page.get_by_role("button", name="New conversation").click()
+    page.get_by_role("button", name="New conversation", exact=True).click()
     site.script(*WORDS, gates=(len(WORDS) // 2,))
     chat.ask("How do rainbows form? Please show me a table and some code.")
     expect(chat.text).to_contain_text("a circle")
@@ -168,7 +168,7 @@ def take_searches(chat: ChatPage, take: Callable[[str], None]) -> None:
 def take_versions(site: Site, chat: ChatPage, take: Callable[[str], None]) -> None:
     """A conversation with several wordings and answers, one of which was made without its beginning."""
     page = chat.page
-    page.get_by_role("button", name="New conversation").click()
+    page.get_by_role("button", name="New conversation", exact=True).click()
     site.script("Noted.")
     chat.ask("Here is my whole diary, for you to remember. " + "A long day by the sea. " * 1_200)
     chat.expect_answer("complete")

@@ -188,7 +188,7 @@ def test_an_answer_goes_on_while_another_conversation_is_read(chat: ChatPage, si
     gates = site.script("Slow", " answer", gates=(1,))
     chat.ask("The slow one")
     expect(chat.text).to_have_text("Slow")
-    chat.page.get_by_role("button", name="New conversation").click()
+    chat.page.get_by_role("button", name="New conversation", exact=True).click()
     site.script("Quick answer")
     chat.ask("The quick one")
     expect(chat.text).to_have_text("Quick answer")

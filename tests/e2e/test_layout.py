@@ -61,7 +61,7 @@ def test_on_a_phone_the_list_is_a_drawer(open_page: OpenPage, site: Site) -> Non
     expect(chat.rows).not_to_be_in_viewport()
     expect(page.get_by_role("button", name="Open the list")).to_be_focused()
     page.get_by_role("button", name="Open the list").click()
-    page.get_by_role("button", name="New conversation").click()
+    page.get_by_role("button", name="New conversation", exact=True).click()
     expect(chat.rows).not_to_be_in_viewport()
     expect(page.get_by_role("heading", name="What shall we think through?")).to_be_visible()
 
