@@ -191,3 +191,72 @@ def test_an_export_that_fails_says_so(chat: ChatPage) -> None:
     chat.open_menu("Of tea")
     chat.choose("Export as Markdown")
     expect(chat.page.get_by_text("Something went wrong. Please try again.")).to_be_visible()
+
+
+def test_a_space_after_the_last_word_does_not_take_the_search_back(chat: ChatPage) -> None:
+    box = chat.page.get_by_label("Search your messages")
+    box.press_sequentially("zanzibar ")
+    expect(results(chat.page)).to_have_count(1)
+
+
+def test_enter_follows_what_was_typed_and_not_what_was_found_before(chat: ChatPage) -> None:
+    page = chat.page
+    search(page, "plantations")
+    expect(results(page)).to_have_count(20)
+    search(page, "zanzibar")
+    page.keyboard.press("Enter")
+    expect(page.locator(".message.found")).to_contain_text("And the zanzibar kind?")
+
+
+def test_what_was_found_stays_marked_until_the_reader_goes_on_without_any_motion(open_page: OpenPage) -> None:
+    chat = open_page(reduced_motion="reduce")
+    chat.register()
+    import_talks(chat, long_talk())
+    page = chat.page
+    search(page, "tea grow")
+    results(page).click()
+    found = page.locator(".message.found")
+    expect(found).to_be_focused()
+    # A frame later nothing has taken the mark away, and it can be seen.
+    page.evaluate("() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
+    expect(found).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    page.get_by_label("Search your messages").focus()
+    expect(found).to_have_count(0)
+
+
+def test_more_that_fails_says_so_where_it_was_asked_and_goes_on_from_there(chat: ChatPage) -> None:
+    page = chat.page
+    search(page, "plantations")
+    expect(results(page)).to_have_count(20)
+    page.route("**/api/v1/search*", lambda route: route.abort())
+    page.get_by_role("button", name="Show more").click()
+    retry = page.locator("#search-fault").get_by_role("button", name="Try again")
+    expect(retry).to_be_in_viewport()
+    page.unroute("**/api/v1/search*")
+    retry.click()
+    expect(results(page)).to_have_count(40)
+    expect(results(page).nth(20)).to_be_focused()
+
+
+def test_a_finger_finds_every_button_of_the_list(open_page: OpenPage) -> None:
+    chat = open_page(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    chat.register()
+    word = "w" * 90
+    import_talks(chat, chatgpt(node("0", None, "user", f"مرحبا بالعالم {word}"), title=word, conversation_id="1"))
+    page = chat.page
+    page.get_by_role("button", name="Open the list").click()
+    search(page, word)
+    expect(results(page)).to_have_count(1)
+    assert page.evaluate("() => document.getElementById('search-panel').scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Clear the search").click()
+    expect(chat.rows).to_have_count(1)
+    search(page, "مرحبا")
+    expect(results(page)).to_have_count(1)
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("#sidebar button, #search-box, #search-results a")]
+          .filter((one) => one.checkVisibility())
+          .map((one) => [one.id || one.textContent, one.getBoundingClientRect()])
+          .filter(([, { width, height }]) => width < 44 || height < 44)
+          .map(([name, { width, height }]) => `${name}: ${width} x ${height}`)"""
+    )
+    assert small == []

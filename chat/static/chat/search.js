@@ -11,6 +11,8 @@ export class Search extends EventTarget {
   #timer = null;
   #query = "";
   #cursor = null;
+  #answered = ""; // the words that what is shown was found for
+  #follows = false; // Enter was pressed before the answer came
   #ids = new Set();
 
   constructor(api) {
@@ -27,7 +29,10 @@ export class Search extends EventTarget {
     this.box.addEventListener("keydown", (event) => this.#keyInBox(event));
     this.panel.addEventListener("keydown", (event) => this.#keyInPanel(event));
     this.more.addEventListener("click", () => this.#find(this.#cursor));
-    byId("search-retry").addEventListener("click", () => this.#find(null));
+    byId("search-retry").addEventListener("click", () => {
+      if (!this.results.childElementCount) this.box.focus(); // this button is about to go
+      this.#find(this.results.childElementCount ? this.#cursor : null);
+    });
     this.clearer.addEventListener("click", () => {
       this.clear();
       this.box.focus();
@@ -47,11 +52,12 @@ export class Search extends EventTarget {
   }
 
   #typed() {
-    clearTimeout(this.#timer);
     const query = this.box.value.trim();
     this.clearer.hidden = !this.box.value;
     if (query === this.#query) return;
+    clearTimeout(this.#timer);
     this.#query = query;
+    this.#follows = false;
     this.#asked += 1; // what is still on its way is for other words
     this.panel.hidden = !query;
     byId("conversations").hidden = Boolean(query);
@@ -59,6 +65,7 @@ export class Search extends EventTarget {
       this.panel.setAttribute("aria-busy", "true");
       this.#timer = setTimeout(() => this.#find(null), QUIET_MS);
     } else {
+      this.#answered = "";
       this.#show([], null);
     }
   }
@@ -68,6 +75,7 @@ export class Search extends EventTarget {
     const asked = this.#asked;
     this.panel.setAttribute("aria-busy", "true");
     this.more.disabled = true;
+    if (!this.results.childElementCount) this.status.textContent = "Searching…";
     let page = null;
     let problem = null;
     try {
@@ -78,12 +86,15 @@ export class Search extends EventTarget {
     if (asked !== this.#asked) return;
     this.panel.removeAttribute("aria-busy");
     this.more.disabled = false;
+    this.#answered = this.#query;
     this.fault.hidden = problem === null;
     byId("search-fault-text").textContent = problem ?? "";
     if (problem !== null) {
       this.status.textContent = "";
       if (!cursor) this.results.replaceChildren();
       this.more.hidden = true;
+      this.#follows = false;
+      this.fault.scrollIntoView({ block: "nearest" });
       return;
     }
     const begins = cursor ? this.results.childElementCount : 0;
@@ -91,6 +102,7 @@ export class Search extends EventTarget {
     this.#tell(page);
     // Whoever asked for more reads on at the first of them.
     if (begins) this.results.children[begins]?.querySelector("a").focus();
+    if (this.#follows) this.#follow();
   }
 
   #show(items, cursor, further = false) {
@@ -140,12 +152,19 @@ export class Search extends EventTarget {
   }
 
   #keyInBox(event) {
-    const first = this.results.querySelector("a");
+    // What was found for other words is no answer to these.
+    const first = this.#answered === this.#query ? this.results.querySelector("a") : null;
     if (event.key === "Escape" && this.box.value) this.clear();
     else if (event.key === "ArrowDown" && first) first.focus();
-    else if (event.key === "Enter" && first && !event.isComposing) first.click();
+    else if (event.key === "Enter" && this.#query && !event.isComposing) this.#follow();
     else return;
     event.preventDefault();
+  }
+
+  // Opens the best result, as soon as there is one for the words in the field.
+  #follow() {
+    this.#follows = this.#answered !== this.#query;
+    if (!this.#follows) this.results.querySelector("a")?.click();
   }
 
   #keyInPanel(event) {

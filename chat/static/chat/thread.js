@@ -127,7 +127,7 @@ export class Thread extends EventTarget {
     if (this.running) this.answers.stop(this.#live);
   }
 
-  // Brings a message into view, and marks it for a moment. One on another branch has its branch shown first.
+  // Brings a message into view, and marks it until the reader turns to something else. One on another branch has its branch shown first.
   async seek(messageId) {
     const id = this.id;
     this.#sticks = false;
@@ -150,9 +150,15 @@ export class Thread extends EventTarget {
     this.list.querySelector(".found")?.classList.remove("found");
     found.scrollIntoView({ block: "center" });
     found.classList.add("found");
-    found.addEventListener("animationend", () => found.classList.remove("found"), { once: true });
     found.tabIndex = -1;
     found.focus({ preventScroll: true });
+    const left = () => {
+      // The whole window may have lost the focus: the reader comes back to the mark.
+      if (document.activeElement === found) return;
+      found.classList.remove("found");
+      found.removeEventListener("blur", left);
+    };
+    found.addEventListener("blur", left);
   }
 
   // Whether the message is on the branch shown, whose messages down to it are read. A message's id is larger than
