@@ -6,9 +6,11 @@ there: a reader cannot tell where the one ends and the other begins.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+import structlog
 from pymongo.errors import PyMongoError
 
 from chat import store, work
@@ -17,6 +19,8 @@ from chat.journal import Entries, LogCut, NotInJournal
 from chat.replay import replay_of, replay_through
 from chat.types import Message, Run
 from eloquent.foundation.clock import now
+
+log = structlog.get_logger(__name__)
 
 _POLL_FIRST_S: Final = 0.02
 _POLL_MOST_S: Final = 1.0
@@ -71,28 +75,33 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
 
     While the run is active its log is tried again: it is only being begun, or Redis is away, or its worker was lost and
     the reaper ends it when the lease is over. So is that of a run which came to rest a moment ago: its end is on the
-    way to us.
+    way to us. While MongoDB is away the reader waits.
     """
     wait_s = _POLL_FIRST_S
     current: Run | None = run
     while current is not None:
-        message = await store.find_message(run.user_id, run.message_id)
-        if message is None:
-            return
-        # It may only have been in the making: then its whole log is there by now, in which positions are the reader's.
-        rest = await _from_log(run, after=after) if run.active or _rested_just_now(run) else None
-        if rest is None and not current.active and (wait_s >= _POLL_MOST_S or not _rested_just_now(current)):
-            yield _replay(message, replay_of(message))
-            return
-        if rest is None and current.active and message.position:
-            rest = await _from_log(run, after=message.position - 1)
+        try:
+            message = await store.find_message(run.user_id, run.message_id)
+        except PyMongoError as error:
+            log.warning("a reader waits for the database", run_id=str(run.id), error=type(error).__name__)
+        else:
+            if message is None:
+                return
+            # It may only have been in the making: then its whole log is there by now, where positions are the reader's.
+            rest = await _from_log(run, after=after) if run.active or _rested_just_now(run) else None
+            if rest is None and not current.active and (wait_s >= _POLL_MOST_S or not _rested_just_now(current)):
+                yield _replay(message, replay_of(message))
+                return
+            if rest is None and current.active and message.position:
+                rest = await _from_log(run, after=message.position - 1)
+                if rest is not None:
+                    yield _replay(message, replay_through(message))
             if rest is not None:
-                yield _replay(message, replay_through(message))
-        if rest is not None:
-            async for batch in rest:
-                yield batch
-            return
+                async for batch in rest:
+                    yield batch
+                return
         yield Entries(0, ())
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, _POLL_MOST_S)
-        current = await store.find_run(run.user_id, run.id)
+        with suppress(PyMongoError):
+            current = await store.find_run(run.user_id, run.id)

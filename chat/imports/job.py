@@ -68,7 +68,7 @@ async def run() -> None:
         _arrived.clear()
         try:
             while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
-                await _Work(claimed).do()
+                await _Job(claimed).do()
         except Exception as error:
             # An import that was at work is taken up again when its lease is over.
             if is_passing(error):
@@ -89,7 +89,7 @@ async def _claim() -> Import | None:
     )
 
 
-class _Work:
+class _Job:
     """One import at work."""
 
     def __init__(self, claimed: Import) -> None:
@@ -105,7 +105,7 @@ class _Work:
         """
         keeping = asyncio.create_task(self._keep_on(), name="import lease")
         try:
-            problem = await self._outcome()
+            fault = await self._work()
         except (_Draining, asyncio.CancelledError) as ending:
             await end_task(keeping)
             await asyncio.shield(self._give_back())
@@ -117,10 +117,10 @@ class _Work:
             return
         finally:
             await end_task(keeping)
-        await self._rest(problem)
+        await self._rest(fault)
 
-    async def _outcome(self) -> str | None:
-        """Import all that is left; then why the import failed, or None."""
+    async def _work(self) -> str | None:
+        """Import all that is left; a sentence for the user when that was not possible."""
         try:
             if self._import.attempts > MOST_ATTEMPTS:
                 return _UNREADABLE
@@ -134,9 +134,7 @@ class _Work:
                 raise
             log.exception("an import failed", import_id=str(self._import.id))
             return _UNREADABLE
-        if self._import.added + self._import.known:
-            return None
-        return self._import.problems[0] if self._import.problems else _NOTHING_FOUND
+        return None
 
     async def _read(self) -> None:
         done = self._import.added + self._import.known + self._import.failed
@@ -215,12 +213,14 @@ class _Work:
         with contextlib.suppress(_TakenAway):
             await self._keep(self._import, status=ImportStatus.QUEUED, attempts=0, lease_expires_at=now())
 
-    async def _rest(self, problem: str | None) -> None:
-        at = now()
+    async def _rest(self, fault: str | None) -> None:
+        done, at = self._import, now()
+        is_complete = fault is None and bool(done.added + done.known)
+        problems = done.problems if fault is None else [fault, *done.problems][:MOST_PROBLEMS]
         rested = replace(
-            self._import,
-            status=ImportStatus.COMPLETE if problem is None else ImportStatus.FAILED,
-            problems=self._import.problems if problem is None else _with(problem, self._import.problems),
+            done,
+            status=ImportStatus.COMPLETE if is_complete else ImportStatus.FAILED,
+            problems=problems if is_complete or problems else [_NOTHING_FOUND],
             active=False,
             slot=None,
             finished_at=at,
@@ -232,11 +232,6 @@ class _Work:
             return
         await store.forget_chunks(rested.id)
         notices.tell_imported(rested)
-
-
-def _with(problem: str, problems: list[str]) -> list[str]:
-    """The problem first, once."""
-    return [problem, *(each for each in problems if each != problem)][:MOST_PROBLEMS]
 
 
 def _objects_of(objects: Objects, piece: bytes) -> list[bytes | None]:

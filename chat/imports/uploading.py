@@ -15,7 +15,6 @@ from eloquent.foundation.errors import InvalidInput, NotFound
 from eloquent.foundation.ids import ImportId, UserId
 
 LARGEST_FILE: Final = 512 * 1024 * 1024
-LARGEST_CHUNK: Final = 1024 * 1024
 ARRIVES_WITHIN: Final = timedelta(days=1)
 """An upload that is not complete by then is deleted."""
 _CHUNKS_KEPT: Final = timedelta(days=2)

@@ -167,11 +167,11 @@ async def test_a_worker_that_is_sent_away_leaves_the_rest_to_another(
 async def test_nothing_is_written_for_a_closed_account(ann: Person, bob: Person) -> None:
     owner = ObjectId(ann.tokens["user"]["id"])
     await database()["users"].update_one({"_id": owner}, {"$set": {"is_active": False}})
-    import_id = ObjectId()
-    await left_by_another(bob, 0, user_id=owner, _id_before=import_id)
+    marker = str(ObjectId())
+    await left_by_another(bob, 0, user_id=owner, marker=marker)
 
     async def is_failed() -> bool:
-        found = await database()["imports"].find_one({"_id_before": import_id})
+        found = await database()["imports"].find_one({"marker": marker})
         return bool(found is not None and found["status"] == "failed" and "closed" in found["problems"][0])
 
     await until(is_failed)

@@ -121,6 +121,26 @@ async def test_saving_is_tried_until_it_is_done(
     assert (await ann.messages(run["conversation_id"]))[-1]["parts"][0]["text"] == "Hello there!"
 
 
+async def test_a_reader_of_a_saved_answer_waits_while_mongodb_is_away(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    monkeypatch.setitem(work._journals, asyncio.get_running_loop(), MemoryJournal())
+    failures = [AutoReconnect("gone"), ServerSelectionTimeoutError("gone")]
+    find_message = store.find_message
+
+    async def fail_first(owner: ObjectId, message_id: ObjectId) -> Message | None:
+        if failures:
+            raise failures.pop()
+        return await find_message(owner, message_id)
+
+    monkeypatch.setattr(store, "find_message", fail_first)
+    _, stream = await ann.read(run["id"])
+    assert stream.text == "Hello there!"
+    assert failures == []
+
+
 async def test_a_model_server_that_is_killed_leaves_the_text_it_had_written(ann: Person, tmp_path: Path) -> None:
     server = LlamaCpp(data_dir=tmp_path)
     await asyncio.to_thread(server.start)
