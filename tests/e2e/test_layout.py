@@ -1,7 +1,7 @@
 """Narrow and wide, dark and light, by keyboard alone, and with a long list."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import ChatPage
@@ -143,6 +143,28 @@ def test_more_conversations_come_as_one_scrolls(chat: ChatPage, site: Site) -> N
         expect(chat.page.locator("#conversations-more")).not_to_be_in_viewport()
     expect(chat.rows).to_have_count(70)
     assert len(set(chat.rows.all_inner_texts())) == 70
+
+
+def test_a_conversation_of_a_whole_second_is_in_its_place(chat: ChatPage, site: Site) -> None:
+    # A time without a fraction ends where another has its point: as words they sort the other way.
+    page = chat.page
+    times = {"Last": "2026-01-05T10:00:03.400Z", "Middle": "2026-01-05T10:00:03Z", "First": "2026-01-05T10:00:02.900Z"}
+
+    def answer(route: Route) -> None:
+        body = route.fetch().json()
+        body["items"] = [
+            {**body["items"][0], "id": f"{number:024x}", "title": title, "updated_at": at}
+            for number, (title, at) in enumerate(times.items())
+        ]
+        route.fulfill(json=body)
+
+    token = chat.api_token()
+    page.request.post(
+        f"{site.url}/api/v1/conversations", headers={"Authorization": f"Bearer {token}"}, data={"title": "One"}
+    )
+    page.route("**/api/v1/conversations?*", answer)
+    page.reload()
+    expect(chat.rows).to_have_text(list(times))
 
 
 def test_an_example_question_starts_a_conversation(chat: ChatPage, site: Site) -> None:

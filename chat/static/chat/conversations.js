@@ -118,7 +118,7 @@ export class Conversations extends EventTarget {
   }
 
   #draw() {
-    const items = [...this.#items.values()].sort((a, b) => b.pinned - a.pinned || b.updated_at.localeCompare(a.updated_at));
+    const items = [...this.#items.values()].sort((a, b) => b.pinned - a.pinned || Date.parse(b.updated_at) - Date.parse(a.updated_at));
     byId("no-conversations").hidden = items.length > 0;
     this.more.hidden = !this.#cursor;
     const focused = document.activeElement;
