@@ -75,7 +75,8 @@ def _writes_of(model: str, answer: int, length: int = TOKENS_PER_ANSWER) -> list
     if model == "bench-cut":
         del tokens[-10:]
     lines = [_line(model, number, token) for number, token in enumerate(tokens)]
-    numbers = {"total_duration": 4_100_000_000, "load_duration": 1_200_000, "prompt_eval_count": 420}
+    # Half the window was read: no prompt here is so long that this would look like a part left out.
+    numbers = {"total_duration": 4_100_000_000, "load_duration": 1_200_000, "prompt_eval_count": CONTEXT_LENGTH // 2}
     numbers |= {"prompt_eval_duration": 60_000_000, "eval_count": len(tokens), "eval_duration": 4_000_000_000}
     last = _line(model, len(tokens), "", done=True, done_reason="stop", **numbers)
     lines.append(last + LAST_CHUNK)
