@@ -19,6 +19,7 @@ from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama
 from inference.providers.openai_compatible import OpenAICompatible
 from inference.timeouts import Timeouts
+from inference.types import Price
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,8 @@ class OfferedModel(msgspec.Struct, frozen=True):
     """A model that a person may choose.
 
     `id` is "provider/name" and is what conversations store. `name` is what its server calls it. `context_window` is in
-    tokens, prompt and answer together, and stays the same for as long as the model does.
+    tokens, prompt and answer together, and stays the same for as long as the model does. `fallbacks` are the ids of
+    models that answer in its place while it cannot, in their order. `price` is today's, None when nobody has set one.
     """
 
     id: str
@@ -44,6 +46,8 @@ class OfferedModel(msgspec.Struct, frozen=True):
     context_window: int
     capabilities: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
+    fallbacks: tuple[str, ...] = ()
+    price: Price | None = None
 
 
 class Catalog:

@@ -5,7 +5,7 @@ All values are frozen, so one may be handed to many readers.
 """
 
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -24,13 +24,24 @@ class FinishReason(StrEnum):
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one model call.
 
-    `input_tokens` counts the whole prompt, cached or not. None means that the server did not say; `reported` is True
-    only when both numbers are the server's own.
+    `input_tokens` counts the whole prompt, cached or not, and `output_tokens` all that was written, thoughts too. None
+    means that the server did not say; `reported` is True only when both numbers are the server's own.
+    `cached_input_tokens` and `reasoning_tokens` are parts of the two, for servers that charge or show them apart.
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     reported: bool = False
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Price(msgspec.Struct, frozen=True, gc=False):
+    """What tokens cost, in millionths of the currency for a million tokens. Cached input costs `input` when None."""
+
+    input_micros: int
+    output_micros: int
+    cached_input_micros: int | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -70,17 +81,47 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
 Event: TypeAlias = TextDelta | ReasoningDelta | ToolCall | Status | Finished
 
 
-class PromptMessage(msgspec.Struct, frozen=True, gc=False):
-    """One turn. The role set is closed here because servers accept any word and answer nonsense."""
+class Image(msgspec.Struct, frozen=True, gc=False):
+    """A picture in a question. `media_type` is what its bytes are: image/png, image/jpeg, image/gif or image/webp."""
 
-    role: Literal["system", "user", "assistant"]
+    media_type: str
+    data: bytes
+
+
+class PromptMessage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One turn. The role set is closed here because servers accept any word and answer nonsense.
+
+    `images` belong to a user's turn, `tool_calls` to an assistant's. A `tool` turn is the result of one call of the
+    assistant's turn before it: `tool_call_id` and `tool_name` say of which.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    tool_name: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but a role and words: every wire format writes these alike."""
+        return self.role != "tool" and not self.images and not self.tool_calls
 
 
-class GenerationOptions(msgspec.Struct, frozen=True, gc=False):
+class Tool(msgspec.Struct, frozen=True):
+    """A function that the language model may ask for. `parameters` is the JSON schema of its arguments, an object's."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class GenerationOptions(msgspec.Struct, frozen=True):
     """How to generate. None leaves the server's own default, except `max_output_tokens`, which is always bounded.
 
     `thinking` False asks for no reasoning before the answer, where the server can be told so; elsewhere it is ignored.
+    `json_schema` makes the answer JSON that fits the schema; an empty one, any JSON. `keep_alive` is how long the
+    server keeps the model loaded after the answer: seconds, or a span such as "10m"; only Ollama knows it.
     """
 
     temperature: float | None = None
@@ -89,10 +130,12 @@ class GenerationOptions(msgspec.Struct, frozen=True, gc=False):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     thinking: bool | None = None
+    json_schema: dict[str, Any] | None = None
+    keep_alive: str | int | None = None
 
 
 class PromptRequest(msgspec.Struct, frozen=True):
-    """What to answer.
+    """What to answer, with the tools that may be asked for.
 
     `model` is the model's name on its own server and `context_window` its size in tokens; the router sets both from
     the offered model, so a caller may leave the second out.
@@ -102,3 +145,4 @@ class PromptRequest(msgspec.Struct, frozen=True):
     messages: tuple[PromptMessage, ...]
     options: GenerationOptions = GenerationOptions()
     context_window: int | None = None
+    tools: tuple[Tool, ...] = ()

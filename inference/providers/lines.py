@@ -1,12 +1,14 @@
-"""What both wire formats share: bytes cut into whole lines, and pieces folded into as few events as possible."""
+"""What the wire formats share: bytes cut into whole lines, and pieces folded into as few events as possible."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from inference.errors import AnswerCutOff, InferenceError
 from inference.providers.refusals import unreadable
-from inference.types import Event, Finished, ReasoningDelta, TextDelta
+from inference.types import Event, Finished, ReasoningDelta, TextDelta, ToolCall
 
 LINE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -71,3 +73,12 @@ def think(events: list[Event], thought: str) -> None:
         events[-1] = ReasoningDelta(last.text + thought)
     else:
         events.append(ReasoningDelta(thought))
+
+
+def arguments_of(call: ToolCall) -> dict[str, Any]:
+    """A call's arguments as an object. Empty when the model wrote none, or something else: servers refuse the turn."""
+    try:
+        told = msgspec.json.decode(call.arguments or "{}")
+    except msgspec.DecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}

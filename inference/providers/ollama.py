@@ -10,13 +10,14 @@ import msgspec
 
 from inference.errors import InferenceError
 from inference.providers.base import ProviderModel
-from inference.providers.lines import LineDecoder, flush, think
+from inference.providers.lines import LineDecoder, arguments_of, flush, think
 from inference.providers.refusals import failure_in_stream, unreadable
 from inference.providers.server import Server, conversation
 from inference.types import (
     Event,
     Finished,
     FinishReason,
+    PromptMessage,
     PromptRequest,
     TextDelta,
     ToolCall,
@@ -185,9 +186,9 @@ def chat_body(request: PromptRequest) -> bytes:
             options[name] = value
     if chosen.stop:
         options["stop"] = chosen.stop
-    body = {
+    body: dict[str, Any] = {
         "model": request.model,
-        "messages": request.messages,
+        "messages": [message if message.is_plain else _turn(message) for message in request.messages],
         "stream": True,
         # By default old turns vanish from too long a prompt, and nobody is told. These two make it an error.
         "truncate": False,
@@ -197,7 +198,28 @@ def chat_body(request: PromptRequest) -> bytes:
     if chosen.thinking is False:
         # Every model takes it. True is refused by those that cannot think, so it is left to the model's default.
         body["think"] = False
+    if chosen.json_schema is not None:
+        body["format"] = chosen.json_schema or "json"
+    if chosen.keep_alive is not None:
+        body["keep_alive"] = chosen.keep_alive
+    if request.tools:
+        body["tools"] = [{"type": "function", "function": tool} for tool in request.tools]
     return msgspec.json.encode(body)
+
+
+def _turn(message: PromptMessage) -> dict[str, Any]:
+    """A turn that is more than words. Arguments travel as an object here, not as text; pictures as bare base64."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        turn["images"] = [image.data for image in message.images]  # msgspec writes bytes as base64
+    if message.tool_calls:
+        turn["tool_calls"] = [
+            {"id": call.id, "function": {"name": call.name, "arguments": arguments_of(call)}}
+            for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        turn |= {"tool_call_id": message.tool_call_id, "tool_name": message.tool_name}
+    return turn
 
 
 class _Details(msgspec.Struct):

@@ -4,6 +4,7 @@ The format is OpenAI's (https://platform.openai.com/docs/api-reference/chat-stre
 differently stands beside the line that copes with it.
 """
 
+import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 from inference.errors import AnswerCutOff
 from inference.providers.lines import LineDecoder, flush, think
 from inference.providers.refusals import failure_in_stream, unreadable
-from inference.types import Event, Finished, FinishReason, PromptRequest, ToolCall, Usage
+from inference.types import Event, Finished, FinishReason, Image, PromptMessage, PromptRequest, ToolCall, Usage
 
 DEFAULT_OUTPUT_TOKENS: Final = 2048
 
@@ -50,9 +51,25 @@ class _Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
+class _InputDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+    def told(self) -> Usage:
+        reported = self.prompt_tokens is not None and self.completion_tokens is not None
+        cached = self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None
+        thought = self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details else None
+        return Usage(self.prompt_tokens, self.completion_tokens, reported, cached, thought)
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -143,9 +160,7 @@ class OpenAIDecoder(LineDecoder):
                 self.failure = failure_in_stream(self.model, told)
                 break
             if chunk.usage is not None:
-                usage = chunk.usage
-                reported = usage.prompt_tokens is not None and usage.completion_tokens is not None
-                self._usage = Usage(usage.prompt_tokens, usage.completion_tokens, reported)
+                self._usage = chunk.usage.told()
         flush(events, texts)
         return events
 
@@ -188,7 +203,7 @@ def chat_body(request: PromptRequest, **more: Any) -> bytes:
     limit = request.context_window
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": request.messages,
+        "messages": [message if message.is_plain else _turn(message) for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": max(1, min(wanted, limit) if limit else wanted),
@@ -199,7 +214,39 @@ def chat_body(request: PromptRequest, **more: Any) -> bytes:
             body[name] = value
     if chosen.stop:
         body["stop"] = chosen.stop
+    if chosen.json_schema is not None:
+        body["response_format"] = response_format(chosen.json_schema)
+    if request.tools:
+        body["tools"] = [{"type": "function", "function": tool} for tool in request.tools]
     return msgspec.json.encode(body | more)
+
+
+def response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """How OpenAI is asked for JSON; an empty schema is any object."""
+    if not schema:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+def _turn(message: PromptMessage) -> dict[str, Any]:
+    """A turn that is more than words. Pictures travel inside, as data URLs."""
+    if message.role == "tool":
+        return {"role": "tool", "content": message.content, "tool_call_id": message.tool_call_id}
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        pictures = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in message.images]
+        turn["content"] = [{"type": "text", "text": message.content}, *pictures]
+    if message.tool_calls:
+        turn["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    return turn
+
+
+def data_url(image: Image) -> str:
+    """The picture as text that can stand in the place of its address."""
+    return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
 
 
 def _error_in(chunk: _Chunk) -> Any:
