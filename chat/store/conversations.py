@@ -93,13 +93,17 @@ async def title_conversation(owner: UserId, conversation_id: ConversationId, tit
 async def delete_conversation(owner: UserId, conversation_id: ConversationId) -> bool:
     """Delete the owner's conversation with its messages and runs; False when there is none.
 
-    The conversation goes first: from then on nothing below it can be reached, whatever happens next.
+    What is below it goes first: a deletion that breaks off leaves a conversation that can be deleted again, never
+    messages that nobody can reach. What was begun in it meanwhile goes after it.
     """
+    await _delete_below(owner, conversation_id)
     deleted = await database()[CONVERSATIONS].delete_one({"_id": conversation_id, "user_id": owner})
     if not deleted.deleted_count:
         return False
-    await asyncio.gather(
-        database()[MESSAGES].delete_many({"conversation_id": conversation_id}),
-        database()[RUNS].delete_many({"conversation_id": conversation_id}),
-    )
+    await _delete_below(owner, conversation_id)
     return True
+
+
+async def _delete_below(owner: UserId, conversation_id: ConversationId) -> None:
+    criteria = {"conversation_id": conversation_id, "user_id": owner}
+    await asyncio.gather(database()[MESSAGES].delete_many(criteria), database()[RUNS].delete_many(criteria))

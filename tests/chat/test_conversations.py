@@ -1,9 +1,12 @@
 """Conversations and their messages over HTTP."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from bson import ObjectId
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import AutoReconnect
 
 from chat import store
 from eloquent.foundation import cursors
@@ -101,6 +104,37 @@ async def test_an_answer_in_the_making_is_marked(ann: Person, model: LanguageMod
     assert (answer["status"], answer["run_id"]) == ("streaming", run["id"])
     gate.set()
     await ann.at_rest(run["id"])
+
+
+@pytest.mark.parametrize("breaks_at", [1, 2, 3, 4, 5])
+async def test_a_deletion_that_breaks_off_leaves_nothing_that_cannot_be_deleted(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, breaks_at: int
+) -> None:
+    conversation = await ann.conversation()
+    run = await ann.ask(conversation, "Hi")
+    await ann.at_rest(run["id"])
+    sent = 0
+
+    def breaking(delete: Any) -> Any:
+        async def sending(collection: AsyncCollection[Any], criteria: dict[str, Any]) -> Any:
+            nonlocal sent
+            sent += 1
+            if sent == breaks_at:
+                raise AutoReconnect("The server has gone.")
+            return await delete(collection, criteria)
+
+        return sending
+
+    with monkeypatch.context() as patch:
+        for name in ("delete_one", "delete_many"):
+            patch.setattr(AsyncCollection, name, breaking(getattr(AsyncCollection, name)))
+        await ann.ok("DELETE", f"/conversations/{conversation}", 503)
+    below = {"conversation_id": ObjectId(conversation)}
+    left = [await database()[name].count_documents(below) for name in ("messages", "runs")]
+    if await listed(ann):
+        await ann.ok("DELETE", f"/conversations/{conversation}", 204)
+    else:
+        assert left == [0, 0]
 
 
 async def test_a_deleted_conversation_is_gone_with_its_messages_and_runs(ann: Person, model: LanguageModel) -> None:

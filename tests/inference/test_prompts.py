@@ -1,4 +1,4 @@
-"""What is more than words in a prompt, as each wire format writes it: pictures, tools and their results, JSON wanted."""
+"""What is more than words in a prompt, as each wire writes it: pictures, tools and their results, JSON wanted."""
 
 import json
 from typing import Any
