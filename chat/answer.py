@@ -7,7 +7,7 @@ import orjson
 from chat import chunks
 from chat.chunks import Chunk
 from chat.parts import plain_text
-from inference.types import Event, ReasoningDelta, Status, TextDelta, ToolCall
+from inference.types import Event, ModelChanged, ReasoningDelta, Status, TextDelta, ToolCall
 
 # MongoDB takes 100 levels, and the parts of a message are some of them.
 _DEEPEST_ARGUMENTS: Final = 64
@@ -50,8 +50,21 @@ class Answer:
             )
             self.add(chunks.tool_input(event.id, event.name, arguments))
             self.held_chars += len(event.arguments)
+        elif isinstance(event, ModelChanged):
+            self._change_model(event)
         elif isinstance(event, Status):
             self.add(chunks.data("status", {"state": event.state, "elapsed_s": event.elapsed_s}, transient=True))
+
+    def _change_model(self, event: ModelChanged) -> None:
+        begins = "begins anew" if event.restarted else "answers in its place"
+        failed = "stopped in the middle" if event.restarted else "did not answer"
+        sentence = f"“{event.instead_of}” {failed}; “{event.model_name}” {begins}."
+        if event.restarted:
+            self._close_part()
+        self.add(chunks.notice("model_changed", sentence))
+        if event.restarted:
+            self._closed_parts.clear()
+            self.add(chunks.RESET_STEP)
 
     def add(self, chunk: Chunk) -> None:
         """Put a chunk of another kind behind what was fed so far."""

@@ -27,7 +27,7 @@ from eloquent.foundation.errors import EloquentError
 from inference.catalog import OfferedModel
 from inference.errors import AnswerCutOff
 from inference.router import answer as ask
-from inference.types import Finished, FinishReason, GenerationOptions, PromptRequest, Status, Usage
+from inference.types import Finished, FinishReason, GenerationOptions, ModelChanged, PromptRequest, Status, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -164,7 +164,9 @@ class Answering:
                     finished = event
                     continue
                 self._answer.feed(event)
-                if isinstance(event, Status):
+                if isinstance(event, ModelChanged):
+                    self._change_model(event)
+                elif isinstance(event, Status):
                     self._set_status(RunStatus.LOADING if event.state == "loading" else RunStatus.QUEUED)
                     self._flush()
                 elif self.run.first_token_at is None:
@@ -181,6 +183,11 @@ class Answering:
         if finished is None:
             raise AnswerCutOff(self._model.name)
         return finished
+
+    def _change_model(self, event: ModelChanged) -> None:
+        provider = event.model_id.partition("/")[0]
+        self.run = replace(self.run, model=event.model_id, provider=provider)
+        self._message = replace(self._message, model=event.model_id)
 
     def _set_status(self, status: RunStatus) -> None:
         if self.run.status is not status and self.run.first_token_at is None:
@@ -265,14 +272,14 @@ class Answering:
             "reported": finished.usage.reported,
             "finishReason": finished.reason.value,
         }
-        metadata = {"runId": str(self.run.id), "model": self._model.id, "usage": usage}
+        metadata = {"runId": str(self.run.id), "model": self.run.model, "usage": usage}
         last = [*self._notices(finished.usage), chunks.FINISH_STEP, chunks.finish(finished.reason.value, metadata)]
         return RunStatus.COMPLETE, last, usage, None
 
     def _notices(self, usage: Usage) -> list[Chunk]:
         if not self._prompt.was_truncated(usage.input_tokens):
             return []
-        log.warning("prompt truncated by the provider", run_id=str(self.run.id), model=self._model.id)
+        log.warning("prompt truncated by the provider", run_id=str(self.run.id), model=self.run.model)
         self._message = replace(self._message, context={**self._prompt.told(), "truncated_by_provider": True})
         return [chunks.notice("truncated_by_provider", _TRUNCATED)]
 

@@ -45,6 +45,8 @@ def assembled(parts: Sequence[dict[str, Any]], chunks: Sequence[Chunk]) -> Assem
                 texts.setdefault(number, [whole[number]["text"]]).append(chunk["delta"])
             case "text-end" | "reasoning-end":
                 open_part = None
+            case "reset-step":
+                whole, texts, open_part = [], {}, None
             case "tool-input-available":
                 whole.append(
                     {
@@ -55,15 +57,21 @@ def assembled(parts: Sequence[dict[str, Any]], chunks: Sequence[Chunk]) -> Assem
                         "input": chunk["input"],
                     }
                 )
-            case "finish":
-                ending = Ending(MessageStatus.COMPLETE, usage=chunk["messageMetadata"]["usage"])
-            case "abort":
-                ending = Ending(MessageStatus.STOPPED)
-            case "error":
-                ending = Ending(MessageStatus.FAILED, sentence=chunk["errorText"])
+            case "finish" | "abort" | "error":
+                ending = _ending_of(chunk)
     for number, pieces in texts.items():
         whole[number]["text"] = "".join(pieces)
     return Assembled(whole, open_part, ending)
+
+
+def _ending_of(chunk: dict[str, Any]) -> Ending:
+    match chunk["type"]:
+        case "finish":
+            return Ending(MessageStatus.COMPLETE, usage=chunk["messageMetadata"]["usage"])
+        case "abort":
+            return Ending(MessageStatus.STOPPED)
+        case _:
+            return Ending(MessageStatus.FAILED, sentence=chunk["errorText"])
 
 
 def open_part_of(parts: Sequence[dict[str, Any]]) -> str | None:

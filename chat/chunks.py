@@ -1,8 +1,8 @@
 """The chunks of the AI SDK's UI message stream, as JSON bytes. Pure.
 
-Only types and fields that every version from 5.0.100 on accepts are made here (profile 6): an unknown type fails a
-client's whole stream, and so does a null where a field should be absent. What is our own travels as `data-*` parts or
-message metadata. The format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+Only types and fields that every version from 5.0.100 on accepts are made here (profile 6), but for `RESET_STEP`: an
+unknown type fails a client's whole stream, and so does a null where a field should be absent. What is our own travels
+as `data-*` parts or message metadata. The format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
 
 from typing import Any
@@ -17,6 +17,8 @@ Chunk = bytes
 NOTHING: Chunk = b'{"type":"message-metadata","messageMetadata":{}}'
 START_STEP: Chunk = b'{"type":"start-step"}'
 FINISH_STEP: Chunk = b'{"type":"finish-step"}'
+# What was written since the step began is void. Only version 7 knows it; `chat.profiles` has what others get.
+RESET_STEP: Chunk = b'{"type":"reset-step"}'
 ABORT: Chunk = b'{"type":"abort"}'
 
 

@@ -111,7 +111,7 @@ class Completion:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        async with aclosing(ask(self.model, self._request)) as events:
+        async with aclosing(ask(self.model, self._request, restarts=False)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     read = event.usage.input_tokens

@@ -2,7 +2,8 @@
 
 The chunks that are stored and relayed are profile 6: what every version from 5.0.100 on accepts. Older ones refuse a
 whole stream for one field they do not know. Profile 5 is for them: the chunk types and fields of 5.0.0, nothing else.
-Profile 7 allows what version 7 brought; no chunk of ours needs it so far, so its bytes are those of profile 6.
+Profile 7 also has `reset-step`, which takes back what a language model wrote before it broke; to the others a new step
+begins there, and what stands before it stays.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from chat.chunks import Chunk
+from chat.chunks import RESET_STEP, START_STEP, Chunk
 from eloquent.foundation.errors import InvalidInput
 
 
@@ -44,6 +45,8 @@ def profile_of(version: str | None) -> Profile:
 
 def fitted(chunk: Chunk, profile: Profile) -> Chunk:
     """The chunk as a client of this profile takes it."""
+    if chunk == RESET_STEP and profile is not Profile.SEVEN:
+        return START_STEP
     if profile is Profile.FIVE and chunk.startswith(_FINISH):
         finish = orjson.loads(chunk)
         finish.pop("finishReason", None)

@@ -46,7 +46,7 @@ async def events(entries: AsyncIterator[Entries], profile: Profile = DEFAULT) ->
     """
     try:
         async for first, ready, is_replay in entries:
-            chunks = ready if profile is not Profile.FIVE else [fitted(chunk, profile) for chunk in ready]
+            chunks = ready if profile is Profile.SEVEN else [fitted(chunk, profile) for chunk in ready]
             if is_replay:
                 yield _replayed(first, chunks)
             elif chunks:

@@ -40,6 +40,12 @@ class FinishStepChunk(_Strict):
     type: Literal["finish-step"]
 
 
+class ResetStepChunk(_Strict):
+    """What was written since the step began is void: another language model begins anew. To profile 7 alone."""
+
+    type: Literal["reset-step"]
+
+
 class PartStartChunk(_Strict):
     """A part of the answer opens."""
 
@@ -170,6 +176,7 @@ class FinishChunk(_Strict):
 UIMessageChunk: TypeAlias = Annotated[
     StartChunk
     | StartStepChunk
+    | ResetStepChunk
     | PartStartChunk
     | PartDeltaChunk
     | PartEndChunk

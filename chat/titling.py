@@ -186,7 +186,7 @@ async def _ask(model: OfferedModel, question: str, answered: str) -> str | None:
     )
     said: list[str] = []
     finished: Finished | None = None
-    async with asyncio.timeout(TITLE_LIMIT_S), aclosing(answer(model, request)) as events:
+    async with asyncio.timeout(TITLE_LIMIT_S), aclosing(answer(model, request, restarts=False)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 said.append(event.text)

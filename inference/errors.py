@@ -5,6 +5,7 @@
         ├── ModelNotOffered          422  model_not_offered      no such model in the catalog
         ├── NoModelAvailable         503  no_model_available     nothing is configured, or nothing answers
         ├── ModelUnreachable         503  model_unreachable      no connection, or it ended before a status line
+        ├── ModelAtRest              503  model_at_rest          it failed too often and is left alone for some seconds
         ├── ModelBusy                503  model_busy             its queue is full or we are rate limited (Retry-After)
         ├── ModelTimeout             504  model_timeout          silent for too long, or the answer took too long
         ├── ModelMissing             503  model_missing          the server no longer has the model
@@ -18,15 +19,21 @@ The server's own words are on `__cause__` (a `VendorError`) for the log. They ar
 hosts, paths and accounts.
 """
 
+import math
+
 from eloquent.foundation.errors import EloquentError
 
 
 class VendorError(Exception):
-    """What a model server said, kept for the log. `text` is cut to 2,000 characters; `status` is HTTP's."""
+    """What a model server said, kept for the log. `text` is cut to 2,000 characters; `status` is HTTP's.
 
-    def __init__(self, text: str, *, status: int | None = None) -> None:
+    `retry_after_s` is when the server itself wants to be asked again; None when it did not say.
+    """
+
+    def __init__(self, text: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
         self.text = text[:2000]
         self.status = status
+        self.retry_after_s = retry_after_s
         super().__init__(self.text if status is None else f"{status}: {self.text}")
 
 
@@ -65,6 +72,20 @@ class ModelUnreachable(InferenceError):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"The server of {model} cannot be reached. Try again in a minute.", retry_after_s=60)
+
+
+class ModelAtRest(InferenceError):
+    """The server failed again and again, and is not asked until it has had a rest. See `inference.breaker`."""
+
+    code = "model_at_rest"
+    status = 503
+
+    def __init__(self, model: str, *, retry_after_s: float) -> None:
+        waits_s = max(1, math.ceil(retry_after_s))
+        super().__init__(
+            f"The server of {model} has failed several times. Try again in {waits_s} s, or choose another model.",
+            retry_after_s=waits_s,
+        )
 
 
 class ModelBusy(InferenceError):

@@ -1,62 +1,150 @@
-"""The one way to an answer: finds who answers for a model, and keeps the clocks that every provider needs."""
+"""The one way to an answer: who answers for a model, how often one asks, who stands in, and the clocks of all of them.
+
+    answer ─▶ the model, then its fallbacks ─▶ up to three attempts each, before the first token ─▶ one call
+
+A model that had begun and breaks is not asked again; a fallback begins anew, and `ModelChanged.restarted` says so.
+"""
 
 import asyncio
+from asyncio import sleep
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
 
-from inference.catalog import OfferedModel, provider_of
-from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelTimeout
+from inference.breaker import Breaker
+from inference.catalog import OfferedModel, models_offered, provider_of
+from inference.errors import AnswerCutOff, InferenceError, ModelAtRest, ModelFailed, ModelNotOffered, ModelTimeout
+from inference.providers.base import Provider
+from inference.retries import may_fall_back, pause_before_retry_s
 from inference.timeouts import Watch
-from inference.types import Event, Finished, PromptRequest, Status
+from inference.types import Event, Finished, ModelChanged, PromptRequest, Status
 
 log = structlog.get_logger(__name__)
 
+TOLD_PAUSE_S: Final = 1.0
+"""A pause of this length is told to the one who waits."""
 
-async def answer(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[Event, None]:
+_breakers: WeakKeyDictionary[Provider, Breaker] = WeakKeyDictionary()
+
+
+async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool = True) -> AsyncGenerator[Event, None]:
     """Ask `model` and yield its events; the last one is `Finished`. Closing it closes the connection to the model.
 
-    `request.model` and `request.context_window` are replaced by the model's own.
+    `request.model` and `request.context_window` are replaced by the model's own. With `restarts` False no other model
+    begins anew once there were words: for those who cannot take words back.
 
     Raises:
-        InferenceError: nothing else. Events that came before it are good. What the server said is logged here.
+        InferenceError: nothing else. Events that came before it are good. What the server said is logged here. When
+            fallbacks failed as well, it is the model's own error, or that of the last one who had begun.
     """
-    request = msgspec.structs.replace(request, model=model.name, context_window=model.context_window)
+    told, spoke = model, False
+    verdict: InferenceError = ModelNotOffered(model.id)
+    candidates = deque([model])
+    while candidates:
+        candidate, begun = candidates.popleft(), False
+        try:
+            async with aclosing(_attempts(candidate, request)) as events:
+                async for event in events:
+                    if type(event) is not Status:
+                        begun = True
+                        if candidate is not told:
+                            yield ModelChanged(candidate.id, candidate.name, told.name, restarted=spoke)
+                            told = candidate
+                        spoke = spoke or type(event) is not Finished
+                    yield event
+        except InferenceError as error:
+            if begun or candidate is model:
+                verdict = error
+            if spoke and not restarts:
+                break
+            if candidate is model and may_fall_back(error):
+                candidates += await _fallbacks_of(model)
+        else:
+            return
+    raise verdict
+
+
+async def _fallbacks_of(model: OfferedModel) -> list[OfferedModel]:
+    """The models that stand in for it, in order; who is not offered now is left out."""
+    if not model.fallbacks:
+        return []
+    offered = {other.id: other for other in await models_offered()}
+    return [offered[other] for other in model.fallbacks if other in offered and other != model.id]
+
+
+async def _attempts(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[Event, None]:
+    """Ask one model, again if it fails before its first token in a way that may pass."""
+    began_at = asyncio.get_running_loop().time()
+    attempt = 1
+    while True:
+        begun = False
+        try:
+            async with aclosing(_call(model, request)) as events:
+                async for event in events:
+                    begun = begun or type(event) is not Status
+                    yield event
+        except InferenceError as error:
+            pause_s = None if begun else pause_before_retry_s(error, attempt)
+            if pause_s is None:
+                raise
+        else:
+            return
+        attempt += 1
+        if pause_s >= TOLD_PAUSE_S:
+            yield Status("queued", round(asyncio.get_running_loop().time() - began_at, 1))
+        await sleep(pause_s)
+
+
+async def _call(  # noqa: C901  (one call from its opening to its end; each failure has its own way)
+    model: OfferedModel, request: PromptRequest
+) -> AsyncGenerator[Event, None]:
+    """One call of the model's server, with the clocks that every provider needs."""
     provider = provider_of(model)
+    breaker = _breakers.setdefault(provider, Breaker())
+    if rests_s := breaker.refuses_for_s():
+        raise ModelAtRest(model.name, retry_after_s=rests_s)
+    request = msgspec.structs.replace(request, model=model.name, context_window=model.context_window)
     watch = Watch(model.timeouts)
-    finished = False
+    begun = finished = False
+    failure: InferenceError | None = None
     try:
         async with aclosing(provider.answer(request)) as events:
             watch.waiting()
             async for event in events:
                 kind = type(event)
                 watch.arrived(token=kind is not Status)
+                if not begun and kind is not Status:
+                    begun = True
+                    breaker.succeeded()
                 finished = kind is Finished
                 yield event
                 watch.waiting()
             watch.arrived(token=True)
+        if not finished:
+            log.error("The provider %s ended an answer without Finished", model.provider)
+            raise AnswerCutOff(model.name)
     except asyncio.CancelledError as error:
         if watch.expired is None or not watch.take_back():
             raise
         what, waited_s = watch.expired
-        late = ModelTimeout(model.name, what=what, waited_s=waited_s)
-        _log(model, late)
-        raise late from error
+        failure = ModelTimeout(model.name, what=what, waited_s=waited_s)
+        raise failure from error
     except InferenceError as error:
-        _log(model, error)
+        failure = error
         raise
     except Exception as error:
         log.exception("The provider %s failed in an unforeseen way", model.provider)
-        raise ModelFailed(model.name) from error
-    else:
-        if not finished:
-            log.error("The provider %s ended an answer without Finished", model.provider)
-            raise AnswerCutOff(model.name)
+        failure = ModelFailed(model.name)
+        raise failure from error
     finally:
         watch.stop()
-
-
-def _log(model: OfferedModel, error: InferenceError) -> None:
-    log.warning("%s did not answer: %s (%r)", model.id, error.code, error.__cause__)
+        if failure is not None:
+            breaker.failed(failure)
+            log.warning("%s did not answer: %s (%r)", model.id, failure.code, failure.__cause__)
+        elif not begun:
+            breaker.left()

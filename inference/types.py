@@ -1,6 +1,7 @@
 """The vocabulary between the chat and every language model: what is asked, and the events that come back.
 
-An answer is zero or more of `TextDelta`, `ReasoningDelta`, `ToolCall` and `Status`, then exactly one `Finished`.
+An answer is zero or more of `TextDelta`, `ReasoningDelta`, `ToolCall` and `Status`, then exactly one `Finished`. The
+router adds `ModelChanged`, which no provider knows.
 All values are frozen, so one may be handed to many readers.
 """
 
@@ -71,6 +72,18 @@ class Status(msgspec.Struct, frozen=True, gc=False):
     elapsed_s: float
 
 
+class ModelChanged(msgspec.Struct, frozen=True, gc=False):
+    """From here on another model answers, because the one before it could not.
+
+    `restarted`: that one had begun, and what is written so far is not a part of the answer any more.
+    """
+
+    model_id: str
+    model_name: str
+    instead_of: str
+    restarted: bool
+
+
 class Finished(msgspec.Struct, frozen=True, gc=False):
     """The last event of every answer that was not an error."""
 
@@ -78,7 +91,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     usage: Usage
 
 
-Event: TypeAlias = TextDelta | ReasoningDelta | ToolCall | Status | Finished
+Event: TypeAlias = TextDelta | ReasoningDelta | ToolCall | Status | ModelChanged | Finished
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):

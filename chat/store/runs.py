@@ -194,6 +194,7 @@ async def keep_answer(message: Message) -> bool:
                 "error": message.error,
                 "context": message.context,
                 "position": message.position,
+                "model": message.model,
             }
         },
     )
@@ -210,6 +211,8 @@ async def keep_run(run: Run) -> None:
                 "active": False,
                 "usage": run.usage,
                 "error": run.error,
+                "model": run.model,
+                "provider": run.provider,
                 "started_at": run.started_at,
                 "first_token_at": run.first_token_at,
                 "finished_at": run.finished_at,

@@ -19,6 +19,7 @@ from inference.errors import (
 BODY_LIMIT_BYTES: Final = 64 * 1024
 """How much of an error's body is read: a proxy's error page may be long."""
 
+_UNTOLD_WAIT_S: Final = 5.0
 _BUSY: Final = (Code.TOO_MANY_REQUESTS, Code.SERVICE_UNAVAILABLE, 529)
 """529 is "overloaded" with several vendors."""
 _REJECTED: Final = (
@@ -47,6 +48,7 @@ def refusal(model: str, status: int, body: bytes | str, *, retry_after: str | No
     `retry_after` is the header's value; only seconds are understood.
     """
     words, kind, parsed = _words_of(body)
+    wait_s = _seconds(retry_after)
     lowered = f"{words} {kind}".lower()
     error: InferenceError
     if status in (Code.UNAUTHORIZED, Code.PAYMENT_REQUIRED, Code.FORBIDDEN):
@@ -55,14 +57,14 @@ def refusal(model: str, status: int, body: bytes | str, *, retry_after: str | No
         # A 404 that is not JSON is a wrong address, not a missing model.
         error = ModelMissing(model)
     elif status in _BUSY:
-        error = ModelBusy(model, retry_after_s=_seconds(retry_after))
+        error = ModelBusy(model, retry_after_s=_UNTOLD_WAIT_S if wait_s is None else wait_s)
     elif any(mark in lowered for mark in _TOO_LONG):
         error = PromptTooLong(model)
     elif status in _REJECTED or any(words.startswith(mark) for mark in _OUR_FAULT):
         error = PromptRejected(model)
     else:
         error = ModelFailed(model)
-    error.__cause__ = VendorError(words, status=status)
+    error.__cause__ = VendorError(words, status=status, retry_after_s=wait_s)
     return error
 
 
@@ -110,8 +112,8 @@ def _words_of(body: bytes | str) -> tuple[str, str, bool]:
     return (told if isinstance(told, str) else str(told)).strip(), kind.strip(), parsed
 
 
-def _seconds(retry_after: str | None) -> float:
+def _seconds(retry_after: str | None) -> float | None:
     try:
-        return min(max(float(retry_after or 5), 1.0), 600.0)
+        return min(max(float(retry_after or ""), 1.0), 600.0)
     except ValueError:
-        return 5.0
+        return None

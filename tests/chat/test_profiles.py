@@ -35,6 +35,12 @@ def test_the_oldest_version_is_not_sent_why_an_answer_ended() -> None:
     }
 
 
+def test_words_are_taken_back_where_that_is_known_and_a_step_begins_where_it_is_not() -> None:
+    assert fitted(chunks.RESET_STEP, Profile.SEVEN) is chunks.RESET_STEP
+    for profile in (Profile.FIVE, Profile.SIX):
+        assert fitted(chunks.RESET_STEP, profile) is chunks.START_STEP
+
+
 def test_the_other_ends_are_the_same_for_all() -> None:
     for last in (chunks.ABORT, chunks.error("finish")):
         assert fitted(last, Profile.FIVE) is last

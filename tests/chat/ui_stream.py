@@ -1,5 +1,7 @@
 """A strict reader of the AI SDK's UI message stream, as its version 5.0.100 reads it: what it refuses, they refuse.
 
+But for `reset-step`, which version 7 brought: `version` 6 refuses it.
+
 Source of the rules: npm `ai` (src/ui-message-stream/ui-message-chunks.ts, src/ui/process-ui-message-stream.ts).
 """
 
@@ -13,6 +15,7 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "start": (set(), {"messageId", "messageMetadata"}),
     "start-step": (set(), set()),
     "finish-step": (set(), set()),
+    "reset-step": (set(), set()),
     "message-metadata": ({"messageMetadata"}, set()),
     "text-start": ({"id"}, {"providerMetadata"}),
     "text-delta": ({"id", "delta"}, {"providerMetadata"}),
@@ -32,7 +35,8 @@ LAST = {"finish", "abort", "error"}
 class UIStream:
     """Feed it chunks; it asserts that a strict client would take them, and builds the message as that client would."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = 7) -> None:
+        self.version = version
         self.message_id: str | None = None
         self.metadata: dict[str, Any] = {}
         self.parts: list[dict[str, Any]] = []
@@ -65,6 +69,10 @@ class UIStream:
             self._part(part_kind, step, chunk)
         elif kind == "start":
             self.message_id = chunk["messageId"]
+        elif kind == "reset-step":
+            assert self.version >= 7
+            assert not self._open
+            self.parts.clear()
         elif kind == "tool-input-available":
             self.parts.append(chunk)
         self.metadata |= chunk.get("messageMetadata", {})

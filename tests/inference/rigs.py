@@ -54,14 +54,20 @@ def provider_at(kind: str, url: str) -> Provider:
     return OpenAICompatible(f"{url}/v1", api_key="sk-test") if kind == "openai" else LlamaCppServer(url)
 
 
-def ended(reason: FinishReason, input_tokens: int, output_tokens: int) -> Finished:
-    return Finished(reason, Usage(input_tokens, output_tokens, reported=True))
+def ended(reason: FinishReason, input_tokens: int, output_tokens: int, *, cached: int | None = None) -> Finished:
+    return Finished(reason, Usage(input_tokens, output_tokens, reported=True, cached_input_tokens=cached))
 
 
 WIRE_RIGS = [
     Rig("ollama", "/api/chat", "To find the maximum number", ended(FinishReason.LENGTH, 18, 5), OllamaDecoder),
     Rig("openai", "/v1/chat/completions", "I'm glad to", ended(FinishReason.LENGTH, 11, 4), OpenAIDecoder),
-    Rig("llamacpp", "/v1/chat/completions", "I'm glad you're", ended(FinishReason.LENGTH, 32, 5), OpenAIDecoder),
+    Rig(
+        "llamacpp",
+        "/v1/chat/completions",
+        "I'm glad you're",
+        ended(FinishReason.LENGTH, 32, 5, cached=31),
+        OpenAIDecoder,
+    ),
 ]
 
 

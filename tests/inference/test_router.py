@@ -149,7 +149,7 @@ def test_every_error_has_a_code_of_its_own_and_a_server_or_request_status() -> N
         return [kind, *(leaf for child in kind.__subclasses__() for leaf in tree(child))]
 
     kinds = tree(InferenceError)
-    assert len({kind.code for kind in kinds}) == len(kinds) == 12
+    assert len({kind.code for kind in kinds}) == len(kinds) == 13
     assert {kind.status for kind in kinds} <= {422, 502, 503, 504}
 
 

@@ -62,7 +62,8 @@ export class QuestionView {
 // An answer: live or from the history. `update` takes
 //   parts, status ("waiting", "streaming", "complete", "stopped", "failed", "interrupted"), error (a sentence or null),
 //   finishReason, model, progress ({state, ...} or null), connected, stopping, onretry (null: cannot be repeated now),
-//   trimmed (a sentence about what the model was not shown, or null), siblings and onshow (as for a question).
+//   trimmed (a sentence about what the model was not shown, or null), notice (one about the answer itself, or null),
+//   siblings and onshow (as for a question).
 export class AnswerView {
   #shown = {};
 
@@ -95,7 +96,7 @@ export class AnswerView {
       this.line.hidden = !sentence;
       this.line.replaceChildren(el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), el("span", {}, sentence));
     });
-    this.#once("ending", JSON.stringify([next.status, next.error, next.finishReason, Boolean(next.onretry), next.trimmed]), () => this.#showEnding(next));
+    this.#once("ending", JSON.stringify([next.status, next.error, next.finishReason, Boolean(next.onretry), next.trimmed, next.notice]), () => this.#showEnding(next));
     this.versions.update(running ? null : next.siblings, next.onshow);
     const actions = [running, Boolean(this.text), Boolean(next.onretry), next.model, this.versions.element.hidden];
     this.#once("actions", JSON.stringify(actions), () => this.#showActions(next, running));
@@ -122,8 +123,9 @@ export class AnswerView {
     });
   }
 
-  #showEnding({ status, error, finishReason, onretry, trimmed }) {
+  #showEnding({ status, error, finishReason, onretry, trimmed, notice }) {
     this.ending.replaceChildren();
+    if (notice) this.ending.append(el("p", { class: "note trimmed" }, notice));
     if (trimmed) this.ending.append(el("p", { class: "note trimmed" }, trimmed));
     if (status === "complete" && finishReason === "length") this.ending.append(el("p", { class: "note" }, "The answer reached its longest allowed length."));
     if (status === "complete" && finishReason === "content-filter") this.ending.append(el("p", { class: "note" }, "The model's provider cut this answer off."));

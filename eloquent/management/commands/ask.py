@@ -76,7 +76,7 @@ class Command(BaseCommand):
         try:
             model = await model_named(model_id)
             request = PromptRequest(model.name, (PromptMessage("user", question),))
-            async with aclosing(answer(model, request)) as events:
+            async with aclosing(answer(model, request, restarts=False)) as events:
                 async for event in events:
                     match event:
                         case TextDelta(text=text):
