@@ -124,7 +124,7 @@ def configured_providers() -> list[Provider]:
     config = get_config()
     providers: list[Provider] = []
     if config.ollama_host:
-        providers.append(Ollama(config.ollama_host))
+        providers.append(Ollama(*config.ollama_host))
     if config.llamacpp_host:
         providers.append(LlamaCppServer(config.llamacpp_host))
     if config.openai_compatible_url:

@@ -41,8 +41,7 @@ def check_language_models(app_configs: Sequence[Any] | None = None, **_: Any) ->
         )
     for name, url, ending in (
         ("OPENAI_COMPATIBLE_URL", config.openai_compatible_url, "/chat/completions"),
-        ("OLLAMA_HOST", config.ollama_host, "/api"),
-        ("OLLAMA_HOST", config.ollama_host, "/v1"),
+        *(("OLLAMA_HOST", host, ending) for host in config.ollama_host for ending in ("/api", "/v1")),
         ("LLAMACPP_HOST", config.llamacpp_host, "/v1"),
     ):
         if url and urlsplit(url).path.rstrip("/").endswith(ending):

@@ -43,6 +43,7 @@ def _checked_secret(check: Any) -> AfterValidator:
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(formats.http_origin)], ...], BeforeValidator(_comma_separated)]
 HttpUrl = Annotated[str, AfterValidator(formats.http_url)]
+HttpUrls = Annotated[tuple[HttpUrl, ...], BeforeValidator(_comma_separated)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -76,7 +77,7 @@ class Config(BaseModel, frozen=True):
         None, description="Redis or Valkey, redis:// or rediss://; may be left out with one process"
     )
 
-    ollama_host: HttpUrl | None = Field(None, description="an Ollama server, http://host:11434")
+    ollama_host: HttpUrls = Field((), description="Ollama servers, http://host:11434, comma separated")
     ollama_model: str | None = Field(None, description="the Ollama model that is the default")
     llamacpp_host: HttpUrl | None = Field(None, description="a llama.cpp server, http://host:8080")
     openai_compatible_url: HttpUrl | None = Field(

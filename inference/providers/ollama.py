@@ -3,16 +3,18 @@
 This is the hot path. All lines of a network read are decoded by one call and their text is merged.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from inference.errors import InferenceError
+from inference.errors import InferenceError, ModelUnreachable
 from inference.providers.base import ProviderModel
 from inference.providers.lines import LineDecoder, arguments_of, flush, think
+from inference.providers.ollama_hosts import Host, Hosts
 from inference.providers.refusals import failure_in_stream, unreadable
-from inference.providers.server import Server, conversation
+from inference.providers.server import conversation
 from inference.types import (
     Event,
     Finished,
@@ -24,6 +26,8 @@ from inference.types import (
     Usage,
 )
 
+HOST_LIMIT_S: Final = 1.5
+"""How long one of several servers may take to list its models: less than the catalog waits for all of them."""
 WINDOW_CAP: Final = 8192
 """Tokens. Memory grows with it for each parallel answer, so a model that could read 128k does not by default."""
 DEFAULT_OUTPUT_TOKENS: Final = 2048
@@ -119,51 +123,81 @@ class OllamaDecoder(LineDecoder):
 
 
 class Ollama:
-    """An Ollama server."""
+    """One or several Ollama servers, which have models of the same names."""
 
     name = "ollama"
     refuses_overflow = True
 
-    def __init__(self, base_url: str) -> None:
-        self._server = Server(base_url)
+    def __init__(self, *base_urls: str) -> None:
+        self._hosts = Hosts(base_urls)
         self._windows: dict[str, int] = {}
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         """The answer. Headers come only with the first token, so a loading model is told apart by asking /api/ps."""
         body = chat_body(request)
+        return self._hosts.answer(request.model, lambda host: self._answer_of(host, request.model, body))
+
+    def _answer_of(self, host: Host, model: str, body: bytes) -> AsyncGenerator[Event, None]:
         return conversation(
-            lambda: self._server.open("/api/chat", body, about=request.model),
-            OllamaDecoder(request.model),
-            is_loading=lambda: self._is_loading(request.model),
+            lambda: host.loads.begin(model, host.server.open("/api/chat", body, about=model)),
+            OllamaDecoder(model),
+            is_loading=lambda: self._is_loading(host, model),
+            leave=lambda opening: host.loads.leave(model, opening),
         )
 
     async def models(self) -> list[ProviderModel]:
-        """The models that can chat. A window is the model's own, at most `WINDOW_CAP`."""
-        listed = await self._server.get("/api/tags", _Tags, about=self.name)
-        return [
-            ProviderModel(model.name, await self._window_of(model), tuple(model.capabilities or ()))
-            for model in listed.models or []
-            if model.capabilities is None or "completion" in model.capabilities
-        ]
+        """The models that can chat, of all servers that answer. A window is the model's own, at most `WINDOW_CAP`.
+
+        Where servers differ about a window it is the smallest: a conversation may go to any of them.
+        """
+        listings = await asyncio.gather(*map(self._models_of, self._hosts.all), return_exceptions=True)
+        failures = [listing for listing in listings if isinstance(listing, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, InferenceError) or len(failures) == len(listings):
+                raise failure
+        found: dict[str, ProviderModel] = {}
+        for listing in listings:
+            for model in () if isinstance(listing, BaseException) else listing:
+                known = found.setdefault(model.name, model)
+                windows = [each for each in (known.context_window, model.context_window) if each is not None]
+                found[model.name] = msgspec.structs.replace(known, context_window=min(windows, default=None))
+        return list(found.values())
 
     async def aclose(self) -> None:
-        """Nothing of its own is open."""
+        """Close what is kept open for readers who have left."""
+        await asyncio.gather(*(host.loads.aclose() for host in self._hosts.all))
 
-    async def _window_of(self, model: "_Tag") -> int | None:
+    async def _models_of(self, host: Host) -> list[ProviderModel]:
+        try:
+            async with asyncio.timeout(HOST_LIMIT_S):
+                listed = await host.server.get("/api/tags", _Tags, about=self.name)
+                models = [
+                    ProviderModel(model.name, await self._window_of(host, model), tuple(model.capabilities or ()))
+                    for model in listed.models or []
+                    if model.capabilities is None or "completion" in model.capabilities
+                ]
+        except (InferenceError, TimeoutError) as error:
+            failure = error if isinstance(error, InferenceError) else ModelUnreachable(self.name)
+            host.noted(failure)
+            raise failure from error
+        host.models = frozenset(model.name for model in models)
+        return models
+
+    async def _window_of(self, host: Host, model: "_Tag") -> int | None:
         known = model.details.context_length if model.details else None
         if not known and model.digest not in self._windows:
             # Servers before 0.30 tell it only here. The digest names the weights, so it is asked once.
             asked = msgspec.json.encode({"model": model.name})
-            shown = await self._server.post("/api/show", asked, _Shown, about=model.name)
+            shown = await host.server.post("/api/show", asked, _Shown, about=model.name)
             lengths = [v for k, v in shown.model_info.items() if k.endswith(".context_length") and isinstance(v, int)]
             self._windows[model.digest] = lengths[0] if lengths else 0
         window = known or self._windows.get(model.digest, 0)
         return min(window, WINDOW_CAP) if window > 0 else None
 
-    async def _is_loading(self, model: str) -> bool:
+    async def _is_loading(self, host: Host, model: str) -> bool:
         """True when the server is up without the model in memory: /api/ps lists it only once it is loaded."""
         try:
-            running = await self._server.get("/api/ps", _Tags, about=self.name)
+            running = await host.server.get("/api/ps", _Tags, about=self.name)
         except InferenceError:
             return False
         return _tagged(model) not in {_tagged(resident.name) for resident in running.models or []}

@@ -62,6 +62,10 @@ class Server:
         """As `get`, for a request with a JSON body and a short answer."""
         return await self._whole("POST", path, body, type_, about)
 
+    async def delete(self, path: str, body: bytes, *, about: str) -> None:
+        """A 200 is all that is wanted; its body is not looked at."""
+        await close(await self._send("DELETE", path, body, about))
+
     async def open(self, path: str, body: bytes, *, about: str) -> httpx.Response:
         """A 200 whose body has not been read. The caller closes it.
 
@@ -78,7 +82,7 @@ class Server:
         except LOST as error:
             raise ModelUnreachable(about) from error
         finally:
-            await _close(response)
+            await close(response)
         try:
             return msgspec.json.decode(told, type=type_)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -100,19 +104,21 @@ class Server:
         except LOST as error:
             told = repr(error).encode()
         finally:
-            await _close(response)
+            await close(response)
         raise refusal(about, response.status_code, told, retry_after=response.headers.get("Retry-After"))
 
 
 async def conversation(  # noqa: C901  (one answer from its opening to its end; a part apart is a generator a token)
-    open_: Callable[[], Coroutine[Any, Any, httpx.Response]],
+    open_: Callable[[], Coroutine[Any, Any, httpx.Response] | asyncio.Task[httpx.Response]],
     decoder: LineDecoder,
     *,
     is_loading: Callable[[], Awaitable[bool]] | None = None,
+    leave: Callable[[asyncio.Task[httpx.Response]], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[Event, None]:
     """The events of one answer. Closing the generator closes the connection, also while it is being opened.
 
-    While there are no headers yet and `is_loading` says so, a `Status` comes every few seconds.
+    While there are no headers yet and `is_loading` says so, a `Status` comes every few seconds. `leave` closes the
+    connection at the end, where others may need it to go on.
     """
     # A task of its own, because a status must be told while it is still under way.
     opening = asyncio.ensure_future(open_())
@@ -145,7 +151,7 @@ async def conversation(  # noqa: C901  (one answer from its opening to its end; 
         yield decoder.finished
         await _drain(read)
     finally:
-        await _hang_up(opening)
+        await (leave or _hang_up)(opening)
 
 
 async def _statuses_until(
@@ -174,10 +180,11 @@ async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
         opening.cancel()
         await asyncio.wait({opening})
     if not opening.cancelled() and opening.exception() is None:
-        await _close(opening.result())
+        await close(opening.result())
 
 
-async def _close(response: httpx.Response) -> None:
+async def close(response: httpx.Response) -> None:
+    """Close the connection, or give it back when its answer was read to the end."""
     await response.aclose()
     # They hold each other: garbage for the collector, with the request and all its headers.
     del response.stream

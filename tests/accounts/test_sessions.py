@@ -206,7 +206,7 @@ async def test_the_list_of_sessions_is_read_from_an_index(a_person: Any) -> None
     first = (await person.ask("GET", "auth/sessions", params={"limit": 1})).json()
     with recorded_commands() as commands:
         await person.ask("GET", "auth/sessions", params={"limit": 1, "cursor": first["next_cursor"]})
-    (listing,) = [command.body for command in commands if "sort" in command.body]
+    (listing,) = [command.body for command in commands if command.collection == "sessions" and "sort" in command.body]
     plan = await database().command(
         "explain", {name: listing[name] for name in ("find", "filter", "sort", "limit")}, verbosity="executionStats"
     )

@@ -26,5 +26,5 @@ def test_the_settings_are_those_of_this_runs_servers():
     assert config.eloquent_env == "test"
     assert config.mongodb_uri.get_secret_value().startswith("mongodb://127.0.0.1:")
     assert PREFIX in str(config.eloquent_state_dir)
-    assert config.ollama_host is None
+    assert config.ollama_host == ()
     assert config.openai_compatible_api_key is None

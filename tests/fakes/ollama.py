@@ -1,7 +1,8 @@
 """An Ollama that is not one: its protocol and its manners, with a model that says what a test wants, when it wants.
 
-It speaks /api/chat, /api/tags, /api/show, /api/ps and /api/version as Ollama 0.32 does: headers of a stream come with
-the first token, each line is one HTTP chunk, and a client that goes away stops the answer.
+It speaks /api/chat, /api/tags, /api/show, /api/ps, /api/pull, /api/delete, /api/embed and /api/version as Ollama 0.32
+does: headers of a stream come with the first token, each line is one HTTP chunk, and a client that goes away stops the
+answer. A chat without messages loads the model, or unloads it.
 """
 
 import asyncio
@@ -49,6 +50,10 @@ class FakeOllama:
         self.completed = 0
         self.closed = 0
         """Answers whose client went away before they were complete."""
+        self.registry: dict[str, list[dict[str, Any]]] = {}
+        """What pulling a model tells, by its full name; the last line is "success" when it is there then."""
+        self.loads: list[dict[str, Any]] = []
+        """The JSON of each chat without messages."""
         self._changed = asyncio.Condition()
         self._connections: set[asyncio.StreamWriter] = set()
 
@@ -92,9 +97,13 @@ class FakeOllama:
                 path = head.split(" ", 2)[1]
                 length = int(head.partition("content-length:")[2].partition("\r\n")[0] or 0)
                 body = json.loads(await reader.readexactly(length) or b"null")
-                if path == "/api/chat":
+                if path == "/api/chat" and body.get("messages"):
                     if not await self._chat(body, reader, writer):
                         return
+                elif path == "/api/pull" and _full(body["model"]) in self.registry:
+                    await self._pull(_full(body["model"]), writer)
+                elif path == "/api/delete" and self.models.pop(_full(body["model"]), None):
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 else:
                     _whole(writer, *self._told(path, body))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -103,7 +112,26 @@ class FakeOllama:
             self._connections.discard(writer)
             writer.close()
 
-    def _told(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    async def _pull(self, name: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD)
+        for step in self.registry[name]:
+            writer.write(_chunk(step))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        if self.registry[name][-1].get("status") == "success":
+            self.models[name] = FakeModel()
+
+    def _load(self, body: Any) -> tuple[int, dict[str, Any]]:
+        self.loads.append(body)
+        model = self.models.get(_full(body["model"]))
+        if model is None:
+            return 404, {"error": f"model '{body['model']}' not found"}
+        model.loaded = body.get("keep_alive") != 0
+        reason = "load" if model.loaded else "unload"
+        message = {"role": "assistant", "content": ""}
+        return 200, {"model": body["model"], "message": message, "done": True, "done_reason": reason}
+
+    def _told(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:  # noqa: PLR0911  (a path each)
         if path == "/api/version":
             return 200, {"version": "0.32.15"}
         if path == "/api/tags":
@@ -113,7 +141,21 @@ class FakeOllama:
         if path == "/api/show" and (model := self.models.get(_full(body["model"]))):
             info = {"general.architecture": "llama", "llama.context_length": model.context_length}
             return 200, {"model_info": info, "capabilities": list(model.capabilities)}
-        return 404, {"error": "not found"}
+        if path == "/api/chat":
+            return self._load(body)
+        if path == "/api/pull":
+            return 200, {"error": "pull model manifest: file does not exist"}
+        if path == "/api/embed":
+            return self._embed(body)
+        return 404, {"error": f"model '{body['model']}' not found" if body else "not found"}
+
+    def _embed(self, body: Any) -> tuple[int, dict[str, Any]]:
+        model = self.models.get(_full(body["model"]))
+        if model is None:
+            return 404, {"error": f'model "{body["model"]}" not found, try pulling it first'}
+        if "embedding" not in model.capabilities:
+            return 501, {"error": "This server does not support embeddings. Start it with `--embeddings`"}
+        return 200, {"embeddings": [[1.0, float(len(text))] for text in body["input"]]}
 
     async def _chat(self, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """False when the connection cannot be used again."""

@@ -1,5 +1,6 @@
 """`manage.py ask` and `manage.py models`, against an Ollama that is not one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -103,13 +104,68 @@ def test_models_shows_what_is_offered_and_who_does_not_answer(
 def test_models_says_which_model_is_missing(ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(monkeypatch, OLLAMA_MODEL="llama3.2")
     _, _, err = run("models")
-    assert err == "OLLAMA_MODEL is llama3.2, which is not on the server: `ollama pull llama3.2` brings it.\n"
+    assert err == "OLLAMA_MODEL is llama3.2, which is not on the server: `manage.py models pull llama3.2` brings it.\n"
 
 
 def test_models_says_what_to_set_when_nothing_is_configured() -> None:
     code, out, err = run("models")
     assert (code, out) == (1, "")
     assert "OLLAMA_HOST" in err
+
+
+def test_models_brings_shows_warms_unloads_and_removes_one(ollama: FakeOllama) -> None:
+    ollama.registry["new:latest"] = [
+        {"status": "pulling manifest"},
+        {"status": "pulling 941f309b54ca", "total": 100, "completed": 100},
+        {"status": "success"},
+    ]
+    assert run("models", "pull", "new") == (0, "new is there.\n", "")
+    code, out, _ = run("models", "show", "new")
+    assert (code, json.loads(out)["capabilities"]) == (0, ["completion"])
+    assert run("models", "warm", "other", "--keep-alive", "3600") == (
+        0,
+        "other:latest is loaded with a window of 4096 tokens.\n",
+        "",
+    )
+    # The window is that of the answers; another one would load the model again for the first question.
+    assert ollama.loads[-1]["options"] == {"num_ctx": 4096}
+    assert ollama.loads[-1]["keep_alive"] == 3600
+    assert run("models", "unload", "other") == (0, "other is not in memory any more.\n", "")
+    assert not ollama.models["other:latest"].loaded
+    assert run("models", "remove", "new") == (0, "new is removed.\n", "")
+    assert "new:latest" not in ollama.models
+
+
+@pytest.mark.parametrize("act", ["show", "warm", "unload", "remove"])
+def test_models_says_that_a_model_is_not_there(ollama: FakeOllama, act: str) -> None:
+    code, out, err = run("models", act, "nobody")
+    assert (code, out) == (1, "")
+    assert err.startswith("The model nobody is no longer on its server.")
+
+
+def test_models_gives_an_operator_the_servers_own_words(ollama: FakeOllama) -> None:
+    code, _, err = run("models", "pull", "nobody")
+    assert code == 1
+    assert "file does not exist" in err
+
+
+def test_models_are_brought_on_every_server_and_one_that_is_gone_stops_no_other(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ollama.registry["new:latest"] = [{"status": "success"}]
+    gone = "http://127.0.0.1:1"
+    configure(monkeypatch, OLLAMA_HOST=f"{gone}, {ollama.url}")
+    code, out, err = run("models", "pull", "new")
+    assert (code, out) == (1, f"{ollama.url}: new is there.\n")
+    assert err.startswith(f"{gone}: The server of new cannot be reached.")
+    assert run("models", "remove", "new", "--host", ollama.url) == (0, "new is removed.\n", "")
+    code, _, err = run("models", "remove", "new", "--host", "http://elsewhere")
+    assert (code, "is not among OLLAMA_HOST" in err) == (1, True)
+
+
+def test_models_on_ollama_need_an_ollama() -> None:
+    code, out, err = run("models", "pull", "new")
+    assert (code, out, err) == (1, "", "This is for models on Ollama, and OLLAMA_HOST is not set.\n")
 
 
 def test_ctrl_c_stops_the_model_and_leaves_cleanly() -> None:

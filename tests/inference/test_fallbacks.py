@@ -253,6 +253,22 @@ async def test_a_server_at_rest_is_said_to_be_and_when_it_is_over(servers: Serve
     assert len(server.requests) == FAILURES_TO_OPEN
 
 
+async def test_a_probe_whose_reader_leaves_makes_room_for_the_next(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.breaker.FIRST_REST_S", 0.0)
+    model, server = servers.add("first", *[[late()]] * FAILURES_TO_OPEN, [asyncio.Event()], saying("Hello."))
+    for _ in range(FAILURES_TO_OPEN):
+        await collected(answer(model, REQUEST))
+    probe = asyncio.ensure_future(collected(answer(model, REQUEST)))
+    await server.until(begun=FAILURES_TO_OPEN + 1)
+    assert getattr((await collected(answer(model, REQUEST)))[1], "code", None) == "model_at_rest"
+    probe.cancel()
+    await asyncio.wait({probe})
+    events, error = await collected(answer(model, REQUEST))
+    assert (text_of(events), error) == ("Hello.", None)
+
+
 async def test_a_server_that_is_back_is_asked_as_before(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference.breaker.FIRST_REST_S", 0.0)
     model, server = servers.add("first", *[[late()]] * FAILURES_TO_OPEN, saying("Hello."))

@@ -1,0 +1,204 @@
+"""Several Ollama servers: who is asked, who is passed over, and loads that others wait for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from eloquent.foundation.http import close_http_client
+from inference.errors import AnswerCutOff, ModelFailed, ModelUnreachable
+from inference.providers import ollama_hosts, server
+from inference.providers.base import ProviderModel
+from inference.providers.ollama import Ollama
+from inference.types import Finished, PromptMessage, PromptRequest, Status, TextDelta
+from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.inference.rigs import collected, text_of
+
+GONE = "http://127.0.0.1:1"
+
+
+def asking(model: str = "fake:latest") -> PromptRequest:
+    return PromptRequest(model, (PromptMessage("user", "Hi"),))
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _client_closed() -> AsyncIterator[None]:
+    yield
+    await close_http_client()
+
+
+async def test_answers_are_spread_over_the_servers_by_what_they_have_to_do() -> None:
+    held = asyncio.Event()
+    async with FakeOllama(fake=FakeModel(gates={1: held})) as one, FakeOllama(fake=FakeModel(gates={1: held})) as two:
+        both = Ollama(one.url, two.url)
+        running = [asyncio.ensure_future(collected(both.answer(asking()))) for _ in range(6)]
+        await one.until(asked=3)
+        await two.until(asked=3)
+        held.set()
+        for events, error in await asyncio.gather(*running):
+            assert (text_of(events), error) == ("Hello from a fake model.", None)
+        assert (len(one.requests), len(two.requests)) == (3, 3)
+
+
+async def test_a_server_that_is_busy_is_asked_after_the_others() -> None:
+    held = asyncio.Event()
+    async with FakeOllama(fake=FakeModel(gates={1: held})) as one:
+        both = Ollama(one.url)
+        running = asyncio.ensure_future(collected(both.answer(asking())))
+        await one.until(asked=1)
+        async with FakeOllama() as two:
+            both._hosts.all.append(ollama_hosts.Host(two.url))
+            for _ in range(4):
+                await collected(both.answer(asking()))
+            assert (len(one.requests), len(two.requests)) == (1, 4)
+        held.set()
+        await running
+
+
+async def test_a_server_is_asked_only_for_what_it_has() -> None:
+    async with FakeOllama(fake=FakeModel()) as one, FakeOllama(other=FakeModel(tokens=("The", " other."))) as two:
+        both = Ollama(one.url, two.url)
+        assert [model.name for model in await both.models()] == ["fake:latest", "other:latest"]
+        for _ in range(4):
+            events, _ = await collected(both.answer(asking("other:latest")))
+            assert text_of(events) == "The other."
+        assert (len(one.requests), len(two.requests)) == (0, 4)
+
+
+async def test_a_window_is_the_smallest_of_all_servers_that_have_the_model() -> None:
+    async with (
+        FakeOllama(fake=FakeModel(context_length=8192)) as one,
+        FakeOllama(fake=FakeModel(context_length=2048)) as two,
+    ):
+        assert await Ollama(one.url, two.url).models() == [ProviderModel("fake:latest", 2048, ("completion",))]
+
+
+async def test_a_server_that_is_gone_hides_nothing_of_the_others_and_is_passed_over() -> None:
+    async with FakeOllama() as one:
+        both = Ollama(GONE, one.url)
+        assert [model.name for model in await both.models()] == ["fake:latest"]
+        for _ in range(4):
+            events, error = await collected(both.answer(asking()))
+            assert (text_of(events), error) == ("Hello from a fake model.", None)
+
+
+async def test_when_all_are_gone_it_is_said_and_the_longest_rested_is_asked() -> None:
+    both = Ollama(GONE, "http://127.0.0.1:2")
+    with pytest.raises(ModelUnreachable):
+        await both.models()
+    for _ in range(3):
+        _, error = await collected(both.answer(asking()))
+        assert type(error) is ModelUnreachable
+
+
+@pytest.mark.parametrize(
+    ("manners", "kind"),
+    [
+        (FakeModel(refuses=(500, "llama-server process has terminated")), ModelFailed),
+        (FakeModel(dies_after=2), AnswerCutOff),
+    ],
+)
+async def test_a_server_that_failed_is_passed_over_until_it_has_rested(
+    manners: FakeModel, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeOllama(fake=manners) as one, FakeOllama() as two:
+        both = Ollama(one.url, two.url)
+        errors = [error for _ in range(6) if (error := (await collected(both.answer(asking())))[1])]
+        assert [type(error) for error in errors] == [kind]
+        assert (len(one.requests), len(two.requests)) == (1, 5)
+        monkeypatch.setattr(ollama_hosts, "UNWELL_S", 0.0)
+        await asyncio.gather(*(collected(both.answer(asking())) for _ in range(2)))
+        assert len(one.requests) == 2
+
+
+async def test_a_refused_question_says_nothing_about_the_server() -> None:
+    async with FakeOllama(fake=FakeModel(refuses=(400, "invalid"))) as one, FakeOllama() as two:
+        both = Ollama(one.url, two.url)
+        for _ in range(4):
+            await collected(both.answer(asking()))
+        assert (len(one.requests), len(two.requests)) == (2, 2)
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "QUIET_S", 0.01)
+    monkeypatch.setattr(server, "STATUS_EVERY_S", 0.01)
+
+
+async def waiting(ollama: Ollama) -> "asyncio.Task[str]":
+    """A reader who is told that the model loads; the task ends with the text."""
+    loads = asyncio.Event()
+
+    async def reading() -> str:
+        texts = []
+        async for event in ollama.answer(asking()):
+            if isinstance(event, Status):
+                loads.set()
+            elif isinstance(event, TextDelta):
+                texts.append(event.text)
+            else:
+                assert isinstance(event, Finished)
+        return "".join(texts)
+
+    reader = asyncio.ensure_future(reading())
+    await loads.wait()
+    return reader
+
+
+async def left(reader: "asyncio.Task[str]") -> None:
+    reader.cancel()
+    await asyncio.wait({reader})
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_load_goes_on_when_its_first_reader_leaves_and_others_wait() -> None:
+    loads, goes_on = asyncio.Event(), asyncio.Event()
+    async with FakeOllama(fake=FakeModel(loaded=False, gates={0: loads, 2: goes_on})) as ollama:
+        provider = Ollama(ollama.url)
+        first, second = await waiting(provider), await waiting(provider)
+        await left(first)
+        assert (ollama.closed, ollama.answering) == (0, 2)
+        loads.set()
+        # What nobody reads is not written to its end.
+        await ollama.until(closed=1)
+        goes_on.set()
+        assert await second == "Hello from a fake model."
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_load_that_nobody_waits_for_any_more_ends() -> None:
+    async with FakeOllama(fake=FakeModel(loaded=False, gates={0: asyncio.Event()})) as ollama:
+        provider = Ollama(ollama.url)
+        readers = [await waiting(provider) for _ in range(3)]
+        for number, reader in enumerate(readers):
+            assert ollama.closed == 0, number
+            await left(reader)
+        await ollama.until(closed=3)
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_another_models_readers_do_not_keep_a_load() -> None:
+    never = asyncio.Event()
+    cold = FakeModel(loaded=False, gates={0: never})
+    async with FakeOllama(fake=cold, other=FakeModel(loaded=False, gates={0: never})) as ollama:
+        provider = Ollama(ollama.url)
+        other = asyncio.ensure_future(collected(provider.answer(asking("other:latest"))))
+        await ollama.until(asked=1)
+        await left(await waiting(provider))
+        await ollama.until(closed=1)
+        assert ollama.answering == 1
+        other.cancel()
+        await asyncio.wait({other})
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_closing_the_provider_closes_what_is_kept_for_others() -> None:
+    async with FakeOllama(fake=FakeModel(loaded=False, gates={0: asyncio.Event()})) as ollama:
+        provider = Ollama(ollama.url)
+        first, second = await waiting(provider), await waiting(provider)
+        await left(first)
+        await provider.aclose()
+        await ollama.until(closed=1)
+        await left(second)
+        await ollama.until(closed=2)
