@@ -52,6 +52,11 @@ def may_view_imports(request: HttpRequest) -> bool:
     return _has(request, "chat.view_import")
 
 
+def may_view_language_models(request: HttpRequest) -> bool:
+    """Whether the sidebar offers language models."""
+    return _has(request, "inference.view_modelentry")
+
+
 def may_view_groups(request: HttpRequest) -> bool:
     """Whether the sidebar offers groups, which hold rights."""
     user: Any = request.user
@@ -107,6 +112,12 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("Messages", "chat", "chat_message_changelist", "messages"),
                     _entry("Runs", "play_circle", "chat_run_changelist", "runs"),
                     _entry("Imports", "upload_file", "chat_import_changelist", "imports"),
+                ],
+            },
+            {
+                "title": "Language models",
+                "items": [
+                    _entry("Catalog", "neurology", "inference_modelentry_changelist", "language_models"),
                 ],
             },
             {

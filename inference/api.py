@@ -39,7 +39,7 @@ async def list_models(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  (n
     items = [
         {
             "id": model.id,
-            "name": model.name,
+            "name": model.shown_name,
             "provider": model.provider,
             "default": model.default,
             "context_window": model.context_window,

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class InferenceConfig(AppConfig):
-    """Language models. It has no database models in this version."""
+    """Language models."""
 
     name = "inference"
     verbose_name = "Language models"

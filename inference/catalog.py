@@ -11,15 +11,18 @@ from typing import Final
 
 import msgspec
 import structlog
+from bson import ObjectId
 
 from eloquent.foundation.config import get_config
+from inference.entries import Entries, in_order, options_of, timeouts_of
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
 from inference.providers.base import Provider, ProviderModel
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama
 from inference.providers.openai_compatible import OpenAICompatible
+from inference.store import ModelEntry, model_entries
 from inference.timeouts import Timeouts
-from inference.types import Price
+from inference.types import GenerationOptions, Price
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +39,8 @@ class OfferedModel(msgspec.Struct, frozen=True):
 
     `id` is "provider/name" and is what conversations store. `name` is what its server calls it. `context_window` is in
     tokens, prompt and answer together, and stays the same for as long as the model does. `fallbacks` are the ids of
-    models that answer in its place while it cannot, in their order. `price` is today's, None when nobody has set one.
+    models that answer in its place while it cannot, in their order. `options` hold where a question says nothing.
+    `price` is today's, None when nobody has set one. `title` is the name that people are shown.
     """
 
     id: str
@@ -47,21 +51,31 @@ class OfferedModel(msgspec.Struct, frozen=True):
     capabilities: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
     fallbacks: tuple[str, ...] = ()
+    options: GenerationOptions = GenerationOptions()
+    title: str = ""
     price: Price | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """What people call it."""
+        return self.title or self.name
 
 
 class Catalog:
     """The models of some providers. Belongs to one event loop.
 
     The default is the model named `preferred` (with or without its tag) if it is there, else the first model of the
-    first provider that answers.
+    first provider that answers. What staff decided (`entries`) goes over all of it.
     """
 
-    def __init__(self, providers: Sequence[Provider], *, preferred: str | None = None) -> None:
+    def __init__(
+        self, providers: Sequence[Provider], *, preferred: str | None = None, entries: Entries | None = None
+    ) -> None:
         self.providers = {provider.name: provider for provider in providers}
         self.unreachable: dict[str, InferenceError] = {}
         """Why a provider is missing from the last list, by its name."""
         self._preferred = preferred
+        self._entries = entries
         self._models: list[OfferedModel] = []
         self._listed_at: float | None = None
         self._listing: asyncio.Task[None] | None = None
@@ -77,13 +91,18 @@ class Catalog:
             if age is None or age >= STALE_S:
                 # Shielded: the list is made for everybody, so one reader who leaves does not end it.
                 await asyncio.shield(self._listing)
-        return self._models
+        if self._entries is None:
+            return self._models
+        entries = await self._entries.current()
+        return _decided(self._models, entries) if entries else self._models
 
     async def aclose(self) -> None:
         """End a listing that is running, and the providers."""
         if self._listing is not None:
             self._listing.cancel()
             await asyncio.gather(self._listing, return_exceptions=True)
+        if self._entries is not None:
+            await self._entries.aclose()
         for provider in self.providers.values():
             await provider.aclose()
 
@@ -213,6 +232,7 @@ async def close_catalog() -> None:
         await catalog.aclose()
 
 
+_ENABLED: Final = ModelEntry(ObjectId(), "", "")
 _inserted: list[tuple[OfferedModel, Provider]] = []
 _current: tuple[asyncio.AbstractEventLoop, Catalog] | None = None
 
@@ -222,8 +242,32 @@ def _catalog() -> Catalog:
     loop = asyncio.get_running_loop()
     if _current is None or _current[0] is not loop:
         # Tasks and connections belong to a loop: a command's second asyncio.run starts with a new catalog.
-        _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model))
+        entries = Entries(model_entries)
+        _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model, entries=entries))
     return _current[1]
+
+
+def _decided(listed: Sequence[OfferedModel], entries: dict[str, ModelEntry]) -> list[OfferedModel]:
+    """What is listed, as staff want it: hidden, renamed, ordered, with options and fallbacks."""
+    models = {model.id: _as_decided(model, entries.get(model.id)) for model in listed}
+    ids = in_order([model_id for model_id in models if entries.get(model_id, _ENABLED).enabled], entries)
+    chosen = next((model_id for model_id in ids if entries.get(model_id, _ENABLED).is_default), None)
+    if chosen is None:
+        chosen = next((model_id for model_id in ids if models[model_id].default), ids[0] if ids else None)
+    return [msgspec.structs.replace(models[model_id], default=model_id == chosen) for model_id in ids]
+
+
+def _as_decided(model: OfferedModel, entry: ModelEntry | None) -> OfferedModel:
+    if entry is None:
+        return model
+    return msgspec.structs.replace(
+        model,
+        title=entry.title,
+        context_window=entry.context_window or model.context_window,
+        timeouts=timeouts_of(entry),
+        fallbacks=tuple(entry.fallbacks),
+        options=options_of(entry),
+    )
 
 
 def _offered(provider: str, model: ProviderModel) -> OfferedModel:

@@ -18,6 +18,7 @@ import structlog
 
 from inference.breaker import Breaker
 from inference.catalog import OfferedModel, models_offered, provider_of
+from inference.entries import with_defaults
 from inference.errors import AnswerCutOff, InferenceError, ModelAtRest, ModelFailed, ModelNotOffered, ModelTimeout
 from inference.providers.base import Provider
 from inference.retries import may_fall_back, pause_before_retry_s
@@ -35,7 +36,8 @@ _breakers: WeakKeyDictionary[Provider, Breaker] = WeakKeyDictionary()
 async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool = True) -> AsyncGenerator[Event, None]:
     """Ask `model` and yield its events; the last one is `Finished`. Closing it closes the connection to the model.
 
-    `request.model` and `request.context_window` are replaced by the model's own. With `restarts` False no other model
+    `request.model` and `request.context_window` are replaced by the model's own; its options hold where the request's
+    say nothing. With `restarts` False no other model
     begins anew once there were words: for those who cannot take words back.
 
     Raises:
@@ -53,7 +55,7 @@ async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool 
                     if type(event) is not Status:
                         begun = True
                         if candidate is not told:
-                            yield ModelChanged(candidate.id, candidate.name, told.name, restarted=spoke)
+                            yield ModelChanged(candidate.id, candidate.shown_name, told.shown_name, restarted=spoke)
                             told = candidate
                         spoke = spoke or type(event) is not Finished
                     yield event
@@ -108,7 +110,12 @@ async def _call(  # noqa: C901  (one call from its opening to its end; each fail
     breaker = _breakers.setdefault(provider, Breaker())
     if rests_s := breaker.refuses_for_s():
         raise ModelAtRest(model.name, retry_after_s=rests_s)
-    request = msgspec.structs.replace(request, model=model.name, context_window=model.context_window)
+    request = msgspec.structs.replace(
+        request,
+        model=model.name,
+        context_window=model.context_window,
+        options=with_defaults(request.options, model.options),
+    )
     watch = Watch(model.timeouts)
     begun = finished = False
     failure: InferenceError | None = None

@@ -42,7 +42,9 @@ def staff_with(db: None) -> Callable[..., Client]:
     def make(*codenames: str) -> Client:
         user = User.objects.create(email=f"staff{User.objects.count()}@example.com", password=HASH, is_staff=True)
         user.user_permissions.set(
-            Permission.objects.filter(codename__in=codenames, content_type__app_label__in=["accounts", "chat"])
+            Permission.objects.filter(
+                codename__in=codenames, content_type__app_label__in=["accounts", "chat", "inference"]
+            )
         )
         assert user.user_permissions.count() == len(codenames)
         return signed_in(user)

@@ -40,10 +40,14 @@ def an(name, talk):
 
 
 def test_every_model_of_the_project_that_staff_may_see_is_registered():
-    ours = {model._meta.label for model in admin.site._registry if model._meta.app_label in {"accounts", "chat"}}
+    ours = {
+        model._meta.label
+        for model in admin.site._registry
+        if model._meta.app_label in {"accounts", "chat", "inference"}
+    }
 
     people = {"accounts.User", "accounts.Session", "accounts.ApiKey"}
-    assert ours == people | {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import"}
+    assert ours == people | {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import", "inference.ModelEntry"}
 
 
 def test_a_person_who_is_no_staff_is_sent_to_the_sign_in(talk):

@@ -13,6 +13,7 @@ from bson import ObjectId
 
 import accounts.store
 import chat.store
+import inference.store
 from accounts.store import ApiKey, Position, Rotation, Session, SocketTicket, User
 from chat.store.documents import document_of
 from chat.types import (
@@ -29,6 +30,7 @@ from chat.types import (
 )
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import id_after
+from inference.store import ModelEntry
 
 # Milliseconds are all that MongoDB keeps of a moment.
 NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
@@ -235,6 +237,8 @@ class World:
         resting = [msgspec.structs.replace(each, active=False, slot=None) for each in self.imports]
         await database().imports.insert_many([document_of(each) for each in (*resting, self.upload)])
         await database().import_chunks.insert_many([document_of(each) for each in self.import_chunks])
+        entries = [msgspec.structs.replace(ENTRY, id=ObjectId(), name=f"model-{number}") for number in range(MANY)]
+        await database().language_models.insert_many([{"_id": each.id, **_fields_of(each)} for each in entries])
 
 
 class Kind(NamedTuple):
@@ -288,6 +292,40 @@ async def _read_api_key(key: ApiKey) -> ApiKey | None:
     return msgspec.structs.replace(found[0], revoked_at=stored["revoked_at"])
 
 
+ENTRY = ModelEntry(
+    id=ObjectId(),
+    provider="ollama",
+    name="llama3.2:latest",
+    title="Llama",
+    enabled=True,
+    is_default=True,
+    order=3,
+    context_window=4096,
+    fallbacks=["llamacpp/smollm2", "openai-compatible/a/b"],
+    temperature=0.5,
+    top_p=0.9,
+    max_output_tokens=500,
+    thinking=False,
+    keep_alive="10m",
+    first_token_s=60.5,
+    idle_s=20.5,
+    total_s=600.5,
+)
+
+
+async def _write_entry(entry: ModelEntry) -> None:
+    # Staff write them, at the desk road.
+    await database()["language_models"].insert_one({"_id": entry.id, **_fields_of(entry)})
+
+
+def _fields_of(entry: ModelEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in ModelEntry.__struct_fields__ if name != "id"}
+
+
+async def _read_entry(entry: ModelEntry) -> ModelEntry | None:
+    return next((read for read in await inference.store.model_entries() if read.id == entry.id), None)
+
+
 KINDS: dict[type[Value], Kind] = {
     User: Kind(lambda world: world.owner, accounts.store.add_user, lambda user: accounts.store.user_by_id(user.id)),
     Session: Kind(
@@ -317,6 +355,7 @@ KINDS: dict[type[Value], Kind] = {
     Message: Kind(
         lambda world: world.answer, _write_message, lambda message: chat.store.find_message(message.user_id, message.id)
     ),
+    ModelEntry: Kind(lambda _: ENTRY, _write_entry, _read_entry),
     Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
 }
 
@@ -404,6 +443,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: accounts.store.note_api_key_used(world.api_key.id, at=LATER, every=timedelta(minutes=1))
         ],
     },
+    inference.store: {"model_entries": [lambda _world: inference.store.model_entries()]},
     chat.store: {
         "add_conversation": [lambda world: chat.store.add_conversation(world._conversation(world.owner, NOW))],
         "find_conversation": [lambda world: chat.store.find_conversation(world.owner.id, world.conversation.id)],

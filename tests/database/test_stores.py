@@ -75,7 +75,7 @@ FUNCTIONS = [(store, name) for store in STORES for name in sorted(_public_functi
 
 
 def test_the_walk_finds_the_stores():
-    assert {"accounts.store", "chat.store"} <= {store.__name__ for store in STORES}
+    assert {"accounts.store", "chat.store", "inference.store"} <= {store.__name__ for store in STORES}
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)

@@ -1,25 +1,34 @@
 """Staff find in the console what happened on the page."""
 
 import re
+import secrets
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import ChatPage
 from tests.e2e.site import Site
 
 
+def staff_page(open_page: OpenPage, site: Site) -> Page:
+    """The console, signed in."""
+    email = f"{secrets.token_hex(4)}@example.org"
+    printed = site.manage("create_staff", "--email", email)
+    password = re.search(r"[Pp]assword\S*\s+(\S+)", printed)
+    assert password, printed
+    staff = open_page(path="/admin/").page
+    staff.get_by_label(re.compile("email", re.IGNORECASE)).fill(email)
+    staff.get_by_label(re.compile("password", re.IGNORECASE)).fill(password[1])
+    staff.get_by_role("button", name=re.compile("log in|sign in", re.IGNORECASE)).click()
+    expect(staff.get_by_role("link", name="Conversations").first).to_be_visible()
+    return staff
+
+
 def test_staff_find_the_user_and_the_conversation(chat: ChatPage, open_page: OpenPage, site: Site) -> None:
     site.script("A very particular answer.")
     chat.ask("A very particular question")
     chat.expect_answer("complete")
-    printed = site.manage("create_staff", "--email", "console@example.org")
-    password = re.search(r"[Pp]assword\S*\s+(\S+)", printed)
-    assert password, printed
-    staff = open_page(path="/admin/").page
-    staff.get_by_label(re.compile("email", re.IGNORECASE)).fill("console@example.org")
-    staff.get_by_label(re.compile("password", re.IGNORECASE)).fill(password[1])
-    staff.get_by_role("button", name=re.compile("log in|sign in", re.IGNORECASE)).click()
+    staff = staff_page(open_page, site)
     staff.goto(f"{site.url}/admin/accounts/user/?q={chat.email}")
     expect(staff.get_by_text(chat.email).first).to_be_visible()
     staff.goto(f"{site.url}/admin/chat/conversation/?q=particular")
@@ -28,3 +37,32 @@ def test_staff_find_the_user_and_the_conversation(chat: ChatPage, open_page: Ope
     # The staff's page is not the reader's: their session on the one is none on the other.
     staff.goto(site.url)
     expect(staff.get_by_role("heading", name="Welcome back")).to_be_visible()
+
+
+def test_staff_rename_a_language_model_and_people_see_its_new_name(
+    chat: ChatPage, open_page: OpenPage, site: Site
+) -> None:
+    site.script("Hello.")
+    token = chat.api_token()
+    listed = chat.page.request.get(f"{site.url}/api/v1/models", headers={"Authorization": f"Bearer {token}"}).json()
+    [model, *_] = listed["items"]
+    staff = staff_page(open_page, site)
+    staff.get_by_role("link", name="Catalog").first.click()
+    staff.get_by_role("link", name=re.compile("Add language model")).first.click()
+    staff.get_by_label("Name on its server").fill(model["name"])
+    staff.get_by_label("Name shown").fill("The Fabulist")
+    staff.get_by_label("Fallbacks").fill("no id")
+    staff.get_by_role("button", name="Save", exact=True).click()
+    expect(staff.get_by_text("is no id, which has the form provider/name")).to_be_visible()
+    staff.get_by_label("Fallbacks").fill("")
+    staff.get_by_role("button", name="Save", exact=True).click()
+    expect(staff.get_by_role("link", name="The Fabulist").first).to_be_visible()
+    chat.ask("Hi")
+    chat.expect_answer("complete")
+    for _ in range(10):
+        chat.page.reload()
+        chat.expect_answer("complete")
+        if chat.page.get_by_text("The Fabulist").count():
+            break
+        chat.page.wait_for_timeout(500)
+    expect(chat.page.get_by_text("The Fabulist").first).to_be_attached()

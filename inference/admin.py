@@ -1,0 +1,82 @@
+"""The staff console's pages of language models: what is offered, under which name, with which options."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django_mongodb_backend.fields import ArrayField
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from eloquent.mongodb.changelists import IndexedAdmin
+from inference.models import ModelEntry
+
+
+@admin.register(ModelEntry)
+class ModelEntryAdmin(IndexedAdmin):
+    """What holds for a model beyond what its server says. A change is everywhere within 5 seconds."""
+
+    list_display = ("shown", "model_id", "state", "context_window", "stand_ins", "order")
+    list_filter = ("enabled", "provider")
+    search_fields = ("name", "title")
+    ordering = ("order", "provider", "name")
+    sortable_by = ("order",)
+    actions = ("enable", "disable")
+    # Unfold has no dress of its own for lists in a field.
+    formfield_overrides: ClassVar[dict[Any, Any]] = {ArrayField: {"widget": UnfoldAdminTextInputWidget}}
+    fieldsets = (
+        (None, {"fields": (("provider", "name"), ("title", "order"), ("enabled", "is_default"), "fallbacks")}),
+        (
+            "How it answers",
+            {"fields": (("context_window", "max_output_tokens"), ("temperature", "top_p"), ("thinking", "keep_alive"))},
+        ),
+        ("How long it may take", {"fields": (("first_token_s", "idle_s", "total_s"),)}),
+    )
+
+    @display(description="Name")
+    def shown(self, entry: ModelEntry) -> str:
+        """What people are shown."""
+        return str(entry)
+
+    @display(description="Id")
+    def model_id(self, entry: ModelEntry) -> str:
+        """What conversations store."""
+        return entry.model_id
+
+    @display(description="State", label={"default": "success", "enabled": "info", "disabled": "warning"})
+    def state(self, entry: ModelEntry) -> str:
+        """Whether it is offered."""
+        if not entry.enabled:
+            return "disabled"
+        return "default" if entry.is_default else "enabled"
+
+    @display(description="Fallbacks")
+    def stand_ins(self, entry: ModelEntry) -> str:
+        """Who answers while it cannot."""
+        return ", ".join(entry.fallbacks) or "-"
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        """Staff who may change language models."""
+        user: Any = request.user
+        return bool(user.has_perm("inference.change_modelentry"))
+
+    @action(description="Offer these models", permissions=["switch"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[ModelEntry]) -> None:
+        """They may be chosen within 5 seconds."""
+        self._switch(request, list(queryset), enabled=True)
+
+    @action(description="Do not offer these models", permissions=["switch"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[ModelEntry]) -> None:
+        """Nobody can choose them; answers that run go on. One that was the default is it no longer."""
+        self._switch(request, list(queryset), enabled=False)
+
+    def _switch(self, request: HttpRequest, entries: list[ModelEntry], *, enabled: bool) -> None:
+        switched = [entry for entry in entries if entry.enabled is not enabled]
+        for entry in switched:
+            entry.enabled = enabled
+            entry.is_default = entry.is_default and enabled
+            entry.save(update_fields=["enabled", "is_default"])
+            self.log_change(request, entry, "Offered." if enabled else "Not offered any more.")
+        many = f"{len(switched)} language model{'s' * (len(switched) != 1)}"
+        self.message_user(request, f"{many} {'offered' if enabled else 'hidden'}.", messages.SUCCESS)

@@ -1,0 +1,99 @@
+"""What staff decided about language models. The request road reads the same collection through `inference.store`."""
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django_mongodb_backend.fields import ArrayField
+
+PROVIDERS = [("ollama", "Ollama"), ("llamacpp", "llama.cpp"), ("openai-compatible", "OpenAI-compatible")]
+MOST_FALLBACKS = 5
+_ID = re.compile(r"[a-z-]+/\S.*")
+_LONGEST_NAME = 200
+_LONGEST_ID = 240
+
+
+class ModelEntry(models.Model):
+    """One language model of one provider. What is left empty is as its server, or our default, has it."""
+
+    provider = models.CharField(max_length=40, choices=PROVIDERS)
+    name = models.CharField("name on its server", max_length=_LONGEST_NAME, help_text="Such as llama3.2:latest")
+    title = models.CharField("name shown", max_length=100, blank=True, default="")
+    enabled = models.BooleanField(default=True, help_text="Off: nobody is offered it, and running answers go on.")
+    is_default = models.BooleanField(
+        "default", default=False, help_text="For conversations that name no model. At most one."
+    )
+    order = models.PositiveSmallIntegerField(default=100, help_text="Smaller ones are listed first.")
+    context_window = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(256)],
+        help_text="Tokens, prompt and answer together. On Ollama another number loads the model again.",
+    )
+    fallbacks = ArrayField(
+        models.CharField(max_length=_LONGEST_ID),
+        default=list,
+        blank=True,
+        max_size=MOST_FALLBACKS,
+        help_text="Ids of models that answer while this one cannot, in their order: provider/name, comma separated.",
+    )
+    temperature = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(2)])
+    top_p = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    max_output_tokens = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    thinking = models.BooleanField(null=True, blank=True, help_text="Whether it thinks before it answers, if it can.")
+    keep_alive = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"^(-?\d+|\d+(\.\d+)?(ms|s|m|h))$", "Seconds, or a span such as 10m.")],
+        help_text="How long Ollama keeps it loaded after an answer: 10m, 3600, -1 for ever.",
+    )
+    first_token_s = models.FloatField("seconds to the first token", null=True, blank=True)
+    idle_s = models.FloatField("seconds of silence", null=True, blank=True)
+    total_s = models.FloatField("seconds for an answer", null=True, blank=True)
+
+    class Meta:
+        db_table = "language_models"
+        verbose_name = "language model"
+        ordering = ("order", "provider", "name", "id")
+        indexes = (models.Index(fields=["order", "provider", "name", "id"], name="language_models_list"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["provider", "name"],
+                name="language_models_once",
+                violation_error_message="There is an entry for this model.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title or self.model_id
+
+    @property
+    def model_id(self) -> str:
+        """What conversations store, and what fallbacks name."""
+        return f"{self.provider}/{self.name}"
+
+    def clean(self) -> None:
+        """Refuse what no field can see alone."""
+        super().clean()
+        wrong: dict[str, Any] = {}
+        self.fallbacks = [fallback.strip() for fallback in self.fallbacks]
+        strange = [fallback for fallback in self.fallbacks if not _ID.fullmatch(fallback)]
+        if self.model_id in self.fallbacks:
+            wrong["fallbacks"] = "A model cannot stand in for itself."
+        elif strange:
+            wrong["fallbacks"] = f"“{strange[0]}” is no id, which has the form provider/name."
+        elif len(set(self.fallbacks)) < len(self.fallbacks):
+            wrong["fallbacks"] = "A model is named twice."
+        if self.is_default and type(self).objects.filter(is_default=True).exclude(pk=self.pk).exists():
+            wrong["is_default"] = "Another model is the default."
+        if self.is_default and not self.enabled:
+            wrong["is_default"] = "The default must be enabled."
+        for field in ("first_token_s", "idle_s", "total_s"):
+            seconds = getattr(self, field)
+            if seconds is not None and seconds <= 0:
+                wrong[field] = "More than 0 seconds."
+        if wrong:
+            raise ValidationError(wrong)
