@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from eloquent.foundation.database import close_database
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.http import close_http_client
 from inference.catalog import close_catalog, configured_providers, model_named
@@ -38,8 +39,18 @@ def discreet_log(*, verbosity: int) -> Iterator[None]:
         log.setLevel(before)
 
 
+async def close_connections() -> None:
+    """Close whatever a command opened to ask a language model."""
+    await close_catalog()
+    await close_http_client()
+    await close_database()
+
+
 class Command(BaseCommand):
-    """Streams one answer. Needs no database. Exit code 1 with a sentence on stderr when there is no answer."""
+    """Streams one answer; works without the database, by what servers list alone.
+
+    Exit code 1 with a sentence on stderr when there is no answer.
+    """
 
     help = "Ask a language model one question and print its answer as it comes. Ctrl-C stops the model."
     requires_system_checks = ()
@@ -90,5 +101,4 @@ class Command(BaseCommand):
         finally:
             if began:
                 self.stdout.write("")
-            await close_catalog()
-            await close_http_client()
+            await close_connections()

@@ -14,9 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 
 from eloquent.foundation.config import get_config
-from eloquent.foundation.http import close_http_client
-from eloquent.management.commands.ask import INTERRUPTED, NOTHING_CONFIGURED, discreet_log
-from inference.catalog import OfferedModel, close_catalog, configured_providers, models_offered, providers_unreachable
+from eloquent.management.commands.ask import INTERRUPTED, NOTHING_CONFIGURED, close_connections, discreet_log
+from inference.catalog import OfferedModel, configured_providers, models_offered, providers_unreachable
 from inference.errors import InferenceError, ModelMissing
 from inference.providers.ollama_shelf import Shelf, said_by_the_server
 
@@ -159,13 +158,11 @@ async def _listed() -> tuple[list[OfferedModel], dict[str, InferenceError]]:
     try:
         return await models_offered(), providers_unreachable()
     finally:
-        await close_catalog()
-        await close_http_client()
+        await close_connections()
 
 
 async def _and_close(doing: Awaitable[str]) -> str:
     try:
         return await doing
     finally:
-        await close_catalog()
-        await close_http_client()
+        await close_connections()
