@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from chat.attachments import screens as _screens  # noqa: F401 - registers its page
 from chat.models import Conversation, Import, Message, Run
 from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin
 

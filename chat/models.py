@@ -18,6 +18,8 @@ _LONGEST_CLIENT_ID = 64
 _LONGEST_IMPORT_KEY = 100
 _LONGEST_WORKER = 64
 _LONGEST_FILE_NAME = 200
+_LONGEST_MEDIA_TYPE = 40
+_LONGEST_STORAGE_KEY = 100
 
 
 class Conversation(models.Model):
@@ -203,3 +205,40 @@ class ImportChunk(models.Model):
 
     def __str__(self) -> str:
         return f"from {self.offset}"
+
+
+class Attachment(models.Model):
+    """A file for a message; its bytes lie in the storage `attachments`. Null `conversation`: not sent yet.
+
+    The bytes are deleted before the row: one without its bytes is seen and deleted again, bytes without a row are lost.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="attachments", db_index=False
+    )
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="attachments", db_index=False, null=True, blank=True
+    )
+    name = models.CharField(max_length=_LONGEST_FILE_NAME)
+    media_type = models.CharField(max_length=_LONGEST_MEDIA_TYPE)
+    size_bytes = models.PositiveBigIntegerField()
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    sha256 = models.CharField(max_length=64)
+    key = models.CharField(max_length=_LONGEST_STORAGE_KEY)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "attachments"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            # With the size, so that what is not sent yet is summed up without reading it.
+            models.Index(fields=["user", "conversation", "size_bytes"], name="attachment_owner"),
+            models.Index(fields=["conversation"], name="attachment_conversation"),
+            models.Index(fields=["expires_at"], name="attachment_expired"),
+            models.Index(fields=["-created_at", "-id"], name="attachment_desk"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

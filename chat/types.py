@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from bson import ObjectId
 
-from eloquent.foundation.ids import ConversationId, ImportId, MessageId, RunId, UserId
+from eloquent.foundation.ids import AttachmentId, ConversationId, ImportId, MessageId, RunId, UserId
 
 
 class Role(StrEnum):
@@ -201,3 +201,24 @@ class ImportChunk(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     content: bytes
     expires_at: datetime
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A file for a message. `name` is harmless, `media_type` what its bytes are; `key` says where they lie.
+
+    `width` and `height` are a picture's pixels, None for a text. `conversation_id` is None until a message has it, and
+    until then `expires_at` is when it cannot be sent any more; after that it lives as long as the conversation.
+    """
+
+    id: AttachmentId
+    user_id: UserId
+    conversation_id: ConversationId | None = None
+    name: str
+    media_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    sha256: str
+    key: str
+    created_at: datetime
+    expires_at: datetime | None = None

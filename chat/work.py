@@ -10,6 +10,7 @@ import structlog
 
 from chat import notices, sockets, store, titling
 from chat.answering import Answering
+from chat.attachments import sweep
 from chat.errors import BranchIsBusy, Draining, JournalAway, TooManyRuns
 from chat.imports import job
 from chat.inbox import Inbox
@@ -162,7 +163,7 @@ async def startup() -> None:
         Inbox(lifecycle.worker_id()).open(reader, stop=_stop_here)
         _journals[loop] = shared
         work.append(reader.run)
-    work.extend((Reaper(journal(), _at_work).run, job.run))
+    work.extend((Reaper(journal(), _at_work).run, job.run, sweep.run))
     _tasks[loop] = [asyncio.create_task(task(), name=task.__qualname__) for task in work]  # type: ignore[arg-type]
 
 

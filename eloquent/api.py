@@ -16,6 +16,7 @@ from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from chat.api import router as chat_router
+from chat.attachments.api import router as attachments_router
 from chat.exports.api import router as exports_router
 from chat.imports_api import router as imports_router
 from chat.messages_api import router as messages_router
@@ -67,6 +68,7 @@ api.add_router("/", messages_router)
 api.add_router("/", ui_router)
 api.add_router("/", search_router)
 api.add_router("/", exports_router)
+api.add_router("/", attachments_router)
 api.add_router("/", imports_router)
 
 

@@ -52,6 +52,11 @@ def may_view_imports(request: HttpRequest) -> bool:
     return _has(request, "chat.view_import")
 
 
+def may_view_attachments(request: HttpRequest) -> bool:
+    """Whether the sidebar offers attached files."""
+    return _has(request, "chat.view_attachment")
+
+
 def may_view_language_models(request: HttpRequest) -> bool:
     """Whether the sidebar offers language models."""
     return _has(request, "inference.view_modelentry")
@@ -112,6 +117,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("Messages", "chat", "chat_message_changelist", "messages"),
                     _entry("Runs", "play_circle", "chat_run_changelist", "runs"),
                     _entry("Imports", "upload_file", "chat_import_changelist", "imports"),
+                    _entry("Attachments", "attach_file", "chat_attachment_changelist", "attachments"),
                 ],
             },
             {

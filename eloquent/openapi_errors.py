@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from accounts import errors as accounts_errors
 from chat import errors as chat_errors
+from chat.attachments import errors as attachment_errors
 from chat.posting import MalformedMessage
 from eloquent.foundation import errors
 from eloquent.foundation.errors import EloquentError
@@ -58,6 +59,19 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
     "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),
     "rate_answer": (chat_errors.NotAnAnswer,),
+    "create_attachment": (
+        attachment_errors.AttachmentEmpty,
+        attachment_errors.AttachmentKindUnknown,
+        attachment_errors.AttachmentKindDiffers,
+        attachment_errors.AttachmentBroken,
+        attachment_errors.AttachmentTooManyPixels,
+        attachment_errors.TooMuchUnsent,
+        attachment_errors.StorageAway,
+    ),
+    "read_attachment_content": (attachment_errors.StorageAway,),
+    "open_attachment": (attachment_errors.LinkExpired, attachment_errors.StorageAway),
+    "delete_attachment": (attachment_errors.AttachmentSent, attachment_errors.StorageAway),
+    "delete_conversation": (attachment_errors.StorageAway,),
     "create_import": (chat_errors.TooManyImports,),
     "send_import_content": (chat_errors.ImportOffset,),
     "ui_send": (*_STARTS_A_RUN, chat_errors.NotAQuestion, chat_errors.NotAnAnswer, MalformedMessage),

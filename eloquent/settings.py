@@ -2,10 +2,12 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from eloquent import console
 from eloquent.foundation.config import get_config
 from eloquent.foundation.logs import configure_logging
+from eloquent.object_storage import attachment_storage
 
 _config = get_config()
 
@@ -112,7 +114,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles" if _config.strict else None
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _config.strict
 # Static files are small and read on the desk road; Django warns that reading them there takes a thread.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": (
@@ -121,6 +123,7 @@ STORAGES = {
             else "django.contrib.staticfiles.storage.StaticFilesStorage"
         )
     },
+    "attachments": attachment_storage(_config),
 }
 
 # 256 KiB is far above any JSON body that the API takes.
@@ -131,6 +134,7 @@ REQUEST_ROAD_LARGER_BODIES = {
     "/api/v1/ui/chat": 4 * 1024 * 1024,
     "/v1/chat/completions": 1024 * 1024,
     "/api/v1/imports/{id}/content": 1024 * 1024,
+    "/api/v1/attachments": _config.attachment_max_bytes,
 }
 
 # TLS ends at the load balancer, which says so in this header.

@@ -77,6 +77,11 @@ class Person:
         body = {"parts": [{"type": "text", "text": text}], **body}
         return await self.ok("POST", f"/conversations/{conversation}/runs", status, json=body, headers=headers)
 
+    async def attach(self, content: bytes, name: str = "", *, media_type: str = "", status: int = 201) -> Any:
+        """Upload a file; returns what is known of it, or the problem for another status."""
+        headers = {"Content-Type": media_type} if media_type else {}
+        return await self.ok("POST", "/attachments", status, params={"name": name}, content=content, headers=headers)
+
     @asynccontextmanager
     async def posting(self, chat_id: str, text: str = "", **fields: Any) -> AsyncIterator[AsyncIterator[Any]]:
         """Post as `useChat` does, and read the answer; fields are of the body, or `headers` and `params`."""

@@ -13,10 +13,23 @@ from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - f
 from tests.people import Person
 
 # The only operations that need no access token.
-PUBLIC = {"register", "sign_in", "refresh_tokens"}
+PUBLIC = {"register", "sign_in", "refresh_tokens", "open_attachment"}
+
+# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py.
+SIGNED = {"open_attachment"}
 
 # The ids that paths have.
-IDS = ("api_key_id", "chat_id", "conversation_id", "import_id", "message_id", "run_id", "session_id")
+IDS = (
+    "api_key_id",
+    "attachment_id",
+    "chat_id",
+    "conversation_id",
+    "import_id",
+    "message_id",
+    "run_id",
+    "session_id",
+    "signature",
+)
 
 # The operations whose message is the user's own and not an answer.
 WITH_A_QUESTION = {"edit_message"}
@@ -44,7 +57,7 @@ def operations() -> Iterator[tuple[str, str, str]]:
 
 
 OPERATIONS = sorted(operations(), key=lambda operation: operation[2])
-WITH_IDS = [operation for operation in OPERATIONS if "{" in operation[1]]
+WITH_IDS = [operation for operation in OPERATIONS if "{" in operation[1] and operation[2] not in SIGNED]
 
 
 async def objects_of(
@@ -59,8 +72,10 @@ async def objects_of(
     sessions = await person.ok("GET", "/auth/sessions")
     upload = await person.ok("POST", "/imports", 201, json=BODIES["create_import"])
     key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
+    attachment = await person.attach(b"Of tea.")
     return {
         "api_key_id": key["id"],
+        "attachment_id": attachment["id"],
         "chat_id": conversation,
         "conversation_id": conversation,
         "import_id": upload["id"],
@@ -107,7 +122,7 @@ async def test_nobody_gets_in_without_a_token(server: str, method: str, path: st
             answer = await client.request(method, url, json=BODIES.get(operation), headers=headers)
             code = answer.json()["code"]
             if operation in PUBLIC:
-                assert code in ("invalid_input", "refresh_refused")
+                assert code in ("invalid_input", "refresh_refused", "link_expired")
             else:
                 assert answer.status_code == 401, token
                 assert code == ("refresh_refused" if operation == "sign_out" and token is None else "not_signed_in")

@@ -1,6 +1,5 @@
 """Export over HTTP."""
 
-import re
 from enum import StrEnum
 from typing import Final
 
@@ -12,14 +11,13 @@ from accounts.authentication import SessionAuth, identity_of
 from chat.conversations import conversation_of
 from chat.exports.exporting import as_json, as_markdown
 from chat.exports.file_schemas import ConversationFile
+from chat.file_names import harmless
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.problems import problems
 
 router = Router(tags=["chat"], auth=SessionAuth())
 
 _LONGEST_NAME: Final = 80
-# What a file's name may not have somewhere, or what would make it another file: separators, signs, control characters.
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\\/:*?"<>|%]+')
 
 
 class ExportFormat(StrEnum):
@@ -72,5 +70,4 @@ async def export_conversation(
 
 def file_name(title: str) -> str:
     """A name for a file, without its ending: the title without what file systems and headers take amiss."""
-    name = " ".join(_UNSAFE.sub(" ", title).split()).strip(". ")[:_LONGEST_NAME].rstrip(". ")
-    return name or "conversation"
+    return harmless(title, longest=_LONGEST_NAME) or "conversation"

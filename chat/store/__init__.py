@@ -4,6 +4,17 @@ Only this package knows the documents. `chat.models` is the schema of record, an
 Every function that takes an id takes its owner too; the exceptions serve the reaper, which has no user to ask for.
 """
 
+from chat.store.attachments import (
+    add_attachment,
+    attachments_among,
+    attachments_of,
+    expire_attachment,
+    expired_attachments,
+    find_attachment,
+    forget_attachments,
+    give_attachments,
+    unsent_bytes,
+)
 from chat.store.conversations import (
     ListPosition,
     NameTaken,
@@ -70,13 +81,14 @@ from chat.store.uploads import (
     keep_import,
     list_imports,
 )
-from chat.types import Conversation, Import, ImportChunk, Message, Run
+from chat.types import Attachment, Conversation, Import, ImportChunk, Message, Run
 
 __all__ = [
     "CONVERSATIONS",
     "MESSAGES",
     "MOST_UNFINISHED",
     "RUNS",
+    "Attachment",
     "BranchBusy",
     "Conversation",
     "ConversationGone",
@@ -90,11 +102,14 @@ __all__ = [
     "Run",
     "Title",
     "active_runs_of",
+    "add_attachment",
     "add_chunk",
     "add_conversation",
     "add_import",
     "add_imported",
     "add_run",
+    "attachments_among",
+    "attachments_of",
     "branch_ending_at",
     "cancel_import",
     "change_conversation",
@@ -103,15 +118,20 @@ __all__ = [
     "claim_expired_run",
     "claim_import",
     "delete_conversation",
+    "expire_attachment",
+    "expired_attachments",
     "expired_runs",
+    "find_attachment",
     "find_conversation",
     "find_conversation_called",
     "find_import",
     "find_message",
     "find_run",
     "find_run_by_key",
+    "forget_attachments",
     "forget_chunks",
     "forget_run",
+    "give_attachments",
     "is_imported",
     "keep_answer",
     "keep_feedback",
@@ -137,4 +157,5 @@ __all__ = [
     "texts_of",
     "title_conversation",
     "titles_of",
+    "unsent_bytes",
 ]

@@ -9,6 +9,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from chat.search.words import grams_of
 from chat.types import (
+    Attachment,
     Conversation,
     Import,
     ImportChunk,
@@ -27,6 +28,7 @@ MESSAGES: Final = "messages"
 RUNS: Final = "runs"
 IMPORTS: Final = "imports"
 IMPORT_CHUNKS: Final = "import_chunks"
+ATTACHMENTS: Final = "attachments"
 _UNWAITED: Final = WriteConcern(w=1)
 _BARE_TIMES: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
 # A look-up costs a tenth of what calling the class does, and a list makes 60 of them.
@@ -113,7 +115,13 @@ def chunk_from(document: dict[str, Any]) -> ImportChunk:
     return ImportChunk(id=document["_id"], **values)
 
 
-def document_of(value: Conversation | Message | Run | Import | ImportChunk) -> dict[str, Any]:
+def attachment_from(document: dict[str, Any]) -> Attachment:
+    """A document of `attachments` as a value."""
+    values = {name: document[name] for name in Attachment.__struct_fields__[1:]}
+    return Attachment(id=document["_id"], **values)
+
+
+def document_of(value: Conversation | Message | Run | Import | ImportChunk | Attachment) -> dict[str, Any]:
     """The value as the document that is stored."""
     document = {name: getattr(value, name) for name in value.__struct_fields__[1:]}
     if isinstance(value, Message):

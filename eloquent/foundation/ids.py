@@ -15,6 +15,7 @@ ConversationId: TypeAlias = ObjectId
 MessageId: TypeAlias = ObjectId
 RunId: TypeAlias = ObjectId
 ImportId: TypeAlias = ObjectId
+AttachmentId: TypeAlias = ObjectId
 
 _HEX = re.compile(r"[0-9a-f]{24}", re.ASCII)
 

@@ -141,7 +141,7 @@ class CountedDeletion:
 
 def _counts_along(model: type[Model], chosen: list[Any]) -> dict[str, int]:
     """How much a deletion of these cascades to, by the models' names in the plural."""
-    counts: dict[str, int] = {}
+    found: dict[str, set[Any]] = {}  # what hangs on two things that go is counted once
     above: list[tuple[type[Model], list[Any]]] = [(model, [each.pk for each in chosen])]
     while above:
         parent, parent_ids = above.pop()
@@ -151,9 +151,9 @@ def _counts_along(model: type[Model], chosen: list[Any]) -> dict[str, int]:
                 continue
             ids = list(child.objects.filter(**{f"{relation.field.name}__in": parent_ids}).values_list("pk", flat=True))
             name = str(child._meta.verbose_name_plural)
-            counts[name] = counts.get(name, 0) + len(ids)
+            found.setdefault(name, set()).update(ids)
             above.append((child, ids))
-    return counts
+    return {name: len(ids) for name, ids in found.items()}
 
 
 class HistoryAdmin(IndexedAdmin):

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import ApiKey, Session, User
-from chat.models import Conversation, Import, ImportChunk, Message, Run
+from chat.models import Attachment, Conversation, Import, ImportChunk, Message, Run
 from eloquent.foundation.ids import id_after
 
 PASSWORD = "a-long-enough-password"
@@ -96,6 +96,18 @@ class Talk:
         )
         ImportChunk.objects.create(
             upload=self.upload, offset=0, content=b"secret words", expires_at=self.upload.expires_at
+        )
+        self.attachment = Attachment.objects.create(
+            user=self.user,
+            conversation=self.conversation,
+            name=f"picture of {title.lower()} <b>.png",
+            media_type="image/png",
+            size_bytes=2_000_000,
+            width=40,
+            height=30,
+            sha256="a" * 64,
+            key=f"{self.user.pk}/picture",
+            created_at=NOW,
         )
         self.messages: list[Message] = []
         self.runs: list[Run] = []

@@ -5,15 +5,25 @@ from datetime import timedelta
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, Session, User
-from chat.models import Conversation, Import, ImportChunk, Message, Run
+from chat.models import Attachment, Conversation, Import, ImportChunk, Message, Run
 from tests.admin.conftest import PASSWORD, Talk
 
-HISTORY = ["accounts_session", "accounts_apikey", "chat_conversation", "chat_message", "chat_run", "chat_import"]
+HISTORY = [
+    "accounts_session",
+    "accounts_apikey",
+    "chat_conversation",
+    "chat_message",
+    "chat_run",
+    "chat_import",
+    "chat_attachment",
+]
 LISTS = ["accounts_user", *HISTORY]
 
 
@@ -36,6 +46,7 @@ def an(name, talk):
         "chat_message": talk.messages[0],
         "chat_run": talk.runs[0],
         "chat_import": talk.upload,
+        "chat_attachment": talk.attachment,
     }[name]
 
 
@@ -47,7 +58,8 @@ def test_every_model_of_the_project_that_staff_may_see_is_registered():
     }
 
     people = {"accounts.User", "accounts.Session", "accounts.ApiKey"}
-    assert ours == people | {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import", "inference.ModelEntry"}
+    chats = {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import", "chat.Attachment"}
+    assert ours == people | chats | {"inference.ModelEntry"}
 
 
 def test_a_person_who_is_no_staff_is_sent_to_the_sign_in(talk):
@@ -121,6 +133,7 @@ def test_a_search_by_email_or_id_finds_the_ones_of_that_person_alone(root, talk,
         ("chat_message", "of tea"),
         ("chat_run", "small"),
         ("chat_import", "of tea"),
+        ("chat_attachment", "of tea"),
     ],
 )
 def test_a_search_by_words_finds_them_in_any_case_and_nothing_else(root, talk, name, term):
@@ -147,6 +160,7 @@ def test_a_conversations_id_finds_what_is_in_it(root, talk, other_talk, name):
         ("chat_message", {"role__exact": "user"}, {"status__exact": "failed"}),
         ("chat_run", {"status__exact": "complete"}, {"status__exact": "failed"}),
         ("chat_import", {"status__exact": "uploading"}, {"status__exact": "failed"}),
+        ("chat_attachment", {"media_type__exact": "image/png"}, {"media_type__exact": "text/plain"}),
     ],
 )
 def test_a_filter_keeps_what_fits(root, talk, name, kept, emptied):
@@ -229,7 +243,7 @@ def test_history_is_added_and_changed_by_nobody(root, talk, name):
     assert type(one).objects.filter(pk=one.pk).values().get() == before
 
 
-@pytest.mark.parametrize("name", ["accounts_session", "accounts_apikey", "chat_message", "chat_run"])
+@pytest.mark.parametrize("name", ["accounts_session", "accounts_apikey", "chat_message", "chat_run", "chat_attachment"])
 def test_a_part_of_history_is_deleted_by_nobody_on_its_own(root, talk, name):
     one = an(name, talk)
 
@@ -258,7 +272,7 @@ def test_a_deleted_conversation_takes_its_messages_and_runs_along_and_no_others(
     asked = root.get(path)
     root.post(path, {"post": "yes"})
 
-    assert dict(asked.context["model_count"]) == {"conversations": 1, "messages": 4, "runs": 2}
+    assert dict(asked.context["model_count"]) == {"conversations": 1, "messages": 4, "runs": 2, "attachments": 1}
     assert talk.messages[0].text not in text_of(asked)
     assert not Conversation.objects.filter(pk=talk.conversation.pk).exists()
     assert not Message.objects.filter(conversation_id=talk.conversation.pk).exists()
@@ -366,6 +380,27 @@ def test_an_import_shows_how_far_it_is_and_its_problems_as_text(root, talk):
     assert "secret words" not in html
 
 
+def test_an_attachment_shows_what_it_is_and_not_what_is_in_it(root, talk):
+    html = text_of(root.get(page("chat_attachment_change", talk.attachment.pk)))
+
+    assert "picture of tea &lt;b&gt;.png" in html
+    assert "1.9\N{NO-BREAK SPACE}MB" in html
+    assert page("chat_conversation_change", talk.conversation.pk) in html
+    assert talk.attachment.key not in html
+
+
+def test_a_deleted_conversation_takes_its_files_along(root, talk, other_talk):
+    for one in (talk, other_talk):
+        storages["attachments"].save(one.attachment.key, ContentFile(b"of tea"))
+
+    root.post(page("chat_conversation_delete", talk.conversation.pk), {"post": "yes"})
+
+    assert not storages["attachments"].exists(talk.attachment.key)
+    assert storages["attachments"].exists(other_talk.attachment.key)
+    root.post(page("accounts_user_delete", other_talk.user.pk), {"post": "yes"})
+    assert not storages["attachments"].exists(other_talk.attachment.key)
+
+
 # Users
 
 
@@ -467,11 +502,11 @@ def test_a_user_is_deleted_by_superusers_alone_with_all_that_is_theirs(root, sta
     asked = root.get(path)
     assert root.post(path, {"post": "yes"}).status_code == 302
 
-    theirs = {"conversations": 1, "messages": 4, "runs": 2, "imports": 1, "import chunks": 1}
+    theirs = {"conversations": 1, "messages": 4, "runs": 2, "imports": 1, "import chunks": 1, "attachments": 1}
     along = {"users": 1, "sessions": 1, "API keys": 1, **theirs, "log entries": 0}
     assert dict(asked.context["model_count"]) == along
     assert not User.objects.filter(pk=talk.user.pk).exists()
-    for model in (Session, ApiKey, Conversation, Message, Run, Import):
+    for model in (Session, ApiKey, Conversation, Message, Run, Import, Attachment):
         assert {row.user_id for row in model.objects.all()} == {other_talk.user.pk}
     assert [chunk.upload_id for chunk in ImportChunk.objects.all()] == [other_talk.upload.pk]
 

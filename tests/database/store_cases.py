@@ -17,6 +17,7 @@ import inference.store
 from accounts.store import ApiKey, Position, Rotation, Session, SocketTicket, User
 from chat.store.documents import document_of
 from chat.types import (
+    Attachment,
     Conversation,
     Import,
     ImportChunk,
@@ -62,6 +63,14 @@ class World:
         self.upload = self._import(self.owner, NOW)
         self.import_chunks = [self._import_chunk(each, 0) for each in (*self.imports, self.upload)]
         self.import_chunk = self._import_chunk(self.upload, 10)
+        self.attachments = [self._attachment(user, at) for user in self.users for at in moments]
+        self.attachment = self._attachment(self.owner, NOW)
+        self.sent = [
+            msgspec.structs.replace(self._attachment(each_owner, NOW), conversation_id=each.id, expires_at=None)
+            for each in self.conversations
+            for each_owner in self.users
+            if each_owner.id == each.user_id
+        ]
         self.exchanges = [*exchanges, (self.conversation, self.question, self.answer)]
 
     def _user(self, email: str) -> User:
@@ -217,6 +226,21 @@ class World:
     def _import_chunk(self, of: Import, offset: int) -> ImportChunk:
         return ImportChunk(id=ObjectId(), upload_id=of.id, offset=offset, content=b"[{\0", expires_at=LATER)
 
+    def _attachment(self, user: User, at: datetime) -> Attachment:
+        return Attachment(
+            id=ObjectId(),
+            user_id=user.id,
+            name="cup.png",
+            media_type="image/png",
+            size_bytes=1_000,
+            width=40,
+            height=30,
+            sha256="a" * 64,
+            key=f"{user.id}/1",
+            created_at=at,
+            expires_at=LATER,
+        )
+
     async def write(self) -> None:
         """Everything, through the stores."""
         for user in self.users:
@@ -237,6 +261,8 @@ class World:
         resting = [msgspec.structs.replace(each, active=False, slot=None) for each in self.imports]
         await database().imports.insert_many([document_of(each) for each in (*resting, self.upload)])
         await database().import_chunks.insert_many([document_of(each) for each in self.import_chunks])
+        for attachment in (*self.attachments, self.attachment, *self.sent):
+            await chat.store.add_attachment(attachment)
         entries = [msgspec.structs.replace(ENTRY, id=ObjectId(), name=f"model-{number}") for number in range(MANY)]
         await database().language_models.insert_many([{"_id": each.id, **_fields_of(each)} for each in entries])
 
@@ -345,6 +371,11 @@ KINDS: dict[type[Value], Kind] = {
         lambda world: world.import_chunk,
         _write_import_chunk,
         lambda chunk: chat.store.chunk_at(chunk.upload_id, chunk.offset),
+    ),
+    Attachment: Kind(
+        lambda world: msgspec.structs.replace(world.attachment, conversation_id=world.conversation.id),
+        chat.store.add_attachment,
+        lambda attachment: chat.store.find_attachment(attachment.user_id, attachment.id),
     ),
     ApiKey: Kind(lambda world: world.api_key, accounts.store.add_api_key, _read_api_key),
     Conversation: Kind(
@@ -563,5 +594,23 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "cancel_import": [
             lambda world: chat.store.cancel_import(world.owner.id, world.upload.id, at=NOW, expires_at=LATER)
         ],
+        "add_attachment": [lambda world: chat.store.add_attachment(world._attachment(world.owner, NOW))],
+        "unsent_bytes": [lambda world: chat.store.unsent_bytes(world.owner.id, each_at_least=10)],
+        "find_attachment": [lambda world: chat.store.find_attachment(world.owner.id, world.attachment.id)],
+        "attachments_among": [
+            lambda world: chat.store.attachments_among(world.owner.id, [world.attachment.id, world.attachments[0].id])
+        ],
+        "give_attachments": [
+            lambda world: chat.store.give_attachments(
+                world.owner.id, world.conversation.id, [world.attachment.id], at=NOW
+            ),
+            lambda world: chat.store.give_attachments(
+                world.owner.id, world.conversation.id, [world.attachment.id, world.attachments[0].id], at=NOW
+            ),
+        ],
+        "expire_attachment": [lambda world: chat.store.expire_attachment(world.owner.id, world.attachment.id)],
+        "attachments_of": [lambda world: chat.store.attachments_of(world.owner.id, world.conversations[0].id, limit=5)],
+        "expired_attachments": [lambda _world: chat.store.expired_attachments(NOW, limit=5)],
+        "forget_attachments": [lambda world: chat.store.forget_attachments([world.attachment])],
     },
 }
