@@ -9,7 +9,7 @@ from ninja import Header, Router
 from accounts.authentication import SessionAuth, identity_of
 from chat import branches, conversations, removal, runs, sse
 from chat.asking import Ask
-from chat.posting import text_parts
+from chat.posting import message_parts
 from chat.run_replies import STREAM_DOC, IdempotencyKey, started_reply
 from chat.schemas import (
     ConversationChanges,
@@ -145,7 +145,7 @@ async def start_run(
     """
     owner = identity_of(request).user_id
     ask = Ask(
-        parts=text_parts([part.model_dump() for part in body.parts]),
+        parts=message_parts([part.model_dump() for part in body.parts]),
         parent_id=body.parent_id if "parent_id" in body.model_fields_set else msgspec.UNSET,
         model=body.model,
         options=generation_options(body.options),

@@ -5,14 +5,14 @@ the exact count is known to the model's server alone, so the reader is told what
 server's own count is held against ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from chat.errors import MessageTooLong
 from chat.tokens import estimated_tokens, fewest_tokens
 from chat.types import Message, Role
 from eloquent.foundation.ids import MessageId
-from inference.types import PromptMessage
+from inference.types import Image, PromptMessage
 
 _TOKENS_AROUND_A_MESSAGE: Final = 6
 # Of the window, this much is left to the answer. It also takes up what the estimate is wrong by.
@@ -21,6 +21,20 @@ _ANSWER_SHARE: Final = 0.25
 _SURELY_TRUNCATED: Final = 0.8
 # Nor is a handful of tokens, the template's and our own rounding, a sign of anything.
 _UNSURE_TOKENS: Final = 32
+# A picture is cut into squares of this side, a token each, and made smaller before when it is large.
+_PIXELS_A_TOKEN: Final = 28 * 28
+_FEWEST_PICTURE_TOKENS, _MOST_PICTURE_TOKENS = 64, 1_600
+
+
+class Shown(NamedTuple):
+    """What is shown of a message that has files, in the place of its text; `tokens` are the pictures', estimated."""
+
+    text: str
+    images: tuple[Image, ...]
+    tokens: int
+
+
+_NO_FILES: Final[Mapping[MessageId, Shown]] = {}
 
 
 class Prompt(NamedTuple):
@@ -59,10 +73,12 @@ class Prompt(NamedTuple):
         return input_tokens is not None and input_tokens < self.used and surely_truncated(self.messages, input_tokens)
 
 
-def fit(system_prompt: str, branch: Sequence[Message], window_tokens: int) -> Prompt:
-    """The prompt for the branch, whose last message is the one to answer.
+def fit(
+    system_prompt: str, branch: Sequence[Message], window_tokens: int, shown: Mapping[MessageId, Shown] = _NO_FILES
+) -> Prompt:
+    """The prompt for the branch, whose last message is the one to answer. `shown` is what messages with files show.
 
-    Earlier messages without text (an answer that failed at once) are passed over.
+    Earlier messages without text (an answer that failed at once) or files are passed over.
 
     Raises:
         MessageTooLong: the last message, with the system prompt, is larger than the whole window.
@@ -70,28 +86,33 @@ def fit(system_prompt: str, branch: Sequence[Message], window_tokens: int) -> Pr
     limit = max(int(window_tokens * (1 - _ANSWER_SHARE)), 1)
     system = (PromptMessage("system", system_prompt),) if system_prompt else ()
     used = sum(_tokens_of(message.content) for message in system)
-    spoken = [message for message in branch[:-1] if message.text] + [branch[-1]]
+    spoken = [message for message in branch[:-1] if message.text or message.id in shown] + [branch[-1]]
     first_kept = len(spoken)
     for number in range(len(spoken) - 1, -1, -1):
-        cost = _tokens_of(spoken[number].text)
+        cost = _cost_of(spoken[number], shown)
         if first_kept < len(spoken) and used + cost > limit:
             break
         used += cost
         first_kept = number
     # A turn begins with the user's message: an answer whose question was left out goes too.
     while first_kept < len(spoken) - 1 and spoken[first_kept].role is Role.ASSISTANT:
-        used -= _tokens_of(spoken[first_kept].text)
+        used -= _cost_of(spoken[first_kept], shown)
         first_kept += 1
     if used > window_tokens:
         raise MessageTooLong(tokens=used, window=window_tokens)
     return Prompt(
-        messages=system + tuple(PromptMessage(message.role.value, message.text) for message in spoken[first_kept:]),
+        messages=system + tuple(_turn_of(message, shown) for message in spoken[first_kept:]),
         used=used,
         limit=limit,
         dropped=tuple(message.id for message in spoken[:first_kept]),
         kept_from=spoken[first_kept].id,
         more_dropped=branch[0].parent_id is not None,
     )
+
+
+def picture_tokens(width: int, height: int) -> int:
+    """About how many tokens a picture of so many pixels takes. Families of models differ in it by a factor of five."""
+    return min(max(width * height // _PIXELS_A_TOKEN, _FEWEST_PICTURE_TOKENS), _MOST_PICTURE_TOKENS)
 
 
 def surely_truncated(messages: Sequence[PromptMessage], input_tokens: int) -> bool:
@@ -103,6 +124,18 @@ def surely_truncated(messages: Sequence[PromptMessage], input_tokens: int) -> bo
 def tokens_of(messages: Sequence[PromptMessage]) -> int:
     """About how many tokens these messages are, with what a template puts around them."""
     return sum(_tokens_of(message.content) for message in messages)
+
+
+def _turn_of(message: Message, shown: Mapping[MessageId, Shown]) -> PromptMessage:
+    files = shown.get(message.id)
+    if files is None:
+        return PromptMessage(message.role.value, message.text)
+    return PromptMessage(message.role.value, files.text, files.images)
+
+
+def _cost_of(message: Message, shown: Mapping[MessageId, Shown]) -> int:
+    files = shown.get(message.id)
+    return _tokens_of(message.text) if files is None else _tokens_of(files.text) + files.tokens
 
 
 def _tokens_of(text: str) -> int:

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from ninja import Schema
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from chat.branches import SiblingPage
-from chat.schemas import MOST_PARTS, Asked, TextPartIn
+from chat.schemas import Asked, PartsIn
 from chat.types import MessageStatus, Role
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Body
@@ -18,7 +18,7 @@ LONGEST_COMMENT: Final = 2_000
 class Rewording(Asked):
     """The new wording of a message of the user's."""
 
-    parts: list[TextPartIn] = Field(min_length=1, max_length=MOST_PARTS)
+    parts: PartsIn
 
 
 class Regeneration(Asked):

@@ -7,7 +7,7 @@ from accounts.authentication import SessionAuth, identity_of
 from chat import branches, feedback, runs
 from chat.asking import Ask
 from chat.message_schemas import FeedbackIn, Regeneration, Rewording, SiblingsOut, siblings_out
-from chat.posting import text_parts
+from chat.posting import message_parts
 from chat.run_replies import STREAM_DOC, IdempotencyKey, started_reply
 from chat.schemas import ConversationOut, MessageOut, RunOut, conversation_out, generation_options, message_out
 from eloquent.foundation.ids import ObjectIdField
@@ -35,7 +35,7 @@ async def edit_message(
     owner = identity_of(request).user_id
     message = await branches.message_of(owner, message_id)
     ask = Ask(
-        parts=text_parts([part.model_dump() for part in body.parts]),
+        parts=message_parts([part.model_dump() for part in body.parts]),
         edits=message.id,
         model=body.model,
         options=generation_options(body.options),

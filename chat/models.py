@@ -234,7 +234,7 @@ class Attachment(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             # With the size, so that what is not sent yet is summed up without reading it.
-            models.Index(fields=["user", "conversation", "size_bytes"], name="attachment_owner"),
+            models.Index(fields=["user", "conversation", "id", "size_bytes"], name="attachment_owner"),
             models.Index(fields=["conversation"], name="attachment_conversation"),
             models.Index(fields=["expires_at"], name="attachment_expired"),
             models.Index(fields=["-created_at", "-id"], name="attachment_desk"),

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from chat.asking import OnBusy
+from chat.attachments.errors import FileNotOurs
+from chat.attachments.links import address_of, attachment_in
 from chat.schemas import LONGEST_MODEL_ID, LONGEST_TEXT, MOST_PARTS, options_from
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import MessageId, parse_id
@@ -19,6 +21,7 @@ Trigger: TypeAlias = Literal["submit-message", "regenerate-message"]
 
 # A message that its client calls by a longer name is kept without it.
 LONGEST_NAME: Final = 64
+MOST_FILES: Final = 8
 # Whoever sends megabytes has us pass over them, not make objects of them. A character takes 12 bytes at most.
 _LARGEST_MESSAGE_BYTES: Final = 12 * LONGEST_TEXT + 64 * 1024
 _LARGEST_OPTIONS_BYTES: Final = 8 * 1024
@@ -107,7 +110,7 @@ def wish_in(trigger: Trigger, names: str | None, last: msgspec.Raw | None, extra
     """What is asked for: `names` is the message named, `last` the last message posted.
 
     Raises:
-        InvalidInput: nothing to send, too much of it, or something that is not text; an option that is not allowed.
+        InvalidInput: nothing to send, too much of it, or something that cannot be sent; an option that is not allowed.
         MalformedMessage: the last message is no UIMessage.
     """
     model = extras.model or ""
@@ -134,6 +137,8 @@ def _message_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
     if last is None:
         raise InvalidInput("There is no message to send.")
     if len(last) > _LARGEST_MESSAGE_BYTES:
+        if b'"data:' in bytes(last):
+            raise FileNotOurs
         raise InvalidInput(f"A message has at most {LONGEST_TEXT} characters.")
     try:
         message = _messages.decode(last)
@@ -141,7 +146,7 @@ def _message_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
         raise MalformedMessage from None
     if message.role != "user":
         raise InvalidInput("The last message must be the user's.")
-    return text_parts(message.parts), message.id
+    return message_parts(message.parts), message.id
 
 
 def _question_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
@@ -178,22 +183,34 @@ def _parent(given: Any) -> MessageId | msgspec.UnsetType | None:
     return parse_id(given)
 
 
-def text_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The parts, reduced to what is kept of a text part.
+def message_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts, reduced to what is kept of a text part, and of a file part which attachment it is.
+
+    A file is named by its `id`, or by an address of ours as `url`, which is what AI SDK clients have.
 
     Raises:
-        InvalidInput: a part of another type, no text at all, or too much of it.
+        InvalidInput: a part of another type, neither text nor files, or too much of either.
+        FileNotOurs: a file that is not one of our attachments.
     """
     if len(parts) > MOST_PARTS:
         raise InvalidInput(f"A message has at most {MOST_PARTS} parts.")
-    texts = []
-    for part in parts:
-        text = part.get("text")
-        if part.get("type") != "text" or not isinstance(text, str):
-            raise InvalidInput("Only text can be sent.")
-        texts.append(text)
-    if not "".join(texts).strip():
+    kept = [_part(part) for part in parts]
+    texts = [part["text"] for part in kept if part["type"] == "text"]
+    files = len(kept) - len(texts)
+    if not files and not "".join(texts).strip():
         raise InvalidInput("The message is empty.")
     if sum(map(len, texts)) > LONGEST_TEXT:
         raise InvalidInput(f"A message has at most {LONGEST_TEXT} characters.")
-    return [{"type": "text", "text": text} for text in texts]
+    if files > MOST_FILES:
+        raise InvalidInput(f"A message has at most {MOST_FILES} files.")
+    return kept
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    kind, text = part.get("type"), part.get("text")
+    if kind == "text" and isinstance(text, str):
+        return {"type": "text", "text": text}
+    if kind != "file":
+        raise InvalidInput("Text and files can be sent.")
+    named = parse_id(str(part["id"])) if "id" in part else attachment_in(part.get("url"))
+    return {"type": "file", "url": address_of(named)}

@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from chat import reading, store, titling, work
 from chat.answering import Answering
 from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of
+from chat.attachments.keeping import delete_attachments_of
+from chat.attachments.sending import attachments_in, files_named, give_files, parts_to_send
+from chat.attachments.showing import shown_files
 from chat.branches import branch_to_go_on_from, place_of
 from chat.context import fit
 from chat.errors import BranchIsBusy, KeyUsedElsewhere
 from chat.inbox import Inbox
 from chat.journal import Entries, LogCut
-from chat.titles import first_title
+from chat.titles import first_title, named_by
 from chat.types import Conversation, Message, Run
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
@@ -36,6 +41,8 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         BranchIsBusy: an answer on this branch is still being written, and no sibling is wanted.
         KeyUsedElsewhere: the idempotency key started a run in another conversation.
         MessageTooLong: the message alone is larger than the language model's window.
+        AttachmentUnknown, AttachmentsTooLarge, ModelCannotSee: a file of the message's cannot be sent, or not to it.
+        StorageAway: its files cannot be read now.
         InferenceError: the language model is not offered, or none is.
     """
     if first := await _first_run_of(owner, conversation_id, ask):
@@ -69,12 +76,21 @@ async def _start(
     conversation: Conversation, shown: list[Message] | None, model: OfferedModel, ask: Ask, *, beside: bool
 ) -> Run:
     branch = await branch_to_go_on_from(conversation, ask, shown)
+    files = await attachments_in(conversation.user_id, branch, ask.parts)
+    sends_files = bool(files_named(ask.parts))
+    if sends_files:
+        ask = replace(ask, parts=parts_to_send(ask.parts, files, conversation.id))
     regenerated = branch[-1] if ask.regenerates else None
     run = new_run(conversation, branch, regenerated, model=model, ask=ask, beside=beside)
     question = regenerated or question_of(run, branch, ask)
-    title = None if conversation.title else first_title(question.text)
+    title = None if conversation.title else first_title(named_by(question))
     messages = branch if regenerated else [*branch, question]
-    prompt = fit(conversation.system_prompt, messages, model.context_window)
+    prompt = fit(
+        conversation.system_prompt,
+        messages,
+        model.context_window,
+        await shown_files(messages, files, model) if files else {},
+    )
     answer = empty_answer_of(run, prompt.told())
     answering = Answering(
         run,
@@ -84,9 +100,17 @@ async def _start(
         options=ask.options,
         journal=work.journal(),
         title=title,
-        title_wish=titling.wish_for(conversation, first_words=title, question=messages[0].text, model=model.id),
+        title_wish=titling.wish_for(conversation, first_words=title, question=named_by(messages[0]), model=model.id),
     )
-    await work.begin(answering, [answer] if regenerated else [question, answer], title)
+    if sends_files:
+        await give_files(conversation.user_id, conversation.id, ask.parts)
+    try:
+        await work.begin(answering, [answer] if regenerated else [question, answer], title)
+    except NotFound:
+        # The conversation was deleted meanwhile, before it had the files.
+        if sends_files:
+            await delete_attachments_of(conversation.user_id, conversation.id)
+        raise
     return answering.run
 
 

@@ -59,6 +59,18 @@ class TextPartIn(Body):
     text: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 
 
+class FilePartIn(Body):
+    """A file that was uploaded (`POST /attachments`), by its id."""
+
+    type: Literal["file"]
+    id: ObjectIdField
+
+
+PartsIn = Annotated[
+    list[Annotated[TextPartIn | FilePartIn, Field(discriminator="type")]], Field(min_length=1, max_length=MOST_PARTS)
+]
+
+
 class OptionsIn(Body):
     """How to generate. What is left out is the server's default."""
 
@@ -80,7 +92,7 @@ class Asked(Body):
 class NewRun(Asked):
     """One new message. `parent_id` is the answer it goes on from: the branch shown without it, a new root with null."""
 
-    parts: list[TextPartIn] = Field(min_length=1, max_length=MOST_PARTS)
+    parts: PartsIn
     parent_id: ObjectIdField | None = None
 
 

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from typing import Final
 
+from chat.types import Message
+
 LONGEST_FIRST_TITLE: Final = 60
 LONGEST_PROPOSED_TITLE: Final = 60
 MOST_WORDS: Final = 9
@@ -32,6 +34,11 @@ def first_title(text: str) -> str:
     cut = line[: LONGEST_FIRST_TITLE - 1]
     whole_words = cut.rsplit(" ", 1)[0] if " " in cut else cut
     return whole_words.rstrip(" ,.;:") + "…"
+
+
+def named_by(question: Message) -> str:
+    """What a conversation is named by: the question's words, else the names of its files."""
+    return question.text or ", ".join(part["filename"] for part in question.parts if part["type"] == "file")
 
 
 def proposed_title(reply: str, *, about: str) -> str | None:

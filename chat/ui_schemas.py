@@ -38,7 +38,8 @@ class UIChatOut(Schema):
 
 
 _POSTED_MESSAGE: Final[dict[str, Any]] = {
-    "description": "A UIMessage. Of the last one the role, the parts of type text and the id are read.",
+    "description": "A UIMessage. Of the last one the role, the id, and the parts of type text and file are read. A "
+    "file's `url` is an address of an attachment, or `attachment:<id>`; nothing else is taken, and nothing is fetched.",
     "type": "object",
     "required": ["role", "parts"],
     "properties": {

@@ -45,6 +45,10 @@ _STARTS_A_RUN: Final[Errors] = (
     chat_errors.JournalAway,
     inference_errors.ModelNotOffered,
     inference_errors.NoModelAvailable,
+    attachment_errors.AttachmentUnknown,
+    attachment_errors.AttachmentsTooLarge,
+    attachment_errors.ModelCannotSee,
+    attachment_errors.StorageAway,
 )
 _FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
 
@@ -74,7 +78,13 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "delete_conversation": (attachment_errors.StorageAway,),
     "create_import": (chat_errors.TooManyImports,),
     "send_import_content": (chat_errors.ImportOffset,),
-    "ui_send": (*_STARTS_A_RUN, chat_errors.NotAQuestion, chat_errors.NotAnAnswer, MalformedMessage),
+    "ui_send": (
+        *_STARTS_A_RUN,
+        chat_errors.NotAQuestion,
+        chat_errors.NotAnAnswer,
+        MalformedMessage,
+        attachment_errors.FileNotOurs,
+    ),
 }
 
 

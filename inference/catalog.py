@@ -56,6 +56,11 @@ class OfferedModel(msgspec.Struct, frozen=True):
     price: Price | None = None
 
     @property
+    def sees(self) -> bool:
+        """Whether it takes pictures. A model of which nobody says so does not."""
+        return "vision" in self.capabilities
+
+    @property
     def shown_name(self) -> str:
         """What people call it."""
         return self.title or self.name

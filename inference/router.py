@@ -65,18 +65,21 @@ async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool 
             if spoke and not restarts:
                 break
             if candidate is model and may_fall_back(error):
-                candidates += await _fallbacks_of(model)
+                candidates += await _fallbacks_of(model, request)
         else:
             return
     raise verdict
 
 
-async def _fallbacks_of(model: OfferedModel) -> list[OfferedModel]:
-    """The models that stand in for it, in order; who is not offered now is left out."""
+async def _fallbacks_of(model: OfferedModel, request: PromptRequest) -> list[OfferedModel]:
+    """The models that stand in for it, in order. Left out: who is not offered now, and who cannot see the pictures."""
     if not model.fallbacks:
         return []
     offered = {other.id: other for other in await models_offered()}
-    return [offered[other] for other in model.fallbacks if other in offered and other != model.id]
+    able = [offered[other] for other in model.fallbacks if other in offered and other != model.id]
+    if any(message.images for message in request.messages):
+        able = [other for other in able if other.sees]
+    return able
 
 
 async def _attempts(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[Event, None]:

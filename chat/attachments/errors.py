@@ -84,6 +84,17 @@ class FileNotOurs(InvalidInput):
     )
 
 
+class AttachmentsTooLarge(InvalidInput):
+    """The pictures of one message are more bytes than a language model is sent."""
+
+    code = "attachments_too_large"
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(
+            f"The pictures of a message have at most {most:,} bytes together. Send fewer, or smaller ones."
+        )
+
+
 class ModelCannotSee(InvalidInput):
     """The message has pictures, and the language model takes none."""
 

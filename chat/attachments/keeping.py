@@ -81,8 +81,10 @@ async def keep_attachment(owner: UserId, content: bytes, *, name: str, announced
         expires_at=at + SENT_WITHIN,
     )
     await store.add_attachment(attachment)
-    # Counted with this one, so that of many at once none slips through.
-    if await store.unsent_bytes(owner, each_at_least=COUNTED_AS_AT_LEAST) > get_config().attachments_unsent_max_bytes:
+    # Written before it is counted, and counted up to itself: of many at once those that came first are taken. What
+    # arrives in the same moment at another process may not be seen yet.
+    unsent = await store.unsent_bytes(owner, attachment.id, each_at_least=COUNTED_AS_AT_LEAST)
+    if unsent > get_config().attachments_unsent_max_bytes:
         await store.forget_attachments([attachment])
         raise TooMuchUnsent
     try:

@@ -65,6 +65,10 @@ def _parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kept = []
     for part in parts:
         kind = part.get("type")
+        if kind == "file":
+            # Named, not kept: the file is not in the export, and an address is nobody's to bring along.
+            kept.append({"type": "text", "text": f"[File: {str(part.get('filename') or 'without a name')[:200]}]"})
+            continue
         says = kind in ("text", "reasoning")
         if not isinstance(kind, str) or _storable(part) is None or (says and not isinstance(part.get("text"), str)):
             continue

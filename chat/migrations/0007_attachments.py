@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'attachments',
                 'ordering': ['-created_at', '-id'],
-                'indexes': [models.Index(fields=['user', 'conversation', 'size_bytes'], name='attachment_owner'), models.Index(fields=['conversation'], name='attachment_conversation'), models.Index(fields=['expires_at'], name='attachment_expired'), models.Index(fields=['-created_at', '-id'], name='attachment_desk')],
+                'indexes': [models.Index(fields=['user', 'conversation', 'id', 'size_bytes'], name='attachment_owner'), models.Index(fields=['conversation'], name='attachment_conversation'), models.Index(fields=['expires_at'], name='attachment_expired'), models.Index(fields=['-created_at', '-id'], name='attachment_desk')],
             },
         ),
     ]

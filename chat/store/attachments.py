@@ -20,10 +20,13 @@ async def add_attachment(attachment: Attachment) -> None:
     await database()[ATTACHMENTS].insert_one(document_of(attachment))
 
 
-async def unsent_bytes(owner: UserId, *, each_at_least: int) -> int:
-    """The bytes of all the owner's attachments that no message has yet; small ones count for `each_at_least`."""
+async def unsent_bytes(owner: UserId, up_to: AttachmentId, *, each_at_least: int) -> int:
+    """The bytes of the owner's attachments up to this one that no message has yet.
+
+    Small ones count for `each_at_least`.
+    """
     pipeline: list[dict[str, Any]] = [
-        {"$match": {"user_id": owner, "conversation_id": None}},
+        {"$match": {"user_id": owner, "conversation_id": None, "_id": {"$lte": up_to}}},
         {"$group": {"_id": None, "bytes": {"$sum": {"$max": ["$size_bytes", each_at_least]}}}},
     ]
     found = await (await database()[ATTACHMENTS].aggregate(pipeline)).to_list()

@@ -25,7 +25,7 @@ from inference.errors import (
 from inference.providers.scripted import Scripted, Step, saying
 from inference.router import answer
 from inference.timeouts import Timeouts
-from inference.types import Event, Finished, ModelChanged, PromptMessage, PromptRequest, Status
+from inference.types import Event, Finished, Image, ModelChanged, PromptMessage, PromptRequest, Status
 from tests.inference.rigs import collected, text_of
 
 REQUEST = PromptRequest("ignored", (PromptMessage("user", "Hi"),))
@@ -278,3 +278,25 @@ async def test_a_server_that_is_back_is_asked_as_before(servers: Servers, monkey
         events, error = await collected(answer(model, REQUEST))
         assert (text_of(events), error) == ("Hello.", None)
     assert len(server.requests) == FAILURES_TO_OPEN + 3
+
+
+async def test_a_fallback_that_cannot_see_is_passed_over_when_there_are_pictures() -> None:
+    picture = PromptMessage("user", "What is this?", (Image("image/png", b"..."),))
+    broken = Scripted([ModelMissing("it")], name="broken")
+    blind, eyes = Scripted(saying("I guess"), name="blind"), Scripted(saying("A cup"), name="eyes")
+    with ExitStack() as stack:
+        for server, capabilities in ((eyes, ("vision",)), (blind, ()), (broken, ("vision",))):
+            model = OfferedModel(
+                f"{server.name}/it",
+                "it",
+                server.name,
+                default=False,
+                context_window=77,
+                capabilities=capabilities,
+                fallbacks=("blind/it", "eyes/it") if server is broken else (),
+            )
+            stack.enter_context(catalog.offering(model, server))
+        seen, _ = await collected(answer(model, PromptRequest("", (picture,))))
+        heard, _ = await collected(answer(model, REQUEST))
+    assert (text_of(seen), text_of(heard)) == ("A cup", "I guess")
+    assert len(blind.requests) == 1
