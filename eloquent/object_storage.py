@@ -29,6 +29,9 @@ def attachment_storage(config: Config) -> dict[str, Any]:
         read_timeout=_READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         signature_version="s3v4",
+        # Amazon's newer checksums are unknown to many of the others.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
         # A server of one's own has no host name for each bucket.
         s3={"addressing_style": "path" if config.attachments_endpoint else "auto"},
     )
