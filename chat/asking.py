@@ -87,6 +87,11 @@ def new_run(
     )
 
 
+def with_fresh_lease(run: Run) -> Run:
+    """The new run as if it began now: what it was made for took a while since, and a lease is for the living."""
+    return msgspec.structs.replace(run, lease_expires_at=now() + timedelta(seconds=LEASE_S))
+
+
 def question_of(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
     """The user's message that the run answers, at the end of the branch."""
     return Message(

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chat import reading, store, titling, work
 from chat.answering import Answering
-from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of
+from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of, with_fresh_lease
 from chat.attachments.keeping import delete_attachments_of
 from chat.attachments.sending import attachments_in, files_named, give_files, parts_to_send
 from chat.attachments.showing import shown_files
@@ -77,20 +77,17 @@ async def _start(
 ) -> Run:
     branch = await branch_to_go_on_from(conversation, ask, shown)
     files = await attachments_in(conversation.user_id, branch, ask.parts)
-    sends_files = bool(files_named(ask.parts))
-    if sends_files:
+    if files is not None:
         ask = replace(ask, parts=parts_to_send(ask.parts, files, conversation.id))
     regenerated = branch[-1] if ask.regenerates else None
     run = new_run(conversation, branch, regenerated, model=model, ask=ask, beside=beside)
     question = regenerated or question_of(run, branch, ask)
     title = None if conversation.title else first_title(named_by(question))
     messages = branch if regenerated else [*branch, question]
-    prompt = fit(
-        conversation.system_prompt,
-        messages,
-        model.context_window,
-        await shown_files(messages, files, model) if files else {},
-    )
+    shown_of = {} if files is None else await shown_files(messages, files, model)
+    prompt = fit(conversation.system_prompt, messages, model.context_window, shown_of)
+    if files is not None:
+        run = with_fresh_lease(run)
     answer = empty_answer_of(run, prompt.told())
     answering = Answering(
         run,
@@ -102,13 +99,13 @@ async def _start(
         title=title,
         title_wish=titling.wish_for(conversation, first_words=title, question=named_by(messages[0]), model=model.id),
     )
-    if sends_files:
-        await give_files(conversation.user_id, conversation.id, ask.parts)
+    if sent := files_named(ask.parts):
+        await give_files(conversation.user_id, conversation.id, sent)
     try:
         await work.begin(answering, [answer] if regenerated else [question, answer], title)
     except NotFound:
         # The conversation was deleted meanwhile, before it had the files.
-        if sends_files:
+        if sent:
             await delete_attachments_of(conversation.user_id, conversation.id)
         raise
     return answering.run

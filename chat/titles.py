@@ -38,7 +38,7 @@ def first_title(text: str) -> str:
 
 def named_by(question: Message) -> str:
     """What a conversation is named by: the question's words, else the names of its files."""
-    return question.text or ", ".join(part["filename"] for part in question.parts if part["type"] == "file")
+    return question.text or ", ".join(part.get("filename", "") for part in question.parts if part["type"] == "file")
 
 
 def proposed_title(reply: str, *, about: str) -> str | None:

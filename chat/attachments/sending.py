@@ -14,11 +14,11 @@ from eloquent.foundation.ids import AttachmentId, ConversationId, UserId
 
 async def attachments_in(
     owner: UserId, branch: Sequence[Message], parts: Sequence[Mapping[str, Any]]
-) -> dict[AttachmentId, Attachment]:
-    """The owner's attachments that the branch and the new message's parts name. Nothing is read when they name none."""
+) -> dict[AttachmentId, Attachment] | None:
+    """The owner's attachments that the branch and the new message's parts name; None, unread, when they name none."""
     named = [found for message in branch if message.role is Role.USER for found in files_named(message.parts)]
     named += files_named(parts)
-    return await store.attachments_among(owner, list(set(named))) if named else {}
+    return await store.attachments_among(owner, list(set(named))) if named else None
 
 
 def files_named(parts: Sequence[Mapping[str, Any]]) -> list[AttachmentId]:
@@ -46,8 +46,8 @@ def parts_to_send(
     return [part if part["type"] != "file" else _part_to_send(part, known, conversation_id, at) for part in parts]
 
 
-async def give_files(owner: UserId, conversation_id: ConversationId, parts: Sequence[Mapping[str, Any]]) -> None:
-    """Make the files that the parts name the conversation's.
+async def give_files(owner: UserId, conversation_id: ConversationId, files: Sequence[AttachmentId]) -> None:
+    """Make these files the conversation's.
 
     It is the last thing before the message is written. Files whose message is not written after all stay the
     conversation's: the same request, sent twice, may have written it.
@@ -55,7 +55,7 @@ async def give_files(owner: UserId, conversation_id: ConversationId, parts: Sequ
     Raises:
         AttachmentUnknown: one was deleted or sent elsewhere in this moment.
     """
-    if not await store.give_attachments(owner, conversation_id, files_named(parts), at=now()):
+    if not await store.give_attachments(owner, conversation_id, files, at=now()):
         raise AttachmentUnknown
 
 

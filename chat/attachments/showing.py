@@ -46,7 +46,8 @@ async def shown_files(
     contents = dict(zip(reading, await asyncio.gather(*map(file_at, reading.values())), strict=True))
     if any(contents.get(file.id, b"") is None for file in wanted[0][1]):
         raise AttachmentUnknown
-    return {message.id: _shown(message, known, contents) for message, files in wanted if files}
+    with_files = [message for message in messages if any(part["type"] == "file" for part in message.parts)]
+    return {message.id: _shown(message, known, contents) for message in with_files}
 
 
 class _Plan:

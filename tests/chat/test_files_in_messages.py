@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest_asyncio
 from bson import ObjectId
 from django.core.files.storage import storages
 
-from chat import removal, work
+from chat import asking, removal, work
 from chat.attachments import showing, storage
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -112,6 +113,24 @@ async def test_a_file_alone_is_a_message_and_names_the_conversation(ann: Person,
     conversation = await ann.conversation()
     await told(ann, eyes, conversation, file(await ann.attach(CUP, "cup.png")))
     assert (await ann.ok("GET", f"/conversations/{conversation}"))["title"] == "cup.png"
+    await told(ann, eyes, conversation, text("Well?"))
+    assert [len(turn.images) for turn in eyes.provider.requests[-1].messages] == [1, 0, 0]
+
+
+async def test_a_file_of_another_conversation_is_not_shown_whatever_a_message_says(
+    ann: Person, bob: Person, eyes: LanguageModel
+) -> None:
+    conversation, other = await ann.conversation(), await ann.conversation()
+    await told(ann, eyes, other, file(await ann.attach(POT)))
+    await told(ann, eyes, conversation, text("This?"), file(await ann.attach(CUP, "cup.png")))
+    pot = (await ann.messages(other))[0]["parts"][0]
+    theirs = {**pot, "url": f"attachment:{(await bob.attach(POT))['id']}"}
+    for wrong in (pot, theirs):
+        named = {"conversation_id": ObjectId(conversation), "role": "user", "parts.type": "file"}
+        await database()["messages"].update_one(named, {"$set": {"parts.1": {**wrong, "filename": "cup.png"}}})
+        await told(ann, eyes, conversation, text("That?"))
+        turn = eyes.provider.requests[-1].messages[0]
+        assert (turn.content, turn.images) == ("This?\n\n[File cup.png, not shown]", ())
 
 
 async def test_a_model_without_eyes_is_not_asked_about_pictures(ann: Person, model: LanguageModel) -> None:
@@ -205,14 +224,16 @@ async def test_any_other_address_is_refused_and_never_fetched(ann: Person, eyes:
 
 
 async def test_a_file_that_cannot_be_sent_is_refused_before_anything_is_written(
-    ann: Person, bob: Person, eyes: LanguageModel
+    ann: Person, bob: Person, eyes: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation, other = await ann.conversation(), await ann.conversation()
     cup, theirs, old = await ann.attach(CUP), await bob.attach(CUP), await ann.attach(POT)
     await told(ann, eyes, other, file(cup))
     await database()["attachments"].update_one({"_id": ObjectId(old["id"])}, {"$set": {"expires_at": now()}})
-    for each in (theirs, cup, old, {"id": str(ObjectId())}):
-        assert await refused(ann, conversation, text("Hi"), file(each)) == "attachment_unknown"
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_storage", lambda: storages["away"])  # refused without a look at the file
+        for each in (theirs, cup, old, {"id": str(ObjectId())}):
+            assert await refused(ann, conversation, text("Hi"), file(each)) == "attachment_unknown"
     for bad in ({"type": "file"}, {"type": "file", "id": "x"}, {"type": "file", "url": "attachment:x"}):
         assert await refused(ann, conversation, text("Hi"), bad) == "invalid_input"
     many = [file(await ann.attach(b"tea")) for _ in range(9)]
@@ -308,6 +329,21 @@ async def test_files_given_to_a_conversation_that_was_just_deleted_go_with_it(
     monkeypatch.setattr(work, "begin", begin_late)
     assert await refused(ann, conversation, file(cup), status=404) == "not_found"
     assert await database()["attachments"].count_documents({}) == 0
+
+
+async def test_a_run_whose_files_were_slow_to_read_begins_with_a_whole_lease(
+    ann: Person, eyes: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly(_: str) -> bytes:
+        monkeypatch.setattr(asking, "now", lambda: now() + timedelta(seconds=60))
+        return CUP
+
+    monkeypatch.setattr(showing, "file_at", slowly)
+    conversation, cup = await ann.conversation(), await ann.attach(CUP)
+    with recorded_commands() as commands:
+        await told(ann, eyes, conversation, file(cup))
+    (run,) = next(c.body["documents"] for c in commands if (c.name, c.collection) == ("insert", "runs"))
+    assert run["lease_expires_at"] - run["created_at"] > timedelta(seconds=69)
 
 
 async def test_the_same_message_sent_twice_at_once_has_its_files(ann: Person, eyes: LanguageModel) -> None:
