@@ -10,10 +10,12 @@ import pytest
 from bson import ObjectId
 from django.core.files.storage import storages
 
+from chat import work
 from chat.attachments import links, storage, sweep
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
+from eloquent.foundation.tasks import end_task
 from tests.people import Person
 from tests.pictures import gif, jpeg, png, webp
 
@@ -178,6 +180,28 @@ async def test_while_the_storage_is_away_it_is_said_and_nothing_is_lost(
         assert (await ann.ok("DELETE", f"/attachments/{kept['id']}", 503))["code"] == "storage_away"
     assert await database()["attachments"].count_documents({}) == 2
     await sweep.sweep()
+    assert await database()["attachments"].count_documents({}) == 0
+    assert files() == []
+
+
+async def test_every_process_sweeps_and_goes_on_when_the_storage_was_away(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = [task.get_coro().cr_code for task in work._tasks[asyncio.get_running_loop()]]  # type: ignore[union-attr]
+    assert sweep.run.__code__ in running
+    await _expire((await ann.attach(png()))["id"], hours=2)
+    swept, names, sweep_once = asyncio.Event(), iter(["away"]), sweep.sweep
+
+    async def swept_once() -> None:
+        await sweep_once()
+        swept.set()
+
+    monkeypatch.setattr(storage, "_storage", lambda: storages[next(names, "attachments")])
+    monkeypatch.setattr(sweep, "sweep", swept_once)
+    monkeypatch.setattr(sweep, "SWEEP_EVERY_S", 0.01)
+    sweeping = asyncio.create_task(sweep.run())
+    await asyncio.wait_for(swept.wait(), 10)
+    await end_task(sweeping)
     assert await database()["attachments"].count_documents({}) == 0
     assert files() == []
 
