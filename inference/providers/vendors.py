@@ -76,7 +76,7 @@ def our_error(model: str, error: Exception) -> InferenceError | None:
     kind = next((_OURS[name] for name in names if name in _OURS), None)
     if kind is None and not {"OpenAIError", "AnthropicError"} & set(names):
         return None
-    ours = (kind or ModelFailed)(model)  # type: ignore[call-arg]  # each of these takes the model's name
+    ours = (kind or ModelFailed)(model)
     ours.__cause__ = VendorError(f"{type(error).__name__}: {error}")
     return ours
 
