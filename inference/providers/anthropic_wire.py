@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from inference.providers.anthropic_models import Ways
 from inference.providers.lines import LineDecoder, arguments_of, flush, think
 from inference.providers.openai_wire import DEFAULT_OUTPUT_TOKENS
 from inference.providers.refusals import refusal, unreadable
@@ -34,6 +35,8 @@ _STATUSES: Final = {
     "overloaded_error": 529,
 }
 """An error inside a stream has a type and no status: https://docs.anthropic.com/en/api/errors."""
+
+
 LEAST_THOUGHT_TOKENS: Final = 1024
 """The smallest budget for thoughts that the API takes; it is part of `max_tokens`."""
 
@@ -175,7 +178,7 @@ class AnthropicDecoder(LineDecoder):
         return Usage(whole, told.output_tokens, reported, told.cache_read_input_tokens, thought)
 
 
-def message_fields(request: PromptRequest) -> dict[str, Any]:
+def message_fields(request: PromptRequest, ways: Ways) -> dict[str, Any]:
     """The fields of POST /v1/messages. There is no `seed`."""
     chosen = request.options
     wanted = chosen.max_output_tokens or DEFAULT_OUTPUT_TOKENS
@@ -195,16 +198,27 @@ def message_fields(request: PromptRequest) -> dict[str, Any]:
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
             for tool in request.tools
         ]
-    # After a tool's result the API wants the signed thoughts before the call, which we do not keep.
-    if chosen.thinking and limit > LEAST_THOUGHT_TOKENS and request.messages[-1].role != "tool":
-        fields["thinking"] = {"type": "enabled", "budget_tokens": max(LEAST_THOUGHT_TOKENS, limit // 2)}
-        return fields  # it refuses a temperature beside thoughts
-    # One of the two is all that newer models take. These fields have no argument of the SDK any more.
-    if chosen.temperature is not None:
-        fields["extra_body"] = {"temperature": min(chosen.temperature, 1.0)}
-    elif chosen.top_p is not None:
-        fields["extra_body"] = {"top_p": chosen.top_p}
+    _choose_thoughts(fields, request, ways)
     return fields
+
+
+def _choose_thoughts(fields: dict[str, Any], request: PromptRequest, ways: Ways) -> None:
+    chosen, limit = request.options, fields["max_tokens"]
+    # After a tool's result the API wants the signed thoughts before the call, which we do not keep.
+    thinks = ways.thinking if chosen.thinking and request.messages[-1].role != "tool" else None
+    if thinks == "adaptive":
+        fields["thinking"] = {"type": thinks}
+        return
+    if thinks == "enabled" and limit > LEAST_THOUGHT_TOKENS:
+        fields["thinking"] = {"type": thinks, "budget_tokens": max(LEAST_THOUGHT_TOKENS, limit // 2)}
+        return  # it refuses a temperature beside thoughts
+    if chosen.thinking is False and ways.not_thinking:
+        fields["thinking"] = {"type": ways.not_thinking}
+    # These fields have no argument of the SDK any more.
+    if ways.samples and chosen.temperature is not None:
+        fields["extra_body"] = {"temperature": min(chosen.temperature, 1.0)}
+    elif ways.samples and chosen.top_p is not None:
+        fields["extra_body"] = {"top_p": chosen.top_p}
 
 
 def _turns(request: PromptRequest) -> list[dict[str, Any]]:

@@ -29,7 +29,8 @@ WINDOWS: Final = (
 )
 """Tokens, by how a model's name begins: https://platform.openai.com/docs/models."""
 
-_THINKERS: Final = ("gpt-5", "o1", "o3", "o4")
+_THINKERS: Final = ("gpt-5", "gpt-6", "o1", "o3", "o4")
+_BLIND: Final = ("o1-mini", "o1-preview", "o3-mini")
 _UNKNOWN_TO_THINKERS: Final = ("temperature", "top_p", "stop")
 """What these models answer with a 400 while they think (https://platform.openai.com/docs/guides/reasoning)."""
 
@@ -56,7 +57,7 @@ class OpenAI:
     async def models(self) -> list[ProviderModel]:
         """The models that the settings name, when the key is good. The list is asked for nothing but that."""
         await asked(self._client(self.name).models.list(), about=self.name)
-        return [ProviderModel(name, _window_of(name), ("tools",)) for name in self._names]
+        return [ProviderModel(name, _window_of(name), _capabilities_of(name)) for name in self._names]
 
     async def aclose(self) -> None:
         """Nothing of its own is open."""
@@ -90,6 +91,12 @@ def _fields(request: PromptRequest) -> dict[str, Any]:
         if request.options.thinking is False:
             fields["reasoning_effort"] = "low"  # the least that all of them know
     return fields
+
+
+def _capabilities_of(name: str) -> tuple[str, ...]:
+    sees = _window_of(name) is not None and not name.startswith(_BLIND)
+    thinks = name.startswith(_THINKERS)
+    return ("tools", *(("vision",) if sees else ()), *(("thinking",) if thinks else ()))
 
 
 def _window_of(name: str) -> int | None:

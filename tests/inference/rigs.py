@@ -57,7 +57,11 @@ def provider_at(kind: str, url: str) -> Provider:
     if kind == "vendor_openai":
         return OpenAI(api_key="sk-test", names=("gpt-4.1",), base_url=f"{url}/v1")
     if kind == "anthropic":
-        return Anthropic(api_key="sk-test", names=("claude-sonnet-4-5",), base_url=url)
+        return Anthropic(
+            api_key="sk-test",
+            names=("claude-sonnet-5-5", "claude-haiku-4-5", "claude-old", "claude-unheard-of"),
+            base_url=url,
+        )
     return OpenAICompatible(f"{url}/v1", api_key="sk-test") if kind == "openai" else LlamaCppServer(url)
 
 

@@ -20,6 +20,7 @@ from inference.errors import (
     PromptTooLong,
 )
 from inference.providers.anthropic import Anthropic
+from inference.providers.base import Provider, ProviderModel
 from inference.providers.openai import OpenAI
 from inference.providers.vendors import is_mapped, our_error
 from inference.types import (
@@ -120,11 +121,20 @@ async def test_a_failure_that_would_come_again_is_not_to_be_tried_again(replay: 
         assert type(error) is expected
 
 
+LISTED = {
+    "vendor_openai": [ProviderModel("gpt-4.1", 1_047_576, ("tools", "vision"))],
+    # One of those that are configured is retired, and one was never there.
+    "anthropic": [
+        ProviderModel("claude-sonnet-5-5", 1_000_000, ("tools", "vision", "thinking")),
+        ProviderModel("claude-haiku-4-5", 200_000, ("tools", "vision", "thinking")),
+    ],
+}
+
+
 @every_vendor
 async def test_the_models_are_those_of_the_settings_if_the_key_is_good(replay: ReplayServer, kind: str) -> None:
     replay.replies["/v1/models"] = recorded(f"{kind}_models").reply()
-    [model] = await provider_at(kind, replay.url).models()
-    assert model.context_window in (200_000, 1_047_576)
+    assert await provider_at(kind, replay.url).models() == LISTED[kind]
     replay.replies["/v1/models"] = recorded(f"{kind}_denied").reply()
     with pytest.raises(ModelAccessDenied):
         await provider_at(kind, replay.url).models()
@@ -174,15 +184,24 @@ RICH = (
 )
 
 
+async def listed_anthropic(replay: ReplayServer) -> Provider:
+    """Anthropic that answers, and has told what its models know."""
+    provider = RIGS["anthropic"].play(replay, "answer")
+    replay.replies["/v1/models"] = recorded("anthropic_models").reply()
+    await provider.models()
+    return provider
+
+
 async def test_what_anthropic_is_asked(replay: ReplayServer) -> None:
     options = GenerationOptions(
         temperature=1.4, top_p=0.5, max_output_tokens=50, stop=("END",), json_schema={"type": "object"}
     )
     tools = (Tool("weather", "Tells it.", {"type": "object"}),)
-    await collected(RIGS["anthropic"].play(replay, "answer").answer(PromptRequest("m", RICH, options, tools=tools)))
+    provider = await listed_anthropic(replay)
+    await collected(provider.answer(PromptRequest("claude-haiku-4-5", RICH, options, tools=tools)))
     assert replay.requests[-1].headers["authorization"] == "Bearer sk-test"
     assert replay.requests[-1].json() == {
-        "model": "m",
+        "model": "claude-haiku-4-5",
         "max_tokens": 50,
         "stream": True,
         "system": "Be brief.",
@@ -213,14 +232,28 @@ async def test_what_anthropic_is_asked(replay: ReplayServer) -> None:
     }
 
 
-@pytest.mark.parametrize(("limit", "budget"), [(4000, 2000), (1500, 1024), (1024, None)])
-async def test_thoughts_have_a_budget_within_the_answers(replay: ReplayServer, limit: int, budget: int | None) -> None:
-    options = GenerationOptions(thinking=True, max_output_tokens=limit, temperature=0.2)
-    request = PromptRequest("m", ASKED.messages, options)
-    await collected(RIGS["anthropic"].play(replay, "answer").answer(request))
+@pytest.mark.parametrize(
+    ("model", "thinking", "limit", "told", "samples"),
+    [
+        ("claude-haiku-4-5", True, 4000, {"type": "enabled", "budget_tokens": 2000}, False),
+        ("claude-haiku-4-5", True, 1500, {"type": "enabled", "budget_tokens": 1024}, False),
+        ("claude-haiku-4-5", True, 1024, None, True),
+        ("claude-haiku-4-5", False, 4000, {"type": "disabled"}, True),
+        ("claude-haiku-4-5", None, 4000, None, True),
+        ("claude-sonnet-5-5", True, 100, {"type": "adaptive"}, False),
+        ("claude-sonnet-5-5", None, 4000, None, False),
+        ("claude-not-listed", True, 4000, None, False),
+    ],
+)
+async def test_a_model_is_told_to_think_in_a_way_that_it_knows(
+    replay: ReplayServer, model: str, thinking: bool | None, limit: int, told: dict[str, Any] | None, samples: bool
+) -> None:
+    provider = await listed_anthropic(replay)
+    options = GenerationOptions(thinking=thinking, max_output_tokens=limit, temperature=0.2)
+    await collected(provider.answer(PromptRequest(model, ASKED.messages, options)))
     sent = replay.requests[-1].json()
-    assert sent.get("thinking", {}).get("budget_tokens") == budget
-    assert ("temperature" in sent) is (budget is None)
+    assert sent.get("thinking") == told
+    assert ("temperature" in sent) is samples
 
 
 async def test_what_openai_is_asked(replay: ReplayServer) -> None:
