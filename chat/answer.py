@@ -59,12 +59,13 @@ class Answer:
         begins = "begins anew" if event.restarted else "answers in its place"
         failed = "stopped in the middle" if event.restarted else "did not answer"
         sentence = f"“{event.instead_of}” {failed}; “{event.model_name}” {begins}."
-        if event.restarted:
-            self._close_part()
-        self.add(chunks.notice("model_changed", sentence))
+        self._close_part()
         if event.restarted:
             self._closed_parts.clear()
             self.add(chunks.RESET_STEP)
+        told = {"code": "model_changed", "detail": sentence}
+        self._closed_parts.append({"type": "data-notice", "data": told})
+        self.add(chunks.data("notice", told, transient=False))
 
     def add(self, chunk: Chunk) -> None:
         """Put a chunk of another kind behind what was fed so far."""

@@ -57,6 +57,8 @@ def assembled(parts: Sequence[dict[str, Any]], chunks: Sequence[Chunk]) -> Assem
                         "input": chunk["input"],
                     }
                 )
+            case "data-notice" if not chunk.get("transient"):
+                whole.append({"type": "data-notice", "data": chunk["data"]})
             case "finish" | "abort" | "error":
                 ending = _ending_of(chunk)
     for number, pieces in texts.items():

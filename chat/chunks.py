@@ -69,7 +69,7 @@ def context(told: dict[str, Any]) -> Chunk:
 
 
 def notice(code: str, sentence: str) -> Chunk:
-    """Something that the reader should know and that is no failure. The sentence is for the user."""
+    """Something that the reader should know now and that is no failure. The sentence is for the user."""
     return data("notice", {"code": code, "detail": sentence}, transient=True)
 
 

@@ -45,4 +45,6 @@ def _beginning(message: Message, *, open_part: str | None) -> list[Chunk]:
                 replay.append(chunks.part_end(kind, part_id))
         elif kind == "dynamic-tool":
             replay.append(chunks.tool_input(part["toolCallId"], part["toolName"], part["input"]))
+        elif kind == "data-notice":
+            replay.append(chunks.data("notice", part["data"], transient=False))
     return replay

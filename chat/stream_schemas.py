@@ -137,11 +137,11 @@ class NoticeValue(_Strict):
 
 
 class NoticeChunk(_Strict):
-    """Something that the reader should know and that is no failure."""
+    """Something that the reader should know and that is no failure; a part of the message unless it is transient."""
 
     type: Literal["data-notice"]
     data: NoticeValue
-    transient: Literal[True]
+    transient: Literal[True] = True
 
 
 class ErrorChunk(_Strict):

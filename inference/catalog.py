@@ -16,9 +16,11 @@ from bson import ObjectId
 from eloquent.foundation.config import get_config
 from inference.entries import Entries, in_order, options_of, timeouts_of
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
+from inference.providers.anthropic import Anthropic
 from inference.providers.base import Provider, ProviderModel
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama
+from inference.providers.openai import OpenAI
 from inference.providers.openai_compatible import OpenAICompatible
 from inference.store import ModelEntry, model_entries
 from inference.timeouts import Timeouts
@@ -156,6 +158,12 @@ def configured_providers() -> list[Provider]:
         providers.append(
             OpenAICompatible(config.openai_compatible_url, api_key=key.get_secret_value() if key else None)
         )
+    if config.openai_api_key:
+        secret, address = config.openai_api_key.get_secret_value(), config.openai_base_url
+        providers.append(OpenAI(api_key=secret, names=config.openai_models, base_url=address))
+    if config.anthropic_api_key:
+        secret, address = config.anthropic_api_key.get_secret_value(), config.anthropic_base_url
+        providers.append(Anthropic(api_key=secret, names=config.anthropic_models, base_url=address))
     return providers
 
 

@@ -8,17 +8,28 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django_mongodb_backend.fields import ArrayField
 
-PROVIDERS = [("ollama", "Ollama"), ("llamacpp", "llama.cpp"), ("openai-compatible", "OpenAI-compatible")]
+_PROVIDERS = [
+    ("ollama", "Ollama"),
+    ("llamacpp", "llama.cpp"),
+    ("openai-compatible", "OpenAI-compatible"),
+    ("openai", "OpenAI"),
+    ("anthropic", "Anthropic"),
+]
 MOST_FALLBACKS = 5
 _ID = re.compile(r"[a-z-]+/\S.*")
 _LONGEST_NAME = 200
 _LONGEST_ID = 240
 
 
+def providers() -> list[tuple[str, str]]:
+    """Each provider's name, and what people call it. A function, so that another provider needs no migration."""
+    return _PROVIDERS
+
+
 class ModelEntry(models.Model):
     """One language model of one provider. What is left empty is as its server, or our default, has it."""
 
-    provider = models.CharField(max_length=40, choices=PROVIDERS)
+    provider = models.CharField(max_length=40, choices=providers)
     name = models.CharField("name on its server", max_length=_LONGEST_NAME, help_text="Such as llama3.2:latest")
     title = models.CharField("name shown", max_length=100, blank=True, default="")
     enabled = models.BooleanField(default=True, help_text="Off: nobody is offered it, and running answers go on.")

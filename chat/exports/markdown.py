@@ -70,6 +70,8 @@ def _block(part: dict[str, Any]) -> str:
         return "\n".join(f"> {line}".rstrip() for line in closed(str(part.get("text", ""))).splitlines())
     if kind == "file":
         return f"*Attached: {_escaped(str(part.get('filename', '?')))} ({part.get('mediaType', '?')})*"
+    if kind == "data-notice":
+        return f"*{_escaped(str(part.get('data', {}).get('detail', '')))}*"
     if kind == "dynamic-tool":
         call = orjson.dumps(part.get("input"), option=orjson.OPT_INDENT_2).decode()
         return f"Tool `{part.get('toolName', '?')}`:\n\n{_fenced(call)}"

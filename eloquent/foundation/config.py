@@ -84,6 +84,14 @@ class Config(BaseModel, frozen=True):
         None, description="any OpenAI-compatible server, up to and without /chat/completions: https://host/v1"
     )
     openai_compatible_api_key: SecretStr | None = Field(None, description="its key")
+    openai_api_key: SecretStr | None = Field(None, description="a key of OpenAI's API")
+    openai_base_url: HttpUrl | None = Field(None, description="OpenAI's API elsewhere than at OpenAI, https://host/v1")
+    openai_models: Names = Field((), description="OpenAI's models that are offered, comma separated")
+    anthropic_api_key: SecretStr | None = Field(None, description="a key of Anthropic's API")
+    anthropic_base_url: HttpUrl | None = Field(
+        None, description="Anthropic's API elsewhere than at Anthropic, without /v1: https://host"
+    )
+    anthropic_models: Names = Field((), description="Anthropic's models that are offered, comma separated")
     title_model: str = Field(
         "",
         max_length=200,

@@ -99,6 +99,7 @@ class OpenAIDecoder(LineDecoder):
         self._usage = Usage()
         self._calls: dict[int, ToolCall] = {}
         self._spoke = False
+        self._refused = False
 
     def end(self) -> Sequence[Event]:
         """As for every format; a finish reason is as good as `[DONE]` once the body is over."""
@@ -172,6 +173,8 @@ class OpenAIDecoder(LineDecoder):
         text = delta.content or delta.refusal
         if text:
             texts.append(text)
+        if delta.refusal:
+            self._refused = True
         if delta.tool_calls:
             self._collect(delta.tool_calls)
 
@@ -189,6 +192,8 @@ class OpenAIDecoder(LineDecoder):
         reason = self._reason or FinishReason.OTHER
         if calls and reason is FinishReason.STOP:
             reason = FinishReason.TOOL_CALLS
+        if self._refused and reason is FinishReason.STOP:
+            reason = FinishReason.CONTENT_FILTER  # OpenAI's refusal ends with a mere "stop"
         self.finished = Finished(reason, self._usage)
         return calls
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -37,8 +38,18 @@ async def asked(ann: Person, *script: Step, version: int = 6) -> tuple[str, UISt
     return conversation, stream
 
 
+def kept_notice(sentence: str) -> dict[str, Any]:
+    return {"type": "data-notice", "data": {"code": "model_changed", "detail": sentence}}
+
+
 def notices(stream: UIStream) -> list[str]:
     return [chunk["data"]["detail"] for chunk in stream.data if chunk["type"] == "data-notice"]
+
+
+RESTARTED = [
+    kept_notice("“First” stopped in the middle; “Second” begins anew."),
+    {"type": "text", "text": "Hello from the second."},
+]
 
 
 @pytest.mark.usefixtures("model", "_second")
@@ -49,6 +60,10 @@ async def test_who_stands_in_is_told_and_kept(ann: Person) -> None:
     assert stream.metadata["model"] == "second/it"
     answer = (await ann.messages(conversation))[-1]
     assert (answer["model"], answer["status"]) == ("second/it", "complete")
+    assert answer["parts"] == [
+        kept_notice("“First” did not answer; “Second” answers in its place."),
+        {"type": "text", "text": "Hello from the second."},
+    ]
     run = await ann.ok("GET", f"/runs/{answer['run_id']}")
     assert run["model"] == "second/it"
 
@@ -59,16 +74,16 @@ async def test_words_of_a_model_that_broke_are_taken_back_where_the_client_knows
     assert notices(stream) == ["“First” stopped in the middle; “Second” begins anew."]
     assert stream.text == "Hello from the second."
     answer = (await ann.messages(conversation))[-1]
-    assert answer["parts"] == [{"type": "text", "text": "Hello from the second."}]
+    assert answer["parts"] == RESTARTED
 
 
 @pytest.mark.usefixtures("model", "_second")
 async def test_to_older_clients_a_new_step_begins_and_the_kept_answer_is_the_new_one(ann: Person) -> None:
     conversation, stream = await asked(ann, "So far", ModelFailed("it"), version=6)
-    assert [part["text"] for part in stream.parts] == ["So far", "Hello from the second."]
+    assert [part["text"] for part in stream.parts if part["type"] == "text"] == ["So far", "Hello from the second."]
     assert notices(stream) == ["“First” stopped in the middle; “Second” begins anew."]
     answer = (await ann.messages(conversation))[-1]
-    assert answer["parts"] == [{"type": "text", "text": "Hello from the second."}]
+    assert answer["parts"] == RESTARTED
 
 
 async def test_without_a_stand_in_the_words_so_far_are_kept(ann: Person, model: LanguageModel) -> None:

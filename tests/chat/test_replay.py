@@ -12,7 +12,7 @@ from chat.assembly import assembled
 from chat.chunks import Chunk
 from chat.replay import replay_of, replay_through
 from chat.types import Message, MessageStatus, Role
-from inference.types import Event, ReasoningDelta, TextDelta, ToolCall
+from inference.types import Event, ModelChanged, ReasoningDelta, TextDelta, ToolCall
 from tests.chat.test_answer import EVENTS
 from tests.chat.ui_stream import read
 
@@ -89,10 +89,13 @@ def test_every_kind_of_part_is_assembled_and_replayed() -> None:
         TextDelta("one "),
         ToolCall("1", "time", '{"at": 1}'),
         TextDelta("two"),
+        ModelChanged("b/two", "two", "one", restarted=False),
+        TextDelta(" three"),
     ]
+    said = ["text", "data-notice", "text"]
     for saved_after in range(len(events) + 1):
         log, saved, whole = written(events, saved_after)
-        assert [part["type"] for part in whole.parts] == ["reasoning", "text", "dynamic-tool", "text"]
+        assert [part["type"] for part in whole.parts] == ["reasoning", "text", "dynamic-tool", *said]
         assert assembled(saved.parts, log[saved.position :]).parts == whole.parts
-        assert read([*replay_through(saved), *log[saved.position :]]).text == "one two"
-    assert read(replay_of(whole)).text == "one two"
+        assert read([*replay_through(saved), *log[saved.position :]]).text == "one two three"
+    assert read(replay_of(whole)).text == "one two three"

@@ -61,6 +61,8 @@ class UIStream:
         if kind.startswith("data-"):
             assert chunk.keys() <= {"type", "id", "data", "transient"}
             self.data.append(chunk)
+            if not chunk.get("transient"):
+                self.parts.append({"type": kind, "data": chunk["data"]})
             return
         required, optional = _FIELDS[kind]
         assert required <= chunk.keys() - {"type"} <= required | optional, f"fields of {chunk}"

@@ -2,12 +2,14 @@
 
 import re
 import secrets
+from collections.abc import Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import ChatPage
-from tests.e2e.site import Site
+from tests.e2e.site import REAL, SCRIPTED, Site
 
 
 def staff_page(open_page: OpenPage, site: Site) -> Page:
@@ -39,6 +41,14 @@ def test_staff_find_the_user_and_the_conversation(chat: ChatPage, open_page: Ope
     expect(staff.get_by_role("heading", name="Welcome back")).to_be_visible()
 
 
+@pytest.fixture
+def _undecided(site: Site) -> Iterator[None]:
+    """Nothing is decided about language models when the test is over."""
+    yield
+    site.manage("shell", "-c", "from inference.models import ModelEntry; ModelEntry.objects.all().delete()")
+
+
+@pytest.mark.usefixtures("_undecided")
 def test_staff_rename_a_language_model_and_people_see_its_new_name(
     chat: ChatPage, open_page: OpenPage, site: Site
 ) -> None:
@@ -66,3 +76,19 @@ def test_staff_rename_a_language_model_and_people_see_its_new_name(
             break
         chat.page.wait_for_timeout(500)
     expect(chat.page.get_by_text("The Fabulist").first).to_be_attached()
+
+
+@pytest.mark.usefixtures("_undecided")
+def test_a_reader_sees_that_another_model_began_anew(chat: ChatPage, site: Site) -> None:
+    decided = f"provider='ollama', name='{SCRIPTED}:latest', title='The Fabulist', fallbacks=['llamacpp/{REAL}']"
+    site.manage("shell", "-c", f"from inference.models import ModelEntry; ModelEntry.objects.create({decided})")
+    site.script("Half an ", "answer ", "that ", "breaks.", dies_after=2)
+    chat.page.wait_for_timeout(5000)  # as long as a decision may take to be everywhere
+    chat.ask("Hi")
+    chat.expect_answer("complete")
+    expect(chat.page.get_by_text("“The Fabulist” stopped in the middle; ")).to_be_visible()
+    expect(chat.page.get_by_text("begins anew.")).to_be_visible()
+    expect(chat.text).not_to_contain_text("Half an answer")
+    chat.page.reload()
+    chat.expect_answer("complete")
+    expect(chat.text).not_to_contain_text("Half an answer")

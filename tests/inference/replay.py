@@ -106,7 +106,7 @@ class ReplayServer:
                 request = await _request_of(reader)
                 self.requests.append(request)
                 await self._announce()
-                reply = self.replies[request.path]
+                reply = self.replies[request.path.partition("?")[0]]
                 if isinstance(reply, list):
                     reply = reply.pop(0) if len(reply) > 1 else reply[0]
                 if not await self._send(reply, reader, writer):

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inference.errors import ModelFailed, VendorError
+from inference.providers.anthropic import Anthropic
+from inference.providers.anthropic_wire import AnthropicDecoder
 from inference.providers.base import Provider
 from inference.providers.lines import LineDecoder
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama, OllamaDecoder
+from inference.providers.openai import OpenAI
 from inference.providers.openai_compatible import OpenAICompatible
 from inference.providers.openai_wire import OpenAIDecoder
 from inference.providers.scripted import Scripted, Step
@@ -51,6 +54,14 @@ class Rig:
 def provider_at(kind: str, url: str) -> Provider:
     if kind == "ollama":
         return Ollama(url)
+    if kind == "vendor_openai":
+        return OpenAI(api_key="sk-test", names=("gpt-4.1",), base_url=f"{url}/v1")
+    if kind == "anthropic":
+        return Anthropic(
+            api_key="sk-test",
+            names=("claude-sonnet-5-5", "claude-haiku-4-5", "claude-old", "claude-unheard-of"),
+            base_url=url,
+        )
     return OpenAICompatible(f"{url}/v1", api_key="sk-test") if kind == "openai" else LlamaCppServer(url)
 
 
@@ -67,6 +78,20 @@ WIRE_RIGS = [
         "I'm glad you're",
         ended(FinishReason.LENGTH, 32, 5, cached=31),
         OpenAIDecoder,
+    ),
+    Rig(
+        "vendor_openai",
+        "/v1/chat/completions",
+        "I'm glad to",
+        Finished(FinishReason.LENGTH, Usage(11, 4, reported=True, cached_input_tokens=8, reasoning_tokens=2)),
+        OpenAIDecoder,
+    ),
+    Rig(
+        "anthropic",
+        "/v1/messages",
+        "I'm glad to",
+        Finished(FinishReason.LENGTH, Usage(11, 4, reported=True, cached_input_tokens=4)),
+        AnthropicDecoder,
     ),
 ]
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import AnswerCutOff, InferenceError, ModelBusy, ModelFailed
+from inference.providers.anthropic_wire import AnthropicDecoder
 from inference.providers.lines import LINE_LIMIT_BYTES, LineDecoder
 from inference.providers.ollama import OllamaDecoder
 from inference.providers.openai_wire import OpenAIDecoder
@@ -16,6 +17,9 @@ STREAMS: list[tuple[type[LineDecoder], str]] = [
     *((OllamaDecoder, f"ollama_{case}") for case in ("answer", "thinking", "unicode", "tool_call", "error_in_stream")),
     *((OllamaDecoder, f"ollama_{case}") for case in ("stop", "load", "silent_end")),
     *((OpenAIDecoder, f"openai_{case}") for case in ("answer", "tool_call", "error_in_stream", "silent_end")),
+    *((OpenAIDecoder, f"vendor_openai_{case}") for case in ("answer", "tool_call", "error_in_stream", "refusal")),
+    *((AnthropicDecoder, f"anthropic_{case}") for case in ("answer", "thinking", "tool_call", "refusal")),
+    *((AnthropicDecoder, f"anthropic_{case}") for case in ("silent_end", "error_in_stream")),
     *((OpenAIDecoder, f"llamacpp_{case}") for case in ("answer", "error_in_stream", "silent_end")),
 ]
 
@@ -62,7 +66,7 @@ def test_any_text_comes_out_of_ollamas_lines_as_it_went_in(texts: list[str]) -> 
     assert finished == Finished(FinishReason.STOP, Usage())
 
 
-@given(st.binary(max_size=200), st.sampled_from([OllamaDecoder, OpenAIDecoder]))
+@given(st.binary(max_size=200), st.sampled_from([OllamaDecoder, OpenAIDecoder, AnthropicDecoder]))
 def test_no_bytes_at_all_make_a_decoder_raise(noise: bytes, decoder: type[LineDecoder]) -> None:
     _, finished, failure = decoded(decoder, noise, b"\n" + noise)
     assert finished is not None or failure is not None

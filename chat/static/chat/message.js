@@ -3,7 +3,7 @@
 import { copyText, el, icon } from "./dom.js";
 import { QuestionEditor } from "./editor.js";
 import { MarkdownView } from "./markdown.js";
-import { reasoningOf, textOf } from "./stream.js";
+import { noticesOf, reasoningOf, textOf } from "./stream.js";
 import { Versions } from "./versions.js";
 
 const ENDINGS = {
@@ -62,8 +62,7 @@ export class QuestionView {
 // An answer: live or from the history. `update` takes
 //   parts, status ("waiting", "streaming", "complete", "stopped", "failed", "interrupted"), error (a sentence or null),
 //   finishReason, model, progress ({state, ...} or null), connected, stopping, onretry (null: cannot be repeated now),
-//   trimmed (a sentence about what the model was not shown, or null), notice (one about the answer itself, or null),
-//   siblings and onshow (as for a question).
+//   trimmed (a sentence about what the model was not shown, or null), siblings and onshow (as for a question).
 export class AnswerView {
   #shown = {};
 
@@ -96,7 +95,9 @@ export class AnswerView {
       this.line.hidden = !sentence;
       this.line.replaceChildren(el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), el("span", {}, sentence));
     });
-    this.#once("ending", JSON.stringify([next.status, next.error, next.finishReason, Boolean(next.onretry), next.trimmed, next.notice]), () => this.#showEnding(next));
+    const notices = noticesOf(next.parts);
+    const ending = [next.status, next.error, next.finishReason, Boolean(next.onretry), next.trimmed, notices];
+    this.#once("ending", JSON.stringify(ending), () => this.#showEnding(next, notices));
     this.versions.update(running ? null : next.siblings, next.onshow);
     const actions = [running, Boolean(this.text), Boolean(next.onretry), next.model, this.versions.element.hidden];
     this.#once("actions", JSON.stringify(actions), () => this.#showActions(next, running));
@@ -123,9 +124,9 @@ export class AnswerView {
     });
   }
 
-  #showEnding({ status, error, finishReason, onretry, trimmed, notice }) {
+  #showEnding({ status, error, finishReason, onretry, trimmed }, notices) {
     this.ending.replaceChildren();
-    if (notice) this.ending.append(el("p", { class: "note trimmed" }, notice));
+    this.ending.append(...notices.map((notice) => el("p", { class: "note trimmed" }, notice)));
     if (trimmed) this.ending.append(el("p", { class: "note trimmed" }, trimmed));
     if (status === "complete" && finishReason === "length") this.ending.append(el("p", { class: "note" }, "The answer reached its longest allowed length."));
     if (status === "complete" && finishReason === "content-filter") this.ending.append(el("p", { class: "note" }, "The model's provider cut this answer off."));

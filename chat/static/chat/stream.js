@@ -3,9 +3,8 @@
 // status: "waiting" (nothing yet) | "streaming" | "complete" | "stopped" | "failed".
 // progress: what the server says while it is waiting ({state: "loading" | "queued", ...}), or null.
 // context: what the language model is shown ({used, limit, dropped, ...}), or null.
-// notice: a sentence about the answer itself (another model stepped in), or null.
 export function emptyAnswer() {
-  return { id: null, parts: [], status: "waiting", progress: null, error: null, finishReason: null, metadata: {}, title: null, context: null, notice: null };
+  return { id: null, parts: [], status: "waiting", progress: null, error: null, finishReason: null, metadata: {}, title: null, context: null };
 }
 
 // The answer after one more chunk; the one given is not changed. A type that is not known changes nothing.
@@ -62,6 +61,11 @@ export function reasoningOf(parts) {
   return parts.filter((part) => part.type === "reasoning").map((part) => part.text).join("\n\n");
 }
 
+// What people should know of the answer itself (another model stepped in): sentences.
+export function noticesOf(parts) {
+  return parts.filter((part) => part.type === "data-notice" && part.data?.detail).map((part) => String(part.data.detail));
+}
+
 function kindOf(type) {
   return type.slice(0, type.indexOf("-"));
 }
@@ -79,7 +83,6 @@ function withData(answer, chunk) {
   if (chunk.type === "data-status") return { ...answer, progress: answer.status === "waiting" ? chunk.data : answer.progress };
   if (chunk.type === "data-title") return { ...answer, title: chunk.data.title };
   if (chunk.type === "data-context") return { ...answer, context: chunk.data };
-  if (chunk.type === "data-notice" && chunk.data.code === "model_changed") return { ...answer, notice: chunk.data.detail };
   if (chunk.type === "data-notice" && chunk.data.code === "truncated_by_provider") {
     return { ...answer, context: { ...answer.context, truncated_by_provider: true } };
   }

@@ -220,7 +220,7 @@ export class Thread extends EventTarget {
   // The answer came to its end: it is history now, in the views that showed it, so that nothing flickers and the next
   // question need not wait until the server's history was read.
   #keep(live) {
-    const { id, parts, status, error, finishReason, metadata, context, notice } = live.answer;
+    const { id, parts, status, error, finishReason, metadata, context } = live.answer;
     const cut = this.#messages.findIndex((message) => message.id === live.replacing || message.id === id);
     if (cut >= 0) this.#messages = this.#messages.slice(0, cut);
     if (live.question !== null && !this.#endsWith(this.#messages, live.question)) {
@@ -229,7 +229,7 @@ export class Thread extends EventTarget {
       this.#rename("question", sent);
     }
     const ended = status === "waiting" || status === "streaming" ? "interrupted" : status;
-    this.#messages.push({ id, role: "assistant", parts, status: ended, error: error && { detail: error }, model: metadata.model, finishReason, context, notice });
+    this.#messages.push({ id, role: "assistant", parts, status: ended, error: error && { detail: error }, model: metadata.model, finishReason, context });
     this.#rename("live", id);
     this.#live = null;
     announce(ended === "complete" ? "The answer is complete." : "The answer ended early.");
@@ -342,14 +342,13 @@ export class Thread extends EventTarget {
       model: this.conversations.modelName(message.model),
       onretry: repeatable ? () => this.#retry(message.id) : null,
       trimmed: last ? trimmedSentence(message.context) : null,
-      notice: last ? message.notice : null,
       ...this.#branching(message),
     };
   }
 
   #liveAnswer(live) {
-    const { parts, status, error, progress, context, notice } = live.visible;
-    return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null, trimmed: trimmedSentence(context), notice };
+    const { parts, status, error, progress, context } = live.visible;
+    return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null, trimmed: trimmedSentence(context) };
   }
 
   #unsentQuestion({ text, reason, replacing }) {
