@@ -54,8 +54,10 @@ class LlamaCppServer:
         name is shown. It answers whatever name it is called by.
         """
         listed = await self._server.get("/v1/models", Listing, about=self.name)
-        window = (await self._server.get("/props", _Props, about=self.name)).default_generation_settings.n_ctx
-        return [ProviderModel(_shown_name(model.id), window or model.window) for model in listed.data or []]
+        props = await self._server.get("/props", _Props, about=self.name)
+        window = props.default_generation_settings.n_ctx
+        sees = ("vision",) if props.modalities.vision else ()
+        return [ProviderModel(_shown_name(model.id), window or model.window, sees) for model in listed.data or []]
 
     async def aclose(self) -> None:
         """Nothing of its own is open."""
@@ -86,7 +88,12 @@ class _Settings(msgspec.Struct):
     n_ctx: int | None = None
 
 
+class _Modalities(msgspec.Struct):
+    vision: bool = False
+
+
 class _Props(msgspec.Struct):
+    modalities: _Modalities = msgspec.field(default_factory=_Modalities)
     default_generation_settings: _Settings = msgspec.field(default_factory=_Settings)
 
 

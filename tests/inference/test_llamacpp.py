@@ -52,6 +52,13 @@ async def test_the_window_is_that_of_a_slot_and_a_path_is_not_shown(replay: Repl
     assert await LlamaCppServer(replay.url).models() == [ProviderModel("SmolLM2-135M-Instruct.Q4_1", 1024)]
 
 
+async def test_a_server_with_a_projector_says_that_it_can_see(replay: ReplayServer) -> None:
+    replay.replies["/v1/models"] = recorded("llamacpp_models").reply()
+    told = '{"default_generation_settings":{"n_ctx":1024},"modalities":{"vision":true,"audio":false}}'
+    replay.replies["/props"] = Recorded(200, "application/json", (told,), is_whole=True).reply()
+    assert [model.capabilities for model in await LlamaCppServer(replay.url).models()] == [("vision",)]
+
+
 async def test_an_openai_compatible_server_may_tell_its_windows_or_not(replay: ReplayServer) -> None:
     replay.replies["/v1/models"] = recorded("openai_models").reply()
     openai = OpenAICompatible(f"{replay.url}/v1", api_key="sk-test")
