@@ -37,12 +37,13 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         KeyUsedElsewhere: the idempotency key started a run in another conversation.
         MessageTooLong: the message alone is larger than the language model's window.
         InferenceError: the language model is not offered, or none is.
+        BudgetSpent: the owner has not enough left for an answer.
     """
     if first := await _first_run_of(owner, conversation_id, ask):
         return first
     work.require_room(owner)
     conversation, shown = await place_of(owner, conversation_id, ask)
-    model = await model_named(ask.model or conversation.model or None)
+    model = await model_named(ask.model or conversation.model or None, owner)
     beside = False
     while True:
         try:

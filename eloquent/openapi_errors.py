@@ -15,6 +15,7 @@ from eloquent.foundation import errors
 from eloquent.foundation.errors import EloquentError
 from eloquent.middleware import MalformedRequest
 from inference import errors as inference_errors
+from inference.billing.errors import BudgetSpent
 
 Errors: TypeAlias = tuple[type[EloquentError], ...]
 
@@ -44,6 +45,7 @@ _STARTS_A_RUN: Final[Errors] = (
     chat_errors.JournalAway,
     inference_errors.ModelNotOffered,
     inference_errors.NoModelAvailable,
+    BudgetSpent,
 )
 _FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
 

@@ -55,7 +55,9 @@ class LlamaCppServer:
         """
         listed = await self._server.get("/v1/models", Listing, about=self.name)
         window = (await self._server.get("/props", _Props, about=self.name)).default_generation_settings.n_ctx
-        return [ProviderModel(_shown_name(model.id), window or model.window) for model in listed.data or []]
+        return [
+            ProviderModel(_shown_name(model.id), window or model.window, loaded=True) for model in listed.data or []
+        ]
 
     async def aclose(self) -> None:
         """Nothing of its own is open."""
