@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from eloquent.foundation import membership
+
 
 class AccountsConfig(AppConfig):
     """Users, sessions and sign-in."""
@@ -11,6 +13,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the desk road's changes to users end their sessions."""
-        from accounts import revocation  # needs the models, which are loaded by now
+        from accounts import revocation, store  # need the models, which are loaded by now
 
         revocation.connect()
+        membership.answer_with(store.groups_of)

@@ -22,8 +22,11 @@ from chat.errors import AnswerInterrupted
 from chat.journal import Journal
 from chat.titling import TitleWish
 from chat.types import Message, MessageStatus, Run, RunStatus
+from chat.usage import usage_told
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import EloquentError
+from inference.billing.bill import Bill
+from inference.billing.types import Purpose
 from inference.catalog import OfferedModel
 from inference.errors import AnswerCutOff
 from inference.router import answer as ask
@@ -75,6 +78,7 @@ class Answering:
         title_wish: TitleWish | None = None,
     ) -> None:
         self.run = run
+        self.bill = Bill(run.user_id, run.id, Purpose.ANSWER)
         self.title_wish = title_wish
         self._message = message
         self._model = model
@@ -90,6 +94,14 @@ class Answering:
         self._ending = RunStatus.INTERRUPTED
         self._relay: asyncio.Task[Finished] | None = None
         self.finished: asyncio.Task[None] | None = None
+
+    async def reserve(self) -> None:
+        """Hold what the answer may cost, before anything is written.
+
+        Raises:
+            BudgetSpent: there is not enough left for it.
+        """
+        await self.bill.reserve(self._model, self._request)
 
     def begin(self) -> None:
         """Open the log and start to work."""
@@ -120,6 +132,7 @@ class Answering:
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
+        self.bill.close()
 
     async def _end(self, ending: RunStatus) -> None:
         if self._relay is not None and self.finished is not None:
@@ -152,13 +165,15 @@ class Answering:
         if self._title:
             self._answer.add(chunks.data("title", {"title": self._title}, transient=True))
         self._answer.add(chunks.context(self._prompt.told()))
+        for warning in self.bill.warnings:
+            self._answer.add(chunks.notice("budget_warning", warning))
         self._answer.add(chunks.START_STEP)
         self._flush()
 
     async def _relay_answer(self) -> Finished:
         loop = asyncio.get_running_loop()
         finished: Finished | None = None
-        async with aclosing(ask(self._model, self._request)) as events:
+        async with aclosing(ask(self._model, self._request, bill=self.bill)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     finished = event
@@ -209,6 +224,7 @@ class Answering:
             parts=self._answer.parts(),
             status=status,
             position=self._position,
+            calls=self.bill.step,
             **changes,
         )
 
@@ -235,6 +251,7 @@ class Answering:
         return is_ours
 
     async def _settle(self, relay: "asyncio.Task[Finished]") -> None:
+        self.bill.close()
         self._flush()
         self._answer.close()
         status, last, usage, problem = self._outcome(relay)
@@ -247,7 +264,7 @@ class Answering:
         await asyncio.wait({saving}, timeout=TOLD_AFTER_S)
         if saving.done() and saving.exception() is not None:
             # A fault of ours. The reaper saves what was kept on the way, so nobody is told that all of it is there.
-            ending = [*unsent, *self._failure(AnswerInterrupted())[0]]
+            ending = [*unsent, *_told_failure(AnswerInterrupted())]
         self._journal.append(self.run.id, ending)
         self._journal.close(self.run.id)
         await saving
@@ -258,20 +275,15 @@ class Answering:
         """How it ended: the status, the last chunks, the usage and the problem, both None when there are none."""
         if relay.cancelled():
             if self._ending is RunStatus.STOPPED:
-                return RunStatus.STOPPED, [chunks.FINISH_STEP, chunks.ABORT], None, None
-            return RunStatus.INTERRUPTED, *self._failure(AnswerInterrupted())
+                return RunStatus.STOPPED, [chunks.FINISH_STEP, chunks.ABORT], usage_told(self.bill.lines), None
+            return RunStatus.INTERRUPTED, *self._failed(AnswerInterrupted())
         failure = relay.exception()
         if failure is not None:
             expected = failure if isinstance(failure, EloquentError) else EloquentError()
             log.warning("run failed", run_id=str(self.run.id), code=expected.code, exc_info=failure)
-            return RunStatus.FAILED, *self._failure(expected)
+            return RunStatus.FAILED, *self._failed(expected)
         finished = relay.result()
-        usage = {
-            "inputTokens": finished.usage.input_tokens,
-            "outputTokens": finished.usage.output_tokens,
-            "reported": finished.usage.reported,
-            "finishReason": finished.reason.value,
-        }
+        usage = {**(usage_told(self.bill.lines) or {}), "finishReason": finished.reason.value}
         metadata = {"runId": str(self.run.id), "model": self.run.model, "usage": usage}
         last = [*self._notices(finished.usage), chunks.FINISH_STEP, chunks.finish(finished.reason.value, metadata)]
         return RunStatus.COMPLETE, last, usage, None
@@ -283,13 +295,14 @@ class Answering:
         self._message = replace(self._message, context={**self._prompt.told(), "truncated_by_provider": True})
         return [chunks.notice("truncated_by_provider", _TRUNCATED)]
 
-    @staticmethod
-    def _failure(error: EloquentError) -> tuple[list[Chunk], None, dict[str, Any]]:
+    def _failed(self, error: EloquentError) -> tuple[list[Chunk], dict[str, Any] | None, dict[str, Any]]:
         problem = {"code": error.code, "detail": error.detail}
-        return [chunks.FINISH_STEP, chunks.error(error.detail)], None, problem
+        return _told_failure(error), usage_told(self.bill.lines), problem
 
     async def _save(self, message: Message) -> None:
         """Save how it ended, however long the database is away or refuses: only here is the answer whole."""
+        # Its lines first: what is at rest is never charged afterwards, not even by the reaper.
+        await self.bill.settled()
         wait_s = _RETRY_FIRST_S
         while True:
             try:
@@ -300,3 +313,7 @@ class Answering:
                 wait_s = min(wait_s * 2, _RETRY_MOST_S)
             else:
                 return
+
+
+def _told_failure(error: EloquentError) -> list[Chunk]:
+    return [chunks.FINISH_STEP, chunks.error(error.detail)]

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Final, TypeAlias
 
 import structlog
+from bson import ObjectId
 
 from chat.answering import HELD_BACK_CHARS, HELD_BACK_S, LONGEST_ANSWER_CHARS
 from chat.context import surely_truncated, tokens_of
@@ -18,6 +19,8 @@ from chat.errors import AnswerInterrupted, Draining, TooManyCompletions
 from eloquent.foundation import lifecycle
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.ids import UserId
+from inference.billing.bill import Bill
+from inference.billing.types import Purpose
 from inference.catalog import OfferedModel, provider_of
 from inference.errors import AnswerCutOff, PromptTooLong
 from inference.router import answer as ask
@@ -47,6 +50,7 @@ class Completion:
         self.begun = False
         self.finished: Finished | None = None
         self._request = request
+        self._bill = Bill(owner, ObjectId(), Purpose.COMPLETION)
         self._careless = careless
         self._failure: EloquentError | None = None
         self._held: list[Delta] = []
@@ -111,7 +115,7 @@ class Completion:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        async with aclosing(ask(self.model, self._request, restarts=False)) as events:
+        async with aclosing(ask(self.model, self._request, bill=self._bill, restarts=False)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     read = event.usage.input_tokens
@@ -152,6 +156,7 @@ class Completion:
 
     def _written(self, writing: "asyncio.Task[None]") -> None:
         _at_work.discard(self)
+        self._bill.close()
         error = AnswerInterrupted() if writing.cancelled() else writing.exception()
         if error is not None and not isinstance(error, EloquentError):
             log.error("completion broke", exc_info=error)

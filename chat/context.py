@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from chat.errors import MessageTooLong
-from chat.tokens import estimated_tokens, fewest_tokens
 from chat.types import Message, Role
 from eloquent.foundation.ids import MessageId
+from inference.tokens import estimated_tokens, fewest_tokens
 from inference.types import Image, PromptMessage
 
 _TOKENS_AROUND_A_MESSAGE: Final = 6

@@ -83,6 +83,7 @@ class Message(models.Model):
     feedback = models.JSONField(null=True, blank=True)
     client_id = models.CharField(max_length=_LONGEST_CLIENT_ID, null=True, blank=True)  # noqa: DJ001 - null is "none"
     position = models.IntegerField(default=0)
+    calls = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
 
     class Meta:

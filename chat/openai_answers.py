@@ -11,9 +11,9 @@ import orjson
 
 from chat.context import tokens_of
 from chat.openai_errors import error_body
-from chat.tokens import estimated_tokens
 from eloquent.foundation.errors import EloquentError
 from inference.catalog import OfferedModel
+from inference.tokens import estimated_tokens
 from inference.types import FinishReason, PromptMessage, Usage
 
 DONE: Final = b"data: [DONE]\n\n"

@@ -30,7 +30,7 @@ from chat.openai_wire import CompletionRequest, completion_request
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.leaving import ends_with_client
 from eloquent.foundation.replies import json_reply
-from inference.catalog import model_named, models_offered
+from inference.catalog import model_named, models_for
 from inference.errors import AnswerCutOff, ModelNotOffered
 from inference.types import PromptRequest, ReasoningDelta
 
@@ -56,16 +56,16 @@ def _only(method: str) -> Callable[[View], View]:
 
 @_only("GET")
 async def list_models(request: HttpRequest) -> HttpResponseBase:
-    """The models offered now."""
-    await identity_of_api_key(request, Scope.MODELS)
-    return json_reply(models_out(await models_offered()))
+    """The models that the key's owner may use now."""
+    identity = await identity_of_api_key(request, Scope.MODELS)
+    return json_reply(models_out(await models_for(identity.user_id)))
 
 
 @_only("GET")
 async def read_model(request: HttpRequest, model_id: str) -> HttpResponseBase:
     """One of them, by its id."""
-    await identity_of_api_key(request, Scope.MODELS)
-    for model in await models_offered():
+    identity = await identity_of_api_key(request, Scope.MODELS)
+    for model in await models_for(identity.user_id):
         if model.id == model_id:
             return json_reply(model_out(model))
     raise ModelNotOffered(model_id)
@@ -81,7 +81,7 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     """
     identity = await identity_of_api_key(request, Scope.CHAT)
     asked = completion_request(request.body)
-    model = await model_named(asked.model)
+    model = await model_named(asked.model, identity.user_id)
     prompt = PromptRequest(model=model.id, messages=asked.messages, options=asked.options)
     completion = begin_completion(identity.user_id, model, prompt)
     if asked.stream:

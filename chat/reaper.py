@@ -17,9 +17,16 @@ from chat.errors import AnswerInterrupted
 from chat.journal import Journal, NotInJournal
 from chat.parts import plain_text
 from chat.types import Message, MessageStatus, Run, RunStatus
+from chat.usage import usage_told
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import RunId
+from inference.billing.bill import Bill, Call, charge_lost
+from inference.billing.types import Outcome, Purpose, line_id
+from inference.catalog import OfferedModel, model_named
+from inference.errors import InferenceError
+from inference.store import usage_lines
+from inference.types import PromptRequest, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +89,7 @@ class Reaper:
         last: list[Chunk] | None = None
         if message.status is MessageStatus.STREAMING:
             message, last = await self._ended(run, message)
+            message = await _charged(run, message)
             if not await store.keep_answer(message):
                 # Its worker was only late, and has saved the answer in this moment: so it is, and who reads resumes.
                 message, last = await store.message_of_run(run) or message, None
@@ -127,6 +135,30 @@ class Reaper:
             error=_problem(ending),
         )
         return message, None if held is None else last
+
+
+async def _charged(run: Run, message: Message) -> Message:
+    """The message with what its calls cost, the one that its worker was at being charged unless that worker did.
+
+    What was written since that call began is counted here, and so is what was asked: nobody else knows any more. When
+    not a word had come, nothing is charged: whether the model was asked at all is not known.
+    """
+    bill = Bill(run.user_id, run.id, Purpose.ANSWER, step=message.calls)
+    if message.parts:
+        await charge_lost(bill, await _lost_call(run, message))
+    ids = [line_id(run.id, step, Purpose.ANSWER) for step in range(message.calls + 1)]
+    lines = sorted(await usage_lines(ids), key=lambda line: line.step)
+    return replace(message, calls=len(lines), usage={**(usage_told(lines) or {}), **(message.usage or {})} or None)
+
+
+async def _lost_call(run: Run, message: Message) -> Call:
+    try:
+        model = await model_named(run.model)
+    except InferenceError:
+        model = OfferedModel(run.model, run.model.partition("/")[2], run.provider, False, 0)  # without a price
+    shown = (message.context or {}).get("used")
+    written = [part["text"] for part in message.parts if part["type"] in ("text", "reasoning")]
+    return Call(model, PromptRequest(run.model, ()), Usage(input_tokens=shown), written, Outcome.LOST)
 
 
 def _beginning_of(run: Run) -> list[Chunk]:

@@ -44,12 +44,13 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         AttachmentUnknown, AttachmentsTooLarge, ModelCannotSee: a file of the message's cannot be sent, or not to it.
         StorageAway: its files cannot be read now.
         InferenceError: the language model is not offered, or none is.
+        BudgetSpent: the owner has not enough left for an answer.
     """
     if first := await _first_run_of(owner, conversation_id, ask):
         return first
     work.require_room(owner)
     conversation, shown = await place_of(owner, conversation_id, ask)
-    model = await model_named(ask.model or conversation.model or None)
+    model = await model_named(ask.model or conversation.model or None, owner)
     beside = False
     while True:
         try:

@@ -24,6 +24,8 @@ from chat.types import Conversation, MessageStatus, Run, RunStatus, TitledBy
 from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ConversationId
+from inference.billing.bill import Bill
+from inference.billing.types import Purpose
 from inference.catalog import OfferedModel, model_named
 from inference.errors import InferenceError
 from inference.router import answer
@@ -117,6 +119,7 @@ class _Title:
         self._call: asyncio.Task[str | None] | None = None
         self._provider = ""
         self._saving = False
+        self._bill = Bill(run.user_id, run.id, Purpose.TITLE)
         self.task = asyncio.create_task(self._guarded(), name=f"title {run.conversation_id}")
         self.task.add_done_callback(lambda _: _titles.pop(run.conversation_id, None))
 
@@ -143,6 +146,8 @@ class _Title:
             log.info("no title", conversation_id=str(self._run.conversation_id), error=type(error).__name__)
         except Exception as error:
             log.exception("titling broke", conversation_id=str(self._run.conversation_id), exc_info=error)
+        finally:
+            self._bill.close()
 
     async def _proposal(self) -> str:
         """The title that the conversation is to have: the language model's when it is good, else the first words."""
@@ -155,7 +160,7 @@ class _Title:
             while True:
                 while self._is_busy(model.provider):
                     await _next_rest().wait()
-                self._call = asyncio.create_task(_ask(model, self._wish.question, answered.text))
+                self._call = asyncio.create_task(_ask(model, self._wish.question, answered.text, self._bill))
                 try:
                     await asyncio.wait({self._call})
                 finally:
@@ -173,7 +178,7 @@ class _Title:
             notices.tell_changed(run.user_id, run.conversation_id, {"title": title})
 
 
-async def _ask(model: OfferedModel, question: str, answered: str) -> str | None:
+async def _ask(model: OfferedModel, question: str, answered: str, bill: Bill) -> str | None:
     """A title from the language model, None when it gives no good one. All that titles cost is spent here."""
     request = PromptRequest(
         model=model.id,
@@ -186,7 +191,7 @@ async def _ask(model: OfferedModel, question: str, answered: str) -> str | None:
     )
     said: list[str] = []
     finished: Finished | None = None
-    async with asyncio.timeout(TITLE_LIMIT_S), aclosing(answer(model, request, restarts=False)) as events:
+    async with asyncio.timeout(TITLE_LIMIT_S), aclosing(answer(model, request, bill=bill, restarts=False)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 said.append(event.text)

@@ -88,6 +88,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message. `parts` are UIMessage parts; `position` counts the run's chunks that are saved in them.
 
+    `calls` counts the calls of language models that were over by then.
     `text` is the parts' plain text, empty until the message is at rest: what reads it sooner takes the parts.
     `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it. `client_id`
     is what the frontend that sent a user's message calls it; several wordings of one message share it. `grams` is what
@@ -111,6 +112,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     feedback: dict[str, Any] | None = None
     client_id: str | None = None
     position: int = 0
+    calls: int = 0
     created_at: datetime
 
 

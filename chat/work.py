@@ -24,6 +24,7 @@ from eloquent.foundation.ids import RunId, UserId
 from eloquent.foundation.redis import redis_client
 from eloquent.foundation.streams import StreamReader
 from eloquent.foundation.tasks import end_task
+from inference.billing.overdue import look_after_holds
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
     Raises:
         BranchIsBusy: an answer on this branch is still being written.
         NotFound: the conversation was deleted meanwhile.
+        BudgetSpent: the owner has not enough left for an answer.
     """
     # Asked again, because what was read since took a while. From here on `drain` and the others see this run.
     require_room(answering.run.user_id)
@@ -87,10 +89,14 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
 
 
 async def _write_and_begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+    await answering.reserve()
     try:
         await store.add_run(answering.run, messages)
-    except store.BranchBusy:
-        raise BranchIsBusy from None
+    except BaseException as error:
+        answering.bill.close()
+        if isinstance(error, store.BranchBusy):
+            raise BranchIsBusy from None
+        raise
     titling.answer_begins(answering.run)
     # The branch is ours. The language model thinks while the answer is being shown: the first word comes sooner.
     answering.begin()
@@ -163,7 +169,7 @@ async def startup() -> None:
         Inbox(lifecycle.worker_id()).open(reader, stop=_stop_here)
         _journals[loop] = shared
         work.append(reader.run)
-    work.extend((Reaper(journal(), _at_work).run, job.run, sweep.run))
+    work.extend((Reaper(journal(), _at_work).run, job.run, sweep.run, look_after_holds))
     _tasks[loop] = [asyncio.create_task(task(), name=task.__qualname__) for task in work]  # type: ignore[arg-type]
 
 

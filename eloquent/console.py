@@ -62,6 +62,21 @@ def may_view_language_models(request: HttpRequest) -> bool:
     return _has(request, "inference.view_modelentry")
 
 
+def may_view_usage(request: HttpRequest) -> bool:
+    """Whether the sidebar offers the ledger."""
+    return _has(request, "inference.view_usageline")
+
+
+def may_view_budgets(request: HttpRequest) -> bool:
+    """Whether the sidebar offers budgets."""
+    return _has(request, "inference.view_budget")
+
+
+def may_view_spending(request: HttpRequest) -> bool:
+    """Whether the sidebar offers what is spent of budgets."""
+    return _has(request, "inference.view_budgetspending")
+
+
 def may_view_groups(request: HttpRequest) -> bool:
     """Whether the sidebar offers groups, which hold rights."""
     user: Any = request.user
@@ -124,6 +139,9 @@ UNFOLD: Final[dict[str, Any]] = {
                 "title": "Language models",
                 "items": [
                     _entry("Catalog", "neurology", "inference_modelentry_changelist", "language_models"),
+                    _entry("Usage", "receipt_long", "inference_usageline_changelist", "usage"),
+                    _entry("Budgets", "savings", "inference_budget_changelist", "budgets"),
+                    _entry("Spending", "data_usage", "inference_budgetspending_changelist", "spending"),
                 ],
             },
             {

@@ -29,6 +29,8 @@ from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
 from eloquent.roads import Receive, Scope, Send
+from inference.billing.bill import all_settled
+from inference.billing.current import forget_budgets
 from inference.catalog import close_catalog
 
 # Interrupted runs are saved within this.
@@ -38,6 +40,18 @@ _LAST_CHUNKS_S: Final = 0.5
 _PATIENT_SIGNALS: Final = 2
 # Python's own 700 is made for small scripts: a list of 30 messages passes it several times.
 _NEW_OBJECTS_BEFORE_A_LOOK: Final = 10_000
+
+# The clients last: runs are saved, and charged, through them.
+_CLOSED_LAST: Final = (
+    work.close,
+    all_settled,
+    settle_api_keys,
+    forget_budgets,
+    close_catalog,
+    close_http_client,
+    close_redis,
+    close_database,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -105,8 +119,16 @@ class Lifespan:
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, before)
         self._replaced.clear()
-        # The clients last: runs are saved through them.
-        for close in (work.close, settle_api_keys, close_catalog, close_http_client, close_redis, close_database):
+        for close in (
+            work.close,
+            settle_api_keys,
+            all_settled,
+            forget_budgets,
+            close_catalog,
+            close_http_client,
+            close_redis,
+            close_database,
+        ):
             try:
                 await close()
             except Exception:

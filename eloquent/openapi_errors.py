@@ -16,6 +16,7 @@ from eloquent.foundation import errors
 from eloquent.foundation.errors import EloquentError
 from eloquent.middleware import MalformedRequest
 from inference import errors as inference_errors
+from inference.billing.errors import BudgetSpent
 
 Errors: TypeAlias = tuple[type[EloquentError], ...]
 
@@ -49,6 +50,7 @@ _STARTS_A_RUN: Final[Errors] = (
     attachment_errors.AttachmentsTooLarge,
     attachment_errors.ModelCannotSee,
     attachment_errors.StorageAway,
+    BudgetSpent,
 )
 _FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
 

@@ -1,31 +1,25 @@
-"""The language models over HTTP."""
+"""The language models over HTTP, and what a user has spent on them."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Schema
+from ninja import Router
 
+from eloquent.foundation.ids import UserId
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import json_reply
-from inference.catalog import models_offered
+from inference.billing.reports import usage_report_of
+from inference.catalog import models_for
+from inference.schemas import ModelList, ReportDays, UsageReportOut, model_out, report_out
 
 router = Router(tags=["models"])
 
 
-class ModelOut(Schema):
-    """A language model that a person may choose. `context_window` is in tokens."""
-
-    id: str
-    name: str
-    provider: str
-    default: bool
-    context_window: int
-    capabilities: list[str]
-
-
-class ModelList(Schema):
-    """All of them: the list is short, so `next_cursor` is always null."""
-
-    items: list[ModelOut]
-    next_cursor: str | None = None
+def _user_of(request: HttpRequest) -> UserId:
+    """Who asks. The roof puts the router behind sign-in: this app knows nothing of accounts."""
+    identity: Any = request.auth  # type: ignore[attr-defined]  # set by ninja
+    user_id: UserId = identity.user_id
+    return user_id
 
 
 @router.get(
@@ -34,17 +28,22 @@ class ModelList(Schema):
     operation_id="list_models",
     summary="List the language models offered",
 )
-async def list_models(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  (ninja hands it over)
-    """The models offered now. A server that is down hides its own models only."""
-    items = [
-        {
-            "id": model.id,
-            "name": model.shown_name,
-            "provider": model.provider,
-            "default": model.default,
-            "context_window": model.context_window,
-            "capabilities": model.capabilities,
-        }
-        for model in await models_offered()
-    ]
+async def list_models(request: HttpRequest) -> HttpResponse:
+    """Those that you may use now. A server that is down hides its own models only."""
+    items = [model_out(model) for model in await models_for(_user_of(request))]
     return json_reply({"items": items, "next_cursor": None})
+
+
+@router.get(
+    "/me/usage",
+    response={200: UsageReportOut, **problems(401, 422)},
+    operation_id="read_usage",
+    summary="Read the own usage and budgets",
+    tags=["usage"],
+)
+async def read_usage(request: HttpRequest, days: ReportDays = 30) -> HttpResponse:
+    """Tokens and money of the last `days` days of UTC, today with them, by day and model; and what budgets have left.
+
+    What an answer at work may cost is `held`; it is used or given back when the answer is over.
+    """
+    return json_reply(report_out(await usage_report_of(_user_of(request), days=days)))

@@ -7,14 +7,20 @@ gets the last one, so that a slow server costs one reader two seconds, once.
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final
 
 import msgspec
 import structlog
 from bson import ObjectId
 
+from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
-from inference.entries import Entries, in_order, options_of, timeouts_of
+from eloquent.foundation.ids import UserId
+from eloquent.foundation.membership import GroupIds, groups_of
+from eloquent.foundation.remembered import Remembered
+from inference.billing.prices import price_at
+from inference.entries import Decision, Decisions, decisions, in_order, options_of, timeouts_of
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
 from inference.providers.anthropic import Anthropic
 from inference.providers.base import Provider, ProviderModel
@@ -22,7 +28,7 @@ from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama
 from inference.providers.openai import OpenAI
 from inference.providers.openai_compatible import OpenAICompatible
-from inference.store import ModelEntry, model_entries
+from inference.store import ModelEntry
 from inference.timeouts import Timeouts
 from inference.types import GenerationOptions, Price
 
@@ -42,7 +48,9 @@ class OfferedModel(msgspec.Struct, frozen=True):
     `id` is "provider/name" and is what conversations store. `name` is what its server calls it. `context_window` is in
     tokens, prompt and answer together, and stays the same for as long as the model does. `fallbacks` are the ids of
     models that answer in its place while it cannot, in their order. `options` hold where a question says nothing.
-    `price` is today's, None when nobody has set one. `title` is the name that people are shown.
+    `price` is today's, None when nobody has set one. `title` is the name that people are shown. `groups` are
+    the ids of those who may use it; with none, everyone may. `loaded` is None where the
+    server does not say whether it is.
     """
 
     id: str
@@ -56,6 +64,8 @@ class OfferedModel(msgspec.Struct, frozen=True):
     options: GenerationOptions = GenerationOptions()
     title: str = ""
     price: Price | None = None
+    groups: tuple[ObjectId, ...] = ()
+    loaded: bool | None = None
 
     @property
     def sees(self) -> bool:
@@ -72,17 +82,21 @@ class Catalog:
     """The models of some providers. Belongs to one event loop.
 
     The default is the model named `preferred` (with or without its tag) if it is there, else the first model of the
-    first provider that answers. What staff decided (`entries`) goes over all of it.
+    first provider that answers. What staff `decided` goes over all of it.
     """
 
     def __init__(
-        self, providers: Sequence[Provider], *, preferred: str | None = None, entries: Entries | None = None
+        self,
+        providers: Sequence[Provider],
+        *,
+        preferred: str | None = None,
+        decided: Remembered[Decisions] | None = None,
     ) -> None:
         self.providers = {provider.name: provider for provider in providers}
         self.unreachable: dict[str, InferenceError] = {}
         """Why a provider is missing from the last list, by its name."""
         self._preferred = preferred
-        self._entries = entries
+        self._decided = decided
         self._models: list[OfferedModel] = []
         self._listed_at: float | None = None
         self._listing: asyncio.Task[None] | None = None
@@ -98,18 +112,18 @@ class Catalog:
             if age is None or age >= STALE_S:
                 # Shielded: the list is made for everybody, so one reader who leaves does not end it.
                 await asyncio.shield(self._listing)
-        if self._entries is None:
+        if self._decided is None:
             return self._models
-        entries = await self._entries.current()
-        return _decided(self._models, entries) if entries else self._models
+        decided = await self._decided.current()
+        return _as_decided(self._models, decided, now()) if decided else self._models
 
     async def aclose(self) -> None:
         """End a listing that is running, and the providers."""
         if self._listing is not None:
             self._listing.cancel()
             await asyncio.gather(self._listing, return_exceptions=True)
-        if self._entries is not None:
-            await self._entries.aclose()
+        if self._decided is not None:
+            await self._decided.aclose()
         for provider in self.providers.values():
             await provider.aclose()
 
@@ -176,15 +190,34 @@ async def models_offered() -> list[OfferedModel]:
     return [*inserted, *listed]
 
 
-async def model_named(model_id: str | None) -> OfferedModel:
+async def models_for(user_id: UserId) -> list[OfferedModel]:
+    """Those that the user may use. When the default is not among them, the first one is it."""
+    offered = await models_offered()
+    if not any(model.groups for model in offered):
+        return offered
+    groups = await groups_of(user_id)
+    theirs = [model for model in offered if may_use(model, groups)]
+    if theirs and not any(model.default for model in theirs):
+        theirs[0] = msgspec.structs.replace(theirs[0], default=True)
+    return theirs
+
+
+def may_use(model: OfferedModel, groups: GroupIds) -> bool:
+    """Whether somebody in these groups may use the model."""
+    return not model.groups or not groups.isdisjoint(model.groups)
+
+
+async def model_named(model_id: str | None, user_id: UserId | None = None) -> OfferedModel:
     """The model with this id, or the default one for None. A bare name will do when only one provider has it.
+
+    For a user, of those that this user may use: another one is not offered to them. None is the operator.
 
     Raises:
         ModelNotOffered: there is no such model.
         ModelUnreachable: its provider is configured but does not answer at the moment.
         NoModelAvailable: there is no model at all.
     """
-    offered = await models_offered()
+    offered = await models_offered() if user_id is None else await models_for(user_id)
     if model_id is None:
         default = next((model for model in offered if model.default), offered[0] if offered else None)
         if default is None:
@@ -245,7 +278,7 @@ async def close_catalog() -> None:
         await catalog.aclose()
 
 
-_ENABLED: Final = ModelEntry(ObjectId(), "", "")
+_UNDECIDED: Final = ModelEntry(ObjectId(), "", "")
 _inserted: list[tuple[OfferedModel, Provider]] = []
 _current: tuple[asyncio.AbstractEventLoop, Catalog] | None = None
 
@@ -255,24 +288,30 @@ def _catalog() -> Catalog:
     loop = asyncio.get_running_loop()
     if _current is None or _current[0] is not loop:
         # Tasks and connections belong to a loop: a command's second asyncio.run starts with a new catalog.
-        entries = Entries(model_entries)
-        _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model, entries=entries))
+        decided: Remembered[Decisions] = Remembered("the catalog of language models", decisions, {})
+        _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model, decided=decided))
     return _current[1]
 
 
-def _decided(listed: Sequence[OfferedModel], entries: dict[str, ModelEntry]) -> list[OfferedModel]:
-    """What is listed, as staff want it: hidden, renamed, ordered, with options and fallbacks."""
-    models = {model.id: _as_decided(model, entries.get(model.id)) for model in listed}
-    ids = in_order([model_id for model_id in models if entries.get(model_id, _ENABLED).enabled], entries)
-    chosen = next((model_id for model_id in ids if entries.get(model_id, _ENABLED).is_default), None)
+def _as_decided(listed: Sequence[OfferedModel], decided: Decisions, moment: datetime) -> list[OfferedModel]:
+    """What is listed, as staff want it: hidden, renamed, ordered, with options, prices and fallbacks."""
+    models = {model.id: _with_decision(model, decided.get(model.id), moment) for model in listed}
+    ids = in_order([model_id for model_id in models if _entry_of(model_id, decided).enabled], decided)
+    chosen = next((model_id for model_id in ids if _entry_of(model_id, decided).is_default), None)
     if chosen is None:
         chosen = next((model_id for model_id in ids if models[model_id].default), ids[0] if ids else None)
     return [msgspec.structs.replace(models[model_id], default=model_id == chosen) for model_id in ids]
 
 
-def _as_decided(model: OfferedModel, entry: ModelEntry | None) -> OfferedModel:
-    if entry is None:
+def _entry_of(model_id: str, decided: Decisions) -> ModelEntry:
+    decision = decided.get(model_id)
+    return _UNDECIDED if decision is None else decision.entry
+
+
+def _with_decision(model: OfferedModel, decision: Decision | None, moment: datetime) -> OfferedModel:
+    if decision is None:
         return model
+    entry = decision.entry
     return msgspec.structs.replace(
         model,
         title=entry.title,
@@ -280,6 +319,8 @@ def _as_decided(model: OfferedModel, entry: ModelEntry | None) -> OfferedModel:
         timeouts=timeouts_of(entry),
         fallbacks=tuple(entry.fallbacks),
         options=options_of(entry),
+        groups=tuple(entry.groups),
+        price=price_at(decision.prices, moment),
     )
 
 
@@ -291,4 +332,5 @@ def _offered(provider: str, model: ProviderModel) -> OfferedModel:
         default=False,
         context_window=model.context_window or UNKNOWN_WINDOW,
         capabilities=model.capabilities,
+        loaded=model.loaded,
     )

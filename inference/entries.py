@@ -1,64 +1,36 @@
-"""What staff decided, laid over what servers list. Pure, but for `Entries`, which remembers it for some seconds."""
+"""What staff decided, and how it goes over what servers list. Pure, but for reading the decisions."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import msgspec
-import structlog
+from bson import ObjectId
 
-from inference.store import ModelEntry
+from inference.store import ModelEntry, ModelPrice, model_entries, model_prices
 from inference.timeouts import Timeouts
 from inference.types import GenerationOptions
 
-log = structlog.get_logger(__name__)
 
-FRESH_S: Final = 2.0
-STALE_S: Final = 4.0
-"""Nobody is shown what is older: a decision holds everywhere within 5 s."""
-READING_LIMIT_S: Final = 0.8
-"""A database that is away must not keep a question waiting: the last decisions hold."""
+class Decision(NamedTuple):
+    """What staff decided about one model, with its prices, the oldest first."""
+
+    entry: ModelEntry
+    prices: tuple[ModelPrice, ...] = ()
 
 
-class Entries:
-    """The entries as they were a moment ago. Belongs to one event loop."""
+Decisions: TypeAlias = dict[str, Decision]
+"""By the model's id, in the order of the list."""
 
-    def __init__(self, read: Callable[[], Awaitable[list[ModelEntry]]]) -> None:
-        self._read = read
-        self._entries: dict[str, ModelEntry] = {}
-        self._read_at: float | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._is_away = False
 
-    async def current(self) -> dict[str, ModelEntry]:
-        """By the model's id, in the order of the list. At most `STALE_S` old, unless the database is away."""
-        age = asyncio.get_running_loop().time() - self._read_at if self._read_at is not None else None
-        if age is None or age >= FRESH_S:
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read_anew())
-            if age is None or age >= STALE_S:
-                # Shielded: it is read for everybody.
-                await asyncio.shield(self._reading)
-        return self._entries
-
-    async def aclose(self) -> None:
-        """End a reading that is under way."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-
-    async def _read_anew(self) -> None:
-        try:
-            async with asyncio.timeout(READING_LIMIT_S):
-                entries = await self._read()
-        except Exception as error:  # noqa: BLE001  (whatever it is, the models that servers list can be asked)
-            if not self._is_away:
-                log.warning("the catalog of language models cannot be read", error=type(error).__name__)
-            self._is_away = True
-        else:
-            self._is_away = False
-            self._entries = {entry.model_id: entry for entry in entries}
-        self._read_at = asyncio.get_running_loop().time()
+async def decisions() -> Decisions:
+    """All of them, as they are in the database now."""
+    entries = await model_entries()
+    if not entries:
+        return {}
+    prices: dict[ObjectId, list[ModelPrice]] = {}
+    for price in await model_prices():
+        prices.setdefault(price.entry_id, []).append(price)
+    return {entry.model_id: Decision(entry, tuple(prices.get(entry.id, ()))) for entry in entries}
 
 
 def options_of(entry: ModelEntry) -> GenerationOptions:
@@ -89,7 +61,7 @@ def with_defaults(options: GenerationOptions, defaults: GenerationOptions) -> Ge
     return msgspec.structs.replace(options, **{name: getattr(defaults, name) for name in unsaid})
 
 
-def in_order(ids: Sequence[str], entries: dict[str, ModelEntry]) -> list[str]:
-    """Models with an entry first, by their entries' order; the others behind them, as they were listed."""
-    place = {model_id: number for number, model_id in enumerate(entries)}
+def in_order(ids: Sequence[str], decided: Iterable[str]) -> list[str]:
+    """Those that something was decided about first, in that order; the others behind them, as they were listed."""
+    place = {model_id: number for number, model_id in enumerate(decided)}
     return sorted(ids, key=lambda model_id: place.get(model_id, len(place)))

@@ -12,6 +12,7 @@
         ├── ModelAccessDenied        502  model_access_denied    our key, address or plan was refused
         ├── PromptRejected           422  prompt_rejected        the server would not take this request
         │   └── PromptTooLong        422  prompt_too_long        it does not fit the context window
+        ├── BudgetSpent              429  budget_spent           in `inference.billing.errors`
         ├── ModelFailed              502  model_failed           an error of the server, before or inside the answer
         └── AnswerCutOff             502  answer_cut_off         the stream ended without saying that it was complete
 

@@ -8,6 +8,7 @@ back together.
 import random
 from typing import Final
 
+from inference.billing.errors import BudgetSpent
 from inference.errors import (
     AnswerCutOff,
     InferenceError,
@@ -41,5 +42,5 @@ def pause_before_retry_s(error: InferenceError, attempt: int) -> float | None:
 
 
 def may_fall_back(error: InferenceError) -> bool:
-    """Whether another model may do better. What is wrong with the question is so with any of them."""
-    return not isinstance(error, PromptRejected)
+    """Whether another model may do better. What is wrong with the question, or the purse, is so with any of them."""
+    return not isinstance(error, PromptRejected | BudgetSpent)

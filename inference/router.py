@@ -16,8 +16,10 @@ from weakref import WeakKeyDictionary
 import msgspec
 import structlog
 
+from inference.billing.bill import Bill
+from inference.billing.meter import Meter
 from inference.breaker import Breaker
-from inference.catalog import OfferedModel, models_offered, provider_of
+from inference.catalog import OfferedModel, models_for, models_offered, provider_of
 from inference.entries import with_defaults
 from inference.errors import AnswerCutOff, InferenceError, ModelAtRest, ModelFailed, ModelNotOffered, ModelTimeout
 from inference.providers.base import Provider
@@ -33,12 +35,15 @@ TOLD_PAUSE_S: Final = 1.0
 _breakers: WeakKeyDictionary[Provider, Breaker] = WeakKeyDictionary()
 
 
-async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool = True) -> AsyncGenerator[Event, None]:
+async def answer(
+    model: OfferedModel, request: PromptRequest, *, bill: Bill | None = None, restarts: bool = True
+) -> AsyncGenerator[Event, None]:
     """Ask `model` and yield its events; the last one is `Finished`. Closing it closes the connection to the model.
 
     `request.model` and `request.context_window` are replaced by the model's own; its options hold where the request's
     say nothing. With `restarts` False no other model
-    begins anew once there were words: for those who cannot take words back.
+    begins anew once there were words: for those who cannot take words back. Every call is reserved and charged on the
+    `bill`, which whoever made it closes; without one nobody pays.
 
     Raises:
         InferenceError: nothing else. Events that came before it are good. What the server said is logged here. When
@@ -50,7 +55,7 @@ async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool 
     while candidates:
         candidate, begun = candidates.popleft(), False
         try:
-            async with aclosing(_attempts(candidate, request)) as events:
+            async with aclosing(_attempts(candidate, request, bill)) as events:
                 async for event in events:
                     if type(event) is not Status:
                         begun = True
@@ -65,31 +70,34 @@ async def answer(model: OfferedModel, request: PromptRequest, *, restarts: bool 
             if spoke and not restarts:
                 break
             if candidate is model and may_fall_back(error):
-                candidates += await _fallbacks_of(model, request)
+                candidates += await _fallbacks_of(model, request, bill)
         else:
             return
     raise verdict
 
 
-async def _fallbacks_of(model: OfferedModel, request: PromptRequest) -> list[OfferedModel]:
-    """The models that stand in for it, in order. Left out: who is not offered now, and who cannot see the pictures."""
+async def _fallbacks_of(model: OfferedModel, request: PromptRequest, bill: Bill | None) -> list[OfferedModel]:
+    """The models that stand in for it, in order.
+
+    Left out: what is not offered now, or not to this user, and what cannot see the pictures of the request.
+    """
     if not model.fallbacks:
         return []
-    offered = {other.id: other for other in await models_offered()}
+    offered = {other.id: other for other in await (models_offered() if bill is None else models_for(bill.user_id))}
     able = [offered[other] for other in model.fallbacks if other in offered and other != model.id]
     if any(message.images for message in request.messages):
         able = [other for other in able if other.sees]
     return able
 
 
-async def _attempts(model: OfferedModel, request: PromptRequest) -> AsyncGenerator[Event, None]:
+async def _attempts(model: OfferedModel, request: PromptRequest, bill: Bill | None) -> AsyncGenerator[Event, None]:
     """Ask one model, again if it fails before its first token in a way that may pass."""
     began_at = asyncio.get_running_loop().time()
     attempt = 1
     while True:
         begun = False
         try:
-            async with aclosing(_call(model, request)) as events:
+            async with aclosing(_call(model, request, bill)) as events:
                 async for event in events:
                     begun = begun or type(event) is not Status
                     yield event
@@ -106,7 +114,7 @@ async def _attempts(model: OfferedModel, request: PromptRequest) -> AsyncGenerat
 
 
 async def _call(  # noqa: C901  (one call from its opening to its end; each failure has its own way)
-    model: OfferedModel, request: PromptRequest
+    model: OfferedModel, request: PromptRequest, bill: Bill | None
 ) -> AsyncGenerator[Event, None]:
     """One call of the model's server, with the clocks that every provider needs."""
     provider = provider_of(model)
@@ -119,6 +127,8 @@ async def _call(  # noqa: C901  (one call from its opening to its end; each fail
         context_window=model.context_window,
         options=with_defaults(request.options, model.options),
     )
+    meter = Meter(bill, model, request)
+    await meter.reserve()
     watch = Watch(model.timeouts)
     begun = finished = False
     failure: InferenceError | None = None
@@ -132,6 +142,7 @@ async def _call(  # noqa: C901  (one call from its opening to its end; each fail
                     begun = True
                     breaker.succeeded()
                 finished = kind is Finished
+                meter.saw(event)
                 yield event
                 watch.waiting()
             watch.arrived(token=True)
@@ -158,3 +169,4 @@ async def _call(  # noqa: C901  (one call from its opening to its end; each fail
             log.warning("%s did not answer: %s (%r)", model.id, failure.code, failure.__cause__)
         elif not begun:
             breaker.left()
+        meter.ended(failure)

@@ -6,9 +6,12 @@ All values are frozen, so one may be handed to many readers.
 """
 
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
+
+DEFAULT_OUTPUT_TOKENS: Final = 2048
+"""The bound of an answer when nobody names another: a small model talks for minutes."""
 
 
 class FinishReason(StrEnum):

@@ -145,6 +145,7 @@ def test_the_commands_for_operators_work_beside_make_run(started: Started) -> No
     said = {line.split()[2]: started.run(line) for line in block.splitlines()}
     assert "smollm2" in said["models"]
     assert len(said["ask"].split()) > 3
+    assert "was spent" in said["usage"] or "smollm2" in said["usage"]
     assert "you@example.org" in said["create_staff"]
     assert said["seed_demo"]
     assert "running.env" in started.run("python manage.py config")
@@ -153,5 +154,6 @@ def test_the_commands_for_operators_work_beside_make_run(started: Started) -> No
 def test_no_command_of_the_readme_is_left_out() -> None:
     named = set(re.findall(r"^(make \S+|python manage\.py \w+)", "\n".join(BLOCKS), re.MULTILINE))
     named |= set(re.findall(r"`(make [\w-]+|python manage\.py \w+)", README))
-    operators = {f"python manage.py {name}" for name in ("models", "ask", "create_staff", "seed_demo", "config")}
+    names = ("models", "ask", "usage", "create_staff", "seed_demo", "config")
+    operators = {f"python manage.py {name}" for name in names}
     assert named - RUN_ELSEWHERE - operators == {"make run"}

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from accounts.store.documents import Document, Position, document_of, known_value_of, value_of
+from accounts.store.documents import Position
 from eloquent.foundation.database import database
+from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
 from eloquent.foundation.ids import ApiKeyId, UserId
 
 

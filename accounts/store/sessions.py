@@ -4,9 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from accounts.store.documents import Document, Position, document_of, known_value_of, value_of
+from accounts.store.documents import Position
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
 from eloquent.foundation.ids import SessionId, UserId
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 from bson import ObjectId
 
-from accounts.store.documents import document_of, value_of
 from eloquent.foundation.database import database
+from eloquent.foundation.documents import document_of, value_of
 from eloquent.foundation.ids import SessionId, UserId
 
 

@@ -3,11 +3,12 @@
 from datetime import datetime
 
 import msgspec
+from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from accounts.store.documents import document_of, value_of
 from eloquent.foundation.database import database
+from eloquent.foundation.documents import document_of, value_of
 from eloquent.foundation.ids import UserId
 
 
@@ -74,3 +75,9 @@ async def replace_password(user_id: UserId, *, old: str, new: str) -> User | Non
         return_document=ReturnDocument.AFTER,
     )
     return value_of(User, document)
+
+
+async def groups_of(user_id: UserId) -> frozenset[ObjectId]:
+    """The ids of the user's groups."""
+    memberships = await database().users_groups.find({"user_id": user_id}, {"group_id": True}).to_list()
+    return frozenset(membership["group_id"] for membership in memberships)

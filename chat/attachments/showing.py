@@ -13,16 +13,16 @@ from chat.attachments.sending import file_named
 from chat.attachments.storage import file_at
 from chat.context import Shown, picture_tokens
 from chat.errors import MessageTooLong
-from chat.tokens import estimated_tokens
 from chat.types import Attachment, Message, Role
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import AttachmentId, MessageId
 from inference.catalog import OfferedModel
+from inference.tokens import estimated_tokens
 from inference.types import Image
 
 PICTURE_BYTES: Final = 20 * 1024 * 1024
 """Of the pictures in one prompt, older ones than fit into this are only named. One picture may always be shown."""
-# No byte of a text is estimated at fewer tokens than a tenth (`chat.tokens`).
+# No byte of a text is estimated at fewer tokens than a tenth (`inference.tokens`).
 _BYTES_A_TOKEN: Final = 10
 
 

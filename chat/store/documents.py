@@ -93,6 +93,7 @@ def message_from(document: dict[str, Any]) -> Message:
         feedback=document["feedback"],
         client_id=document["client_id"],
         position=document["position"],
+        calls=document.get("calls", 0),
         created_at=document["created_at"].replace(tzinfo=UTC),
     )
 

@@ -187,6 +187,6 @@ async def keep_progress(message: Message) -> bool:
     return await group_commit.update(
         MESSAGES,
         {"_id": message.id, "status": MessageStatus.STREAMING},
-        {"$set": {"parts": message.parts, "position": message.position}},
+        {"$set": {"parts": message.parts, "position": message.position, "calls": message.calls}},
         soon=True,
     )

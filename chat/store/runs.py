@@ -194,6 +194,7 @@ async def keep_answer(message: Message) -> bool:
                 "error": message.error,
                 "context": message.context,
                 "position": message.position,
+                "calls": message.calls,
                 "model": message.model,
             }
         },

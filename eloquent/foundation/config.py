@@ -92,6 +92,9 @@ class Config(BaseModel, frozen=True):
         None, description="Anthropic's API elsewhere than at Anthropic, without /v1: https://host"
     )
     anthropic_models: Names = Field((), description="Anthropic's models that are offered, comma separated")
+    usage_currency: str = Field(
+        "USD", pattern=r"^[A-Z]{3}$", description="the currency of prices and budgets: three letters, USD or EUR"
+    )
     title_model: str = Field(
         "",
         max_length=200,

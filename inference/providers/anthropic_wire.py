@@ -12,9 +12,18 @@ import msgspec
 
 from inference.providers.anthropic_models import Ways
 from inference.providers.lines import LineDecoder, arguments_of, flush, think
-from inference.providers.openai_wire import DEFAULT_OUTPUT_TOKENS
 from inference.providers.refusals import refusal, unreadable
-from inference.types import Event, Finished, FinishReason, Image, PromptMessage, PromptRequest, ToolCall, Usage
+from inference.types import (
+    DEFAULT_OUTPUT_TOKENS,
+    Event,
+    Finished,
+    FinishReason,
+    Image,
+    PromptMessage,
+    PromptRequest,
+    ToolCall,
+    Usage,
+)
 
 _REASONS: Final = {
     "end_turn": FinishReason.STOP,

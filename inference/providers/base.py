@@ -16,12 +16,14 @@ class ProviderModel(msgspec.Struct, frozen=True):
     """A language model that a server lists.
 
     `name` is what its server calls it. `context_window` is in tokens, for one answer (prompt and output together), and
-    None when the server does not say. `capabilities` are words such as "tools", "thinking", "vision".
+    None when the server does not say. `capabilities` are words such as "tools", "thinking", "vision". `loaded` is
+    whether it can answer at once; None when the server does not say.
     """
 
     name: str
     context_window: int | None = None
     capabilities: tuple[str, ...] = ()
+    loaded: bool | None = None
 
 
 class Provider(Protocol):

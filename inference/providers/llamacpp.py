@@ -57,7 +57,10 @@ class LlamaCppServer:
         props = await self._server.get("/props", _Props, about=self.name)
         window = props.default_generation_settings.n_ctx
         sees = ("vision",) if props.modalities.vision else ()
-        return [ProviderModel(_shown_name(model.id), window or model.window, sees) for model in listed.data or []]
+        return [
+            ProviderModel(_shown_name(model.id), window or model.window, sees, loaded=True)
+            for model in listed.data or []
+        ]
 
     async def aclose(self) -> None:
         """Nothing of its own is open."""

@@ -16,6 +16,7 @@ from inference.providers.ollama_hosts import Host, Hosts
 from inference.providers.refusals import failure_in_stream, unreadable
 from inference.providers.server import conversation
 from inference.types import (
+    DEFAULT_OUTPUT_TOKENS,
     Event,
     Finished,
     FinishReason,
@@ -30,7 +31,6 @@ HOST_LIMIT_S: Final = 1.5
 """How long one of several servers may take to list its models: less than the catalog waits for all of them."""
 WINDOW_CAP: Final = 8192
 """Tokens. Memory grows with it for each parallel answer, so a model that could read 128k does not by default."""
-DEFAULT_OUTPUT_TOKENS: Final = 2048
 
 _REASONS: Final = {None: FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
@@ -160,7 +160,10 @@ class Ollama:
             for model in () if isinstance(listing, BaseException) else listing:
                 known = found.setdefault(model.name, model)
                 windows = [each for each in (known.context_window, model.context_window) if each is not None]
-                found[model.name] = msgspec.structs.replace(known, context_window=min(windows, default=None))
+                loaded = known.loaded or model.loaded
+                found[model.name] = msgspec.structs.replace(
+                    known, context_window=min(windows, default=None), loaded=loaded
+                )
         return list(found.values())
 
     async def aclose(self) -> None:
@@ -171,8 +174,14 @@ class Ollama:
         try:
             async with asyncio.timeout(HOST_LIMIT_S):
                 listed = await host.server.get("/api/tags", _Tags, about=self.name)
+                resident = await self._resident(host)
                 models = [
-                    ProviderModel(model.name, await self._window_of(host, model), tuple(model.capabilities or ()))
+                    ProviderModel(
+                        model.name,
+                        await self._window_of(host, model),
+                        tuple(model.capabilities or ()),
+                        loaded=None if resident is None else _tagged(model.name) in resident,
+                    )
                     for model in listed.models or []
                     if model.capabilities is None or "completion" in model.capabilities
                 ]
@@ -196,11 +205,16 @@ class Ollama:
 
     async def _is_loading(self, host: Host, model: str) -> bool:
         """True when the server is up without the model in memory: /api/ps lists it only once it is loaded."""
+        resident = await self._resident(host)
+        return resident is not None and _tagged(model) not in resident
+
+    async def _resident(self, host: Host) -> frozenset[str] | None:
+        """The models in memory, with their tags; None when the server does not say."""
         try:
             running = await host.server.get("/api/ps", _Tags, about=self.name)
         except InferenceError:
-            return False
-        return _tagged(model) not in {_tagged(resident.name) for resident in running.models or []}
+            return None
+        return frozenset(_tagged(resident.name) for resident in running.models or [])
 
 
 def chat_body(request: PromptRequest) -> bytes:

@@ -13,9 +13,17 @@ import msgspec
 from inference.errors import AnswerCutOff
 from inference.providers.lines import LineDecoder, flush, think
 from inference.providers.refusals import failure_in_stream, unreadable
-from inference.types import Event, Finished, FinishReason, Image, PromptMessage, PromptRequest, ToolCall, Usage
-
-DEFAULT_OUTPUT_TOKENS: Final = 2048
+from inference.types import (
+    DEFAULT_OUTPUT_TOKENS,
+    Event,
+    Finished,
+    FinishReason,
+    Image,
+    PromptMessage,
+    PromptRequest,
+    ToolCall,
+    Usage,
+)
 
 _REASONS: Final = {
     "stop": FinishReason.STOP,

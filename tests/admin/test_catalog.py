@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -18,6 +19,8 @@ FORM: dict[str, Any] = {
     "order": "100",
     "enabled": "on",
     "thinking": "",
+    "prices-TOTAL_FORMS": "0",
+    "prices-INITIAL_FORMS": "0",
 }
 
 
@@ -136,3 +139,50 @@ def test_the_sidebar_has_the_catalog_for_those_who_may_see_it(staff_with: Any) -
     link = reverse(LIST)
     assert link in staff_with("view_modelentry").get(reverse("admin:index")).content.decode()
     assert link not in staff_with("view_run").get(reverse("admin:index")).content.decode()
+
+
+def test_prices_are_written_as_people_write_them_and_kept_in_millionths(root: Client) -> None:
+    prices = {
+        "prices-TOTAL_FORMS": "2",
+        "prices-0-starts_at_0": "2026-01-01",
+        "prices-0-starts_at_1": "00:00:00",
+        "prices-0-input_micros": "2.50",
+        "prices-0-cached_input_micros": "0.25",
+        "prices-0-output_micros": "10",
+        "prices-1-starts_at_0": "2026-06-01",
+        "prices-1-starts_at_1": "00:00:00",
+        "prices-1-input_micros": "0.000001",
+        "prices-1-output_micros": "0",
+    }
+    assert faults_or_none(add(root, **prices)) is None
+    entry = ModelEntry.objects.get()
+    kept = [(each.input_micros, each.cached_input_micros, each.output_micros) for each in entry.prices.all()]
+    assert kept == [(2_500_000, 250_000, 10_000_000), (1, None, 0)]
+    html = root.get(reverse("admin:inference_modelentry_change", args=[entry.pk])).content.decode()
+    for shown in ('value="2.50"', 'value="0.25"', 'value="10.00"', 'value="0.000001"'):
+        assert shown in html
+
+
+@pytest.mark.parametrize("amount", ["-1", "0.0000001", "much", ""])
+def test_a_price_that_is_none_is_refused(root: Client, amount: str) -> None:
+    price = {
+        "prices-TOTAL_FORMS": "1",
+        "prices-0-starts_at_0": "2026-01-01",
+        "prices-0-starts_at_1": "00:00:00",
+        "prices-0-input_micros": amount,
+        "prices-0-output_micros": "1",
+    }
+    response = add(root, **price)
+    [inline] = response.context["inline_admin_formsets"]
+    assert set(inline.formset.errors[0]) == {"input_micros"}
+    assert not ModelEntry.objects.exists()
+
+
+def test_groups_are_chosen_by_name_and_shown_again(root: Client) -> None:
+    team, other = (Group.objects.create(name=name) for name in ("Team", "Other"))
+    assert faults_or_none(add(root, groups=str(team.pk))) is None
+    entry = ModelEntry.objects.get()
+    assert entry.groups == [team.pk]
+    html = root.get(reverse("admin:inference_modelentry_change", args=[entry.pk])).content.decode()
+    assert f'<option value="{team.pk}" selected>Team</option>' in html
+    assert f'<option value="{other.pk}">Other</option>' in html

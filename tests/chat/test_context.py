@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chat.context import Prompt, fit
 from chat.errors import MessageTooLong
-from chat.tokens import estimated_tokens
 from chat.types import Message, MessageStatus, Role
+from inference.tokens import estimated_tokens
 
 
 def branch_of(texts: list[str]) -> list[Message]:

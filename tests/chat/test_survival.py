@@ -21,6 +21,7 @@ from eloquent.embedded.llamacpp import LlamaCpp
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from eloquent.foundation.ids import UserId
 from inference.catalog import OfferedModel, offering
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.scripted import saying
@@ -605,10 +606,10 @@ async def test_a_run_is_refused_when_draining_begins_while_it_is_prepared(
     reached, gate = asyncio.Event(), asyncio.Event()
     model_named = runs.model_named
 
-    async def slowly(model_id: str | None) -> OfferedModel:
+    async def slowly(model_id: str | None, user_id: UserId | None = None) -> OfferedModel:
         reached.set()
         await gate.wait()
-        return await model_named(model_id)
+        return await model_named(model_id, user_id)
 
     monkeypatch.setattr(runs, "model_named", slowly)
     conversation = await ann.conversation()

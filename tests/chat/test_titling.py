@@ -13,6 +13,7 @@ from chat.types import TitledBy
 from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
+from inference.billing.bill import all_settled
 from inference.catalog import OfferedModel, offering
 from inference.errors import ModelBusy
 from inference.providers.scripted import Scripted, Step, saying
@@ -96,6 +97,15 @@ async def titled_by(conversation: str) -> str:
     assert document is not None
     by: str = document["titled_by"]
     return by
+
+
+async def test_a_title_is_charged_as_one_whose_calls_are_counted(ann: Person, namer: Namer) -> None:
+    namer.titles = saying("Blue ", "Sky")
+    run = await answered(ann, await ann.conversation())
+    await titles_at_rest()
+    await all_settled()
+    lines = await database().usage.find({"run_id": ObjectId(run["id"])}, sort=[("_id", 1)]).to_list()
+    assert [line["purpose"] for line in lines] == ["answer", "title"]
 
 
 async def test_the_first_words_give_way_to_the_models_title(ann: Person, namer: Namer) -> None:

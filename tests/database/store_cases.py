@@ -15,7 +15,6 @@ import accounts.store
 import chat.store
 import inference.store
 from accounts.store import ApiKey, Position, Rotation, Session, SocketTicket, User
-from chat.store.documents import document_of
 from chat.types import (
     Attachment,
     Conversation,
@@ -30,8 +29,10 @@ from chat.types import (
     TitledBy,
 )
 from eloquent.foundation.database import database
+from eloquent.foundation.documents import document_of
 from eloquent.foundation.ids import id_after
-from inference.store import ModelEntry
+from inference.billing.types import Outcome, Period, Purpose, Source, Unit, line_id
+from inference.store import Budget, BudgetSpending, ModelEntry, ModelPrice, UsageLine
 
 # Milliseconds are all that MongoDB keeps of a moment.
 NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
@@ -39,6 +40,7 @@ LATER = datetime(2126, 5, 1, tzinfo=UTC)
 MANY = 15
 
 Value = msgspec.Struct
+Call = Callable[["World"], Awaitable[Any]]
 
 
 class World:
@@ -264,7 +266,20 @@ class World:
         for attachment in (*self.attachments, self.attachment, *self.sent):
             await chat.store.add_attachment(attachment)
         entries = [msgspec.structs.replace(ENTRY, id=ObjectId(), name=f"model-{number}") for number in range(MANY)]
-        await database().language_models.insert_many([{"_id": each.id, **_fields_of(each)} for each in entries])
+        await database().language_models.insert_many([document_of(each) for each in entries])
+        prices = [msgspec.structs.replace(PRICE, id=ObjectId(), entry_id=each.id) for each in entries]
+        await database().language_model_prices.insert_many([document_of(each) for each in prices])
+        for user in self.users:
+            for number in range(MANY):
+                line = msgspec.structs.replace(LINE, id=line_id(user.id, number, Purpose.ANSWER), user_id=user.id)
+                await inference.store.add_usage_line(line)
+        budgets = [msgspec.structs.replace(BUDGET, id=ObjectId(), name=f"Budget {number}") for number in range(MANY)]
+        await database().budgets.insert_many([document_of(each) for each in budgets])
+        spendings = [
+            msgspec.structs.replace(SPENDING, id=f"{each.id}:all:2026-05-01", budget_id=each.id) for each in budgets
+        ]
+        quiet = [msgspec.structs.replace(each, holds=[], next_end_at=None) for each in spendings]
+        await database().budget_spending.insert_many([document_of(each) for each in [*quiet, SPENDING]])
 
 
 class Kind(NamedTuple):
@@ -339,13 +354,72 @@ ENTRY = ModelEntry(
 )
 
 
-async def _write_entry(entry: ModelEntry) -> None:
-    # Staff write them, at the desk road.
-    await database()["language_models"].insert_one({"_id": entry.id, **_fields_of(entry)})
+PRICE = ModelPrice(ObjectId(), ENTRY.id, NOW, input_micros=3, output_micros=15, cached_input_micros=1)
+LINE = UsageLine(
+    id=line_id(ENTRY.id, 2, Purpose.ANSWER),
+    run_id=ENTRY.id,
+    step=2,
+    purpose=Purpose.ANSWER,
+    user_id=ENTRY.id,
+    model=ENTRY.model_id,
+    input_tokens=12,
+    cached_input_tokens=4,
+    output_tokens=40,
+    reasoning_tokens=8,
+    cost_micros=900,
+    source=Source.REPORTED,
+    outcome=Outcome.COMPLETE,
+    at=NOW,
+)
+BUDGET = Budget(
+    id=ObjectId(),
+    name="Monthly",
+    group_id=ObjectId(),
+    shared=True,
+    model=ENTRY.model_id,
+    period=Period.MONTH,
+    unit=Unit.MONEY,
+    limit=5_000_000,
+)
+SPENDING = BudgetSpending(
+    id=f"{BUDGET.id}:all:2026-05-01",
+    budget_id=BUDGET.id,
+    user_id=ObjectId(),
+    used=7,
+    holds=[{"key": LINE.id, "amount": 3, "until_ms": 1_777_000_000_000}],
+    next_end_at=NOW,
+    starts_at=NOW,
+    resets_at=LATER,
+    expires_at=LATER,
+)
 
 
-def _fields_of(entry: ModelEntry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in ModelEntry.__struct_fields__ if name != "id"}
+def _written_to(collection: str) -> Callable[[Any], Awaitable[Any]]:
+    """For what staff write, at the desk road."""
+    return lambda value: database()[collection].insert_one(document_of(value))
+
+
+async def _read_price(price: ModelPrice) -> ModelPrice | None:
+    return next((read for read in await inference.store.model_prices() if read.id == price.id), None)
+
+
+async def _read_budget(budget: Budget) -> Budget | None:
+    return next((read for read in await inference.store.budgets() if read.id == budget.id), None)
+
+
+async def _read_line(line: UsageLine) -> UsageLine | None:
+    return next(iter(await inference.store.usage_lines([line.id])), None)
+
+
+async def _read_spending(spending: BudgetSpending) -> BudgetSpending | None:
+    return next(iter(await inference.store.spending_of([spending.id])), None)
+
+
+def _held(**options: Any) -> Call:
+    fresh = msgspec.structs.replace(SPENDING, used=0, holds=[], next_end_at=None)
+    return lambda _world: inference.store.hold(
+        fresh, **{"limit": 100, "key": "k", "amount": 1, "until": LATER} | options
+    )
 
 
 async def _read_entry(entry: ModelEntry) -> ModelEntry | None:
@@ -386,11 +460,14 @@ KINDS: dict[type[Value], Kind] = {
     Message: Kind(
         lambda world: world.answer, _write_message, lambda message: chat.store.find_message(message.user_id, message.id)
     ),
-    ModelEntry: Kind(lambda _: ENTRY, _write_entry, _read_entry),
+    ModelEntry: Kind(lambda _: ENTRY, _written_to("language_models"), _read_entry),
+    ModelPrice: Kind(lambda _: PRICE, _written_to("language_model_prices"), _read_price),
+    UsageLine: Kind(lambda _: LINE, inference.store.add_usage_line, _read_line),
+    Budget: Kind(lambda _: BUDGET, _written_to("budgets"), _read_budget),
+    BudgetSpending: Kind(lambda _: SPENDING, _written_to("budget_spending"), _read_spending),
     Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
 }
 
-Call = Callable[[World], Awaitable[Any]]
 ROTATION = Rotation(from_hash="a" * 64, to_hash="f" * 64, successor="s", at=NOW, expires_at=LATER)
 
 
@@ -421,6 +498,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
     accounts.store: {
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
         "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],
+        "groups_of": [lambda world: accounts.store.groups_of(world.owner.id)],
         "user_by_id": [lambda world: accounts.store.user_by_id(world.owner.id)],
         "rename_user": [lambda world: accounts.store.rename_user(world.owner.id, "Grace")],
         "upgrade_password_hash": [
@@ -474,7 +552,21 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: accounts.store.note_api_key_used(world.api_key.id, at=LATER, every=timedelta(minutes=1))
         ],
     },
-    inference.store: {"model_entries": [lambda _world: inference.store.model_entries()]},
+    inference.store: {
+        "model_entries": [lambda _world: inference.store.model_entries()],
+        "model_prices": [lambda _world: inference.store.model_prices()],
+        "add_usage_line": [lambda _world: inference.store.add_usage_line(msgspec.structs.replace(LINE, id="new"))],
+        "usage_lines": [lambda world: inference.store.usage_lines([line_id(world.owner.id, 0, Purpose.ANSWER), "?"])],
+        "usage_by_day": [lambda world: inference.store.usage_by_day(world.owner.id, since=NOW, until=LATER)],
+        "budgets": [lambda _world: inference.store.budgets()],
+        "hold": [_held(), _held(limit=1), _held(key=LINE.id)],
+        "settle": [
+            lambda _world: inference.store.settle(SPENDING.id, key=LINE.id, amount=3),
+            lambda _world: inference.store.settle(SPENDING.id, key="unknown", amount=3),
+        ],
+        "spending_of": [lambda _world: inference.store.spending_of([SPENDING.id, "unknown"])],
+        "overdue_spending": [lambda _world: inference.store.overdue_spending(LATER, limit=10)],
+    },
     chat.store: {
         "add_conversation": [lambda world: chat.store.add_conversation(world._conversation(world.owner, NOW))],
         "find_conversation": [lambda world: chat.store.find_conversation(world.owner.id, world.conversation.id)],

@@ -1,15 +1,13 @@
 """What staff decided, laid over what servers list."""
 
-import asyncio
 from typing import Any
 
-import pytest
 from bson import ObjectId
 from msgspec.structs import replace
 
-from inference import entries as rooms
+from eloquent.foundation.remembered import Remembered
 from inference.catalog import Catalog, OfferedModel, offering
-from inference.entries import Entries, options_of, with_defaults
+from inference.entries import Decision, Decisions, options_of, with_defaults
 from inference.providers.base import ProviderModel
 from inference.providers.scripted import Scripted, saying
 from inference.router import answer
@@ -26,10 +24,10 @@ def entry(name: str, **decided: Any) -> ModelEntry:
 
 
 async def offered(*decided: ModelEntry, preferred: str | None = None) -> list[OfferedModel]:
-    async def read() -> list[ModelEntry]:
-        return list(decided)
+    async def read() -> Decisions:
+        return {each.model_id: Decision(each) for each in decided}
 
-    catalog = Catalog([Scripted(models=LISTED)], preferred=preferred, entries=Entries(read))
+    catalog = Catalog([Scripted(models=LISTED)], preferred=preferred, decided=Remembered("entries", read, {}))
     try:
         return await catalog.models()
     finally:
@@ -108,89 +106,3 @@ async def test_options_reach_the_models_server() -> None:
         asked = PromptRequest("", (PromptMessage("user", "Hi"),), GenerationOptions(max_output_tokens=3))
         await collected(answer(model, asked))
     assert provider.requests[0].options == GenerationOptions(temperature=0.2, max_output_tokens=3)
-
-
-class Reading:
-    """Counts how often the entries are read, and holds or breaks the reading."""
-
-    def __init__(self) -> None:
-        self.entries: list[ModelEntry] = []
-        self.times = 0
-        self.error: Exception | None = None
-        self.goes_on = asyncio.Event()
-        self.goes_on.set()
-
-    async def __call__(self) -> list[ModelEntry]:
-        self.times += 1
-        await self.goes_on.wait()
-        if self.error is not None:
-            raise self.error
-        return self.entries
-
-
-async def test_many_who_ask_at_once_cost_one_reading() -> None:
-    reading = Reading()
-    entries = Entries(reading)
-    reading.goes_on.clear()
-    asking = [asyncio.ensure_future(entries.current()) for _ in range(20)]
-    await asyncio.sleep(0)
-    reading.goes_on.set()
-    await asyncio.gather(*asking)
-    await entries.current()
-    assert reading.times == 1
-
-
-async def test_one_who_leaves_does_not_end_the_reading_of_the_others() -> None:
-    reading = Reading()
-    entries = Entries(reading)
-    reading.goes_on.clear()
-    first, second = (asyncio.ensure_future(entries.current()) for _ in range(2))
-    await asyncio.sleep(0)
-    first.cancel()
-    await asyncio.wait({first})
-    reading.entries = [entry("a")]
-    reading.goes_on.set()
-    assert list(await second) == ["scripted/a"]
-
-
-async def test_nothing_older_than_its_time_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "FRESH_S", 0.0)
-    monkeypatch.setattr(rooms, "STALE_S", 0.0)
-    reading = Reading()
-    entries = Entries(reading)
-    assert await entries.current() == {}
-    reading.entries = [entry("a")]
-    assert list(await entries.current()) == ["scripted/a"]
-
-
-async def test_while_it_is_fresh_enough_nobody_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "FRESH_S", 0.0)
-    reading = Reading()
-    entries = Entries(reading)
-    await entries.current()
-    reading.goes_on.clear()
-    assert await entries.current() == {}
-    await asyncio.sleep(0)
-    assert reading.times == 2
-    await entries.aclose()
-
-
-@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "hangs"])
-async def test_a_database_that_is_away_leaves_the_last_decisions_in_force(
-    monkeypatch: pytest.MonkeyPatch, is_gone: bool
-) -> None:
-    monkeypatch.setattr(rooms, "FRESH_S", 0.0)
-    monkeypatch.setattr(rooms, "STALE_S", 0.0)
-    monkeypatch.setattr(rooms, "READING_LIMIT_S", 0.02)
-    reading = Reading()
-    reading.entries = [entry("a")]
-    entries = Entries(reading)
-    await entries.current()
-    if is_gone:
-        reading.error = ConnectionError("gone")
-    else:
-        reading.goes_on.clear()
-    assert list(await entries.current()) == ["scripted/a"]
-    reading.error, reading.entries = None, []
-    reading.goes_on.set()
-    assert await entries.current() == {}

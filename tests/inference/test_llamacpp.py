@@ -49,7 +49,7 @@ async def test_a_server_that_fails_to_load_is_not_waited_for(replay: ReplayServe
 async def test_the_window_is_that_of_a_slot_and_a_path_is_not_shown(replay: ReplayServer) -> None:
     replay.replies["/v1/models"] = recorded("llamacpp_models").reply()
     replay.replies["/props"] = recorded("llamacpp_props").reply()
-    assert await LlamaCppServer(replay.url).models() == [ProviderModel("SmolLM2-135M-Instruct.Q4_1", 1024)]
+    assert await LlamaCppServer(replay.url).models() == [ProviderModel("SmolLM2-135M-Instruct.Q4_1", 1024, loaded=True)]
 
 
 async def test_a_server_with_a_projector_says_that_it_can_see(replay: ReplayServer) -> None:

@@ -143,14 +143,14 @@ async def test_a_server_killed_while_it_answers_cuts_the_answer_off() -> None:
 async def test_models_come_with_their_windows_capped_and_without_those_that_cannot_chat() -> None:
     models = {
         "small": FakeModel(context_length=4096),
-        "large": FakeModel(context_length=131072, capabilities=("completion", "tools")),
+        "large": FakeModel(context_length=131072, capabilities=("completion", "tools"), loaded=False),
         "embedder": FakeModel(capabilities=("embedding",)),
     }
     async with FakeOllama(**models) as ollama:
         listed = await Ollama(ollama.url).models()
     assert listed == [
-        ProviderModel("small:latest", 4096, ("completion",)),
-        ProviderModel("large:latest", 8192, ("completion", "tools")),
+        ProviderModel("small:latest", 4096, ("completion",), loaded=True),
+        ProviderModel("large:latest", 8192, ("completion", "tools"), loaded=False),
     ]
 
 

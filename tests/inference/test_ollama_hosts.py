@@ -71,7 +71,9 @@ async def test_a_window_is_the_smallest_of_all_servers_that_have_the_model() -> 
         FakeOllama(fake=FakeModel(context_length=8192)) as one,
         FakeOllama(fake=FakeModel(context_length=2048)) as two,
     ):
-        assert await Ollama(one.url, two.url).models() == [ProviderModel("fake:latest", 2048, ("completion",))]
+        assert await Ollama(one.url, two.url).models() == [
+            ProviderModel("fake:latest", 2048, ("completion",), loaded=True)
+        ]
 
 
 async def test_a_server_that_is_gone_hides_nothing_of_the_others_and_is_passed_over() -> None:

@@ -149,8 +149,8 @@ def test_every_error_has_a_code_of_its_own_and_a_server_or_request_status() -> N
         return [kind, *(leaf for child in kind.__subclasses__() for leaf in tree(child))]
 
     kinds = tree(InferenceError)
-    assert len({kind.code for kind in kinds}) == len(kinds) == 13
-    assert {kind.status for kind in kinds} <= {422, 502, 503, 504}
+    assert len({kind.code for kind in kinds}) == len(kinds) == 14
+    assert {kind.status for kind in kinds} <= {422, 429, 502, 503, 504}
 
 
 async def test_the_scripted_model_plays_the_script_that_a_function_makes_of_the_request() -> None:

@@ -2,15 +2,59 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_mongodb_backend.fields import ArrayField
+from unfold.admin import TabularInline
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from eloquent.mongodb.changelists import IndexedAdmin
-from inference.models import ModelEntry
+from inference.admin.money import MoneyField
+from inference.models import ModelEntry, ModelPrice
+
+
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its parameter only while types are checked
+    """A price as people write it: 2.50 for a million tokens."""
+
+    input_micros = MoneyField(label="A million input tokens")
+    cached_input_micros = MoneyField(label="A million cached input tokens", required=False)
+    output_micros = MoneyField(label="A million output tokens")
+
+    class Meta:
+        model = ModelPrice
+        fields = ("starts_at", "input_micros", "cached_input_micros", "output_micros")
+
+
+class PriceInline(TabularInline):
+    """What the model's tokens cost, from a moment on. Answers keep the price of their time."""
+
+    model = ModelPrice
+    form = PriceForm
+    extra = 0
+    ordering = ("starts_at",)
+
+
+class ModelEntryForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
+    """Groups are chosen by name and kept as ids."""
+
+    groups = forms.ModelMultipleChoiceField(
+        Group.objects.order_by("name"),
+        required=False,
+        widget=UnfoldAdminSelectMultipleWidget,
+        help_text="Who may use it: people in one of these groups. With none, everyone.",
+    )
+
+    def clean_groups(self) -> list[Any]:
+        """The ids alone."""
+        return [group.pk for group in self.cleaned_data["groups"]]
+
+    class Meta:
+        model = ModelEntry
+        fields = "__all__"  # noqa: DJ007  (the page's fieldsets say which)
 
 
 @admin.register(ModelEntry)
@@ -23,10 +67,15 @@ class ModelEntryAdmin(IndexedAdmin):
     ordering = ("order", "provider", "name")
     sortable_by = ("order",)
     actions = ("enable", "disable")
+    form = ModelEntryForm
+    inlines = (PriceInline,)
     # Unfold has no dress of its own for lists in a field.
     formfield_overrides: ClassVar[dict[Any, Any]] = {ArrayField: {"widget": UnfoldAdminTextInputWidget}}
     fieldsets = (
-        (None, {"fields": (("provider", "name"), ("title", "order"), ("enabled", "is_default"), "fallbacks")}),
+        (
+            None,
+            {"fields": (("provider", "name"), ("title", "order"), ("enabled", "is_default"), "fallbacks", "groups")},
+        ),
         (
             "How it answers",
             {"fields": (("context_window", "max_output_tokens"), ("temperature", "top_p"), ("thinking", "keep_alive"))},

@@ -6,7 +6,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django_mongodb_backend.fields import ArrayField
+from django.utils import timezone
+from django_mongodb_backend.fields import ArrayField, ObjectIdField
 
 _PROVIDERS = [
     ("ollama", "Ollama"),
@@ -35,6 +36,12 @@ class ModelEntry(models.Model):
     enabled = models.BooleanField(default=True, help_text="Off: nobody is offered it, and running answers go on.")
     is_default = models.BooleanField(
         "default", default=False, help_text="For conversations that name no model. At most one."
+    )
+    groups = ArrayField(
+        ObjectIdField(),
+        default=list,
+        blank=True,
+        help_text="Who may use it: people in one of these groups. With none, everyone.",
     )
     order = models.PositiveSmallIntegerField(default=100, help_text="Smaller ones are listed first.")
     context_window = models.PositiveIntegerField(
@@ -108,3 +115,31 @@ class ModelEntry(models.Model):
                 wrong[field] = "More than 0 seconds."
         if wrong:
             raise ValidationError(wrong)
+
+
+class ModelPrice(models.Model):
+    """What a language model's tokens cost from a moment on, until the next price's moment."""
+
+    entry = models.ForeignKey(ModelEntry, on_delete=models.CASCADE, related_name="prices", db_index=False)
+    starts_at = models.DateTimeField("from", default=timezone.now, help_text="UTC. Until the next one begins.")
+    input_micros = models.PositiveBigIntegerField("a million input tokens")
+    cached_input_micros = models.PositiveBigIntegerField(
+        "a million cached input tokens", null=True, blank=True, help_text="As other input when empty."
+    )
+    output_micros = models.PositiveBigIntegerField("a million output tokens")
+
+    class Meta:
+        db_table = "language_model_prices"
+        verbose_name = "price"
+        ordering = ("entry", "starts_at", "id")
+        indexes = (models.Index(fields=["entry", "starts_at", "id"], name="language_model_prices_list"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["entry", "starts_at"],
+                name="language_model_prices_once",
+                violation_error_message="There is a price from this moment on.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"from {self.starts_at:%Y-%m-%d %H:%M} UTC"

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('chat', '0006_imports'),
+        ('chat', '0007_messages_calls'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

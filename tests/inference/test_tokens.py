@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.tokens import estimated_tokens, fewest_tokens
+from inference.tokens import estimated_tokens, fewest_tokens
 
 COUNTED: Final[dict[str, Any]] = orjson.loads((Path(__file__).parent / "token_counts.json").read_bytes())
 # Those of models that are chosen for more than one language.

@@ -1,0 +1,260 @@
+"""A bill: what the calls of one run cost, reserved before each call and settled after it, each exactly once.
+
+    reserve(model, request) ─▶ a call ─▶ ended(…): a line in the ledger, and what was held is what was used
+         └─ BudgetSpent: nothing is asked
+
+A call that failed before it took anything has no line, and the next attempt takes its number and what is held for it.
+The ledger decides: a line that is there already is never written again, by whomever.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple, TypeVar
+
+import structlog
+from msgspec.structs import replace
+from pymongo.errors import PyMongoError
+
+from eloquent.foundation.clock import now
+from eloquent.foundation.ids import RunId, UserId
+from eloquent.foundation.membership import groups_of
+from inference import store
+from inference.billing.budgets import WARNED_FROM, amount_of, budgets_for, untouched
+from inference.billing.current import current_budgets
+from inference.billing.errors import BudgetSpent, told
+from inference.billing.prices import cost_micros
+from inference.billing.types import Budget, BudgetSpending, Outcome, Purpose, Source, Unit, UsageLine, line_id
+from inference.catalog import OfferedModel
+from inference.tokens import estimated_tokens
+from inference.types import DEFAULT_OUTPUT_TOKENS, PromptRequest, Usage
+
+log = structlog.get_logger(__name__)
+
+HELD_BEYOND: Final = timedelta(seconds=120)
+"""A hold outlives the longest that its call may take by this."""
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_MOST_S: Final = 5.0
+_TOKENS_OF_AN_IMAGE: Final = 1_000
+"""About what vendors count for a picture of a million points; it matters for what is reserved alone."""
+
+_Result = TypeVar("_Result")
+
+_settling: set[asyncio.Task[None]] = set()
+
+
+class Call(NamedTuple):
+    """What is known of one call when it is over."""
+
+    model: OfferedModel
+    request: PromptRequest
+    usage: Usage | None
+    """None: the server never said."""
+    written: Sequence[str]
+    """All that it wrote, thoughts too: counted when the server did not count."""
+    outcome: Outcome
+
+
+class Bill:
+    """The bill of one run, completion or title. Its methods are called by one task at a time; `close` is the last."""
+
+    def __init__(self, user_id: UserId, run_id: RunId, purpose: Purpose, *, step: int = 0) -> None:
+        self.user_id = user_id
+        self.run_id = run_id
+        self.purpose = purpose
+        self.step = step
+        """The number of the next call, or of the one at work."""
+        self.lines: list[UsageLine] = []
+        """What was charged so far, in order; a line is here before it is in the ledger."""
+        self.warnings: list[str] = []
+        """Sentences for the user about budgets that are nearly spent."""
+        self._held: list[tuple[Budget, BudgetSpending]] = []
+        self._held_for = ""
+        self._settled: asyncio.Task[None] | None = None
+
+    async def reserve(self, model: OfferedModel, request: PromptRequest) -> None:
+        """Hold what the next call may cost, in every budget that it is paid from; once, however often it is asked.
+
+        Raises:
+            BudgetSpent: one of them has not enough left.
+        """
+        if self._held and self._held_for != model.id:
+            self._release()  # another model answers, at another price
+        await self.settled()
+        budgets = await self._budgets_of(model)
+        held = {budget.id for budget, _ in self._held}
+        for budget in budgets:
+            if budget.id not in held:
+                await self._hold(budget, model, request)
+
+    def ended(self, call: Call, *, held: Sequence[tuple[Budget, BudgetSpending]] | None = None) -> None:
+        """Charge a call that took something. Returns at once: `settled` waits until it is in the ledger.
+
+        `held` is where something is held for it, when another bill's hand held it.
+        """
+        usage = _usage_of(call)
+        price = call.model.price
+        line = UsageLine(
+            id=self._line_id,
+            run_id=self.run_id,
+            step=self.step,
+            purpose=self.purpose,
+            user_id=self.user_id,
+            model=call.model.id,
+            input_tokens=usage.input_tokens or 0,
+            cached_input_tokens=usage.cached_input_tokens or 0,
+            output_tokens=usage.output_tokens or 0,
+            reasoning_tokens=usage.reasoning_tokens or 0,
+            cost_micros=None if price is None else cost_micros(usage, price),
+            source=Source.REPORTED if usage.reported else Source.ESTIMATED,
+            outcome=call.outcome,
+            at=now(),
+        )
+        self.lines.append(line)
+        held = self._held if held is None else held
+        self._held = []
+        self._begin(_settle(line, held))
+        self.step += 1
+
+    def close(self) -> None:
+        """No other call will be made: what is held for one is given back. Returns at once, as `ended` does."""
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            self._begin(_give_back(self._line_id, held))
+
+    async def settled(self) -> None:
+        """Return when all that has ended is in the ledger, and what was held for it is given back."""
+        if self._settled is not None and not self._settled.done():
+            # Shielded: whoever waits may be stopped, and the line is written all the same.
+            await asyncio.shield(self._settled)
+
+    @property
+    def _line_id(self) -> str:
+        return line_id(self.run_id, self.step, self.purpose)
+
+    async def _hold(self, budget: Budget, model: OfferedModel, request: PromptRequest) -> None:
+        moment = now()
+        amount = amount_of(_most_of(model, request), model.price, budget.unit)
+        spending = await store.hold(
+            untouched(budget, self.user_id, moment),
+            limit=budget.limit,
+            key=self._line_id,
+            amount=amount,
+            until=moment + timedelta(seconds=2 * model.timeouts.total_s) + HELD_BEYOND,
+        )
+        if not spending.holds_for(self._line_id):
+            raise BudgetSpent(budget, spending, amount=amount, moment=moment)
+        self._held.append((budget, spending))
+        self._held_for = model.id
+        self._warn(budget, spending)
+
+    def _begin(self, settling: Coroutine[Any, Any, None]) -> None:
+        # What is settled is settled in order: `reserve` waits, and so there is one at a time, but for a release.
+        before = self._settled if self._settled is not None and not self._settled.done() else None
+        self._settled = asyncio.create_task(_in_order(before, settling), name=f"settle {self._line_id}")
+        _settling.add(self._settled)
+        self._settled.add_done_callback(_settling.discard)
+
+    async def _budgets_of(self, model: OfferedModel) -> list[Budget]:
+        return await budgets_of(self.user_id, model.id)
+
+    def _warn(self, budget: Budget, spending: BudgetSpending) -> None:
+        if spending.used >= budget.limit * WARNED_FROM:
+            left = max(budget.limit - spending.used, 0)
+            self.warnings.append(
+                f"“{budget.name}”: {told(left, budget.unit)} of {told(budget.limit, budget.unit)} are left until"
+                f" {spending.resets_at:%Y-%m-%d %H:%M} UTC."
+            )
+
+
+async def budgets_of(user_id: UserId, model_id: str) -> list[Budget]:
+    """The budgets that an answer of this model to this user is paid from."""
+    budgets = await current_budgets()
+    if not budgets:
+        return []
+    asks_groups = any(budget.group_id is not None for budget in budgets)
+    groups = await groups_of(user_id) if asks_groups else frozenset()
+    return budgets_for(budgets, user_id, groups, model_id)
+
+
+async def charge_lost(bill: Bill, call: Call) -> None:
+    """Charge the call that a dead worker was at, unless that worker did; return when it is in the ledger.
+
+    What was held for it is given back as far as it is known here; the rest when it is overdue (`billing.overdue`).
+    """
+    held = [
+        (budget, untouched(budget, bill.user_id, now())) for budget in await budgets_of(bill.user_id, call.model.id)
+    ]
+    bill.ended(call, held=held)
+    await bill.settled()
+
+
+async def all_settled() -> None:
+    """Return when everything that has ended in this process is in the ledger: before the database is let go of."""
+    while _settling:
+        await asyncio.wait(list(_settling))
+
+
+async def _in_order(before: "asyncio.Task[None] | None", settling: Coroutine[Any, Any, None]) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+    await settling
+
+
+async def _settle(line: UsageLine, held: Sequence[tuple[Budget, BudgetSpending]]) -> None:
+    if not await _until_done(lambda: store.add_usage_line(line), line.id) and held:
+        [line] = await _until_done(lambda: store.usage_lines([line.id]), line.id)
+    for budget, spending in held:
+        await _until_done(lambda: store.settle(spending.id, key=line.id, amount=share_of(line, budget)), line.id)  # noqa: B023
+
+
+async def _give_back(key: str, held: Sequence[tuple[Budget, BudgetSpending]]) -> None:
+    for _, spending in held:
+        await _until_done(lambda: store.settle(spending.id, key=key, amount=0), key)  # noqa: B023
+
+
+def share_of(line: UsageLine, budget: Budget) -> int:
+    """What the call takes from the budget, in its unit: nothing when another model answered."""
+    if budget.model not in ("", line.model):
+        return 0
+    return line.tokens if budget.unit is Unit.TOKENS else line.cost_micros or 0
+
+
+async def _until_done(write: Callable[[], Awaitable[_Result]], key: str) -> _Result:
+    """The write's result, however long the database is away. Repeating it is safe: each is done once."""
+    wait_s = _RETRY_FIRST_S
+    while True:
+        try:
+            return await write()
+        except PyMongoError as error:
+            log.warning("usage not written yet", line=key, error=type(error).__name__)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _RETRY_MOST_S)
+
+
+def _most_of(model: OfferedModel, request: PromptRequest) -> Usage:
+    """The most that a call can take, as far as its prompt can be counted here."""
+    wanted = request.options.max_output_tokens or model.options.max_output_tokens or DEFAULT_OUTPUT_TOKENS
+    return Usage(_prompt_tokens(request), min(wanted, model.context_window))
+
+
+def _prompt_tokens(request: PromptRequest) -> int:
+    texts = (message.content for message in request.messages)
+    pictures = sum(len(message.images) for message in request.messages)
+    return sum(map(estimated_tokens, texts)) + pictures * _TOKENS_OF_AN_IMAGE
+
+
+def _usage_of(call: Call) -> Usage:
+    """The server's numbers where it told them, ours where it did not."""
+    told = call.usage or Usage()
+    if told.reported:
+        return told
+    input_tokens, output_tokens = told.input_tokens, told.output_tokens
+    return replace(
+        told,
+        input_tokens=_prompt_tokens(call.request) if input_tokens is None else input_tokens,
+        output_tokens=estimated_tokens("".join(call.written)) if output_tokens is None else output_tokens,
+    )

@@ -1,0 +1,28 @@
+"""The request road's only way to what is kept about language models: typed values in, typed values out.
+
+Only this package knows the documents.
+"""
+
+from inference.billing.types import Budget, BudgetSpending, UsageLine
+from inference.store.budgets import budgets, hold, overdue_spending, settle, spending_of
+from inference.store.catalog import model_entries, model_prices
+from inference.store.types import ModelEntry, ModelPrice
+from inference.store.usage import add_usage_line, usage_by_day, usage_lines
+
+__all__ = [
+    "Budget",
+    "BudgetSpending",
+    "ModelEntry",
+    "ModelPrice",
+    "UsageLine",
+    "add_usage_line",
+    "budgets",
+    "hold",
+    "model_entries",
+    "model_prices",
+    "overdue_spending",
+    "settle",
+    "spending_of",
+    "usage_by_day",
+    "usage_lines",
+]
