@@ -1,4 +1,4 @@
-"""Wrong settings of language models, found by `manage.py check` before anybody asks a question."""
+"""Wrong settings of language models and of tools, found by `manage.py check` before anybody asks a question."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  (Django's own name)
 
 from eloquent.foundation.config import Config, get_config
+from inference.tools.mcp_settings import mcp_settings
 
 
 @register("inference")
@@ -91,4 +92,27 @@ def _vendors_faults(config: Config) -> list[CheckMessage]:
                     id="inference.E002",
                 )
             )
+    return found
+
+
+@register("inference")
+def check_tools(app_configs: Sequence[Any] | None = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """Servers of tools that will not be asked. Only warnings: everything else works without them."""
+    settings = mcp_settings(get_config())
+    found: list[CheckMessage] = [
+        Warning(
+            fault,
+            hint="What this names is left out until it is put right; README.md has an example.",
+            id="inference.W006",
+        )
+        for fault in settings.faults
+    ]
+    if settings.servers and find_spec("mcp") is None:
+        found.append(
+            Warning(
+                f"MCP_SERVERS names {', '.join(settings.servers)}, but the package mcp is not installed.",
+                hint="Install it (it stands in requirements.txt), or remove MCP_SERVERS.",
+                id="inference.W007",
+            )
+        )
     return found

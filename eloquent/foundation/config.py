@@ -101,6 +101,15 @@ class Config(BaseModel, frozen=True):
         description="the language model that names conversations: its id, off, or nothing for the conversation's own",
     )
 
+    mcp_servers: SecretStr = Field(
+        SecretStr(""),
+        description='tools of MCP servers, JSON: {"name": {"url": "https://host/mcp", "token"?, "tools"?: [names]}}',
+    )
+    mcp_allowed_hosts: Names = Field(
+        (),
+        description="hosts of MCP servers in your own network or on odd ports, [http://]host[:port], comma separated",
+    )
+
     jwt_private_key: Annotated[SecretStr, _checked_secret(formats.private_pem_key)] = Field(
         SecretStr(""), description="RSA private key as PEM (2048 bits or more), signs access tokens"
     )

@@ -77,6 +77,10 @@ _QUIETER: Final = {
     "aiohttp": "WARNING",
     "httpcore": "WARNING",
     "httpx": "WARNING",
+    "httpx2": "WARNING",
+    "httpcore2": "WARNING",
+    # Below that it writes down whole messages and the ids of sessions.
+    "mcp": "WARNING",
     "pymongo": "WARNING",
     # Django warns of each 4xx; the access line says it already.
     "django.request": "ERROR",

@@ -4,7 +4,7 @@ A failed call is never an exception for the caller: it is a result with a senten
 What really happened is in the log.
 """
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -35,11 +35,9 @@ class ToolFailed(Exception):
     """A call could not be done. The text is a sentence for the language model: no internals in it."""
 
 
-class Toolbox(Protocol):
-    """Who may be asked for a call: our own tools, or servers of others."""
-
-    async def call(self, name: str, arguments_json: str, *, user: Caller) -> ToolResult:
-        """What came of it; a failure is a result, too."""
+def unknown(name: str) -> ToolResult:
+    """What is said of a tool that does not exist, and of one that is not for this user: the same."""
+    return failure(f"There is no tool named {name[:100]}. Use one of those that were offered.")
 
 
 def failure(sentence: str) -> ToolResult:

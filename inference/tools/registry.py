@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 
-from inference.tools.base import Caller, ToolFailed, ToolResult, failure, result_of
+from inference.tools.base import Caller, ToolFailed, ToolResult, failure, result_of, unknown
 from inference.tools.schemas import Arguments
 from inference.types import Tool
 
@@ -93,7 +93,7 @@ class Registry:
         """Call a tool for a user. A failure of any kind is a result with a sentence; only a cancellation is raised."""
         entry = self._tools.get(name)
         if entry is None or not entry.allowed(user.permissions):
-            return failure(f"There is no tool named {name[:100]}. Use one of those that were offered.")
+            return unknown(name)
         limit = asyncio.timeout(entry.timeout_s)
         try:
             arguments = entry.arguments.read(arguments_json, user)
