@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -95,6 +96,19 @@ async def test_a_token_is_sent_with_every_request(fake: FakeMcp) -> None:
     async with tools_of(fake=fake.url) as tools:
         await called(tools, "fake__add", a=1, b=2)
     assert fake.tokens == {None}
+
+
+@pytest.mark.parametrize("kind", ["refused", "elsewhere", "too much", "no rpc", "events that are none"])
+async def test_a_token_is_in_no_log(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with (
+            running_server(NONSENSE[kind], timeout_graceful_shutdown=1) as url,
+            tools_of(odd={"url": f"{url}/mcp", "token": "s3cret"}) as tools,
+        ):
+            await tools.tools(())
+            assert "s3cret" not in (await called(tools, "odd__add")).output_text
+    assert "does not list its tools" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize(
