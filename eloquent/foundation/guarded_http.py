@@ -44,10 +44,12 @@ class _Pinned(httpcore2.AnyIOBackend):
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._guard.addresses(host, port)
+                # One that swallows everything must leave time for the next.
+                share_s = None if timeout is None else timeout / len(addresses)
                 for address in addresses[:-1]:
                     try:
-                        return await super().connect_tcp(address, port, timeout, local_address, socket_options)
-                    except httpcore2.ConnectError:
+                        return await super().connect_tcp(address, port, share_s, local_address, socket_options)
+                    except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
                         continue
                 return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
         except TimeoutError as error:

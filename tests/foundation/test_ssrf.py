@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import httpx2
 import pytest
 from cryptography import x509
@@ -280,10 +281,9 @@ async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIt
         yield heard
 
 
-async def got(rules: Guard, url: str, *, most_bytes: int = 1000) -> httpx2.Response:
-    async with httpx2.AsyncClient(
-        transport=GuardedTransport(rules, most_bytes=most_bytes), trust_env=False, timeout=5
-    ) as client:
+async def got(rules: Guard, url: str, *, timeout_s: float = 5) -> httpx2.Response:
+    transport = GuardedTransport(rules, most_bytes=1000)
+    async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=timeout_s) as client:
         return await client.get(url)
 
 
@@ -356,6 +356,25 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(resolving: Cal
     async with answering(OK) as heard:
         resolving(["127.0.0.2", "127.0.0.1"])
         response = await got(guard(f"http://mcp.internal:{heard.port}"), f"http://mcp.internal:{heard.port}/")
+        assert response.text == "ok"
+
+
+async def test_an_address_that_swallows_everything_leaves_time_for_the_next(
+    resolving: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = httpcore2.AnyIOBackend.connect_tcp
+
+    async def connect_tcp(self: Any, host: str, port: int, timeout: float, *rest: Any) -> Any:  # noqa: ASYNC109
+        if host == "127.0.0.2":
+            await asyncio.sleep(timeout)
+            raise httpcore2.ConnectTimeout
+        return await connect(self, host, port, timeout, *rest)
+
+    monkeypatch.setattr(httpcore2.AnyIOBackend, "connect_tcp", connect_tcp)
+    async with answering(OK) as heard:
+        resolving(["127.0.0.2", "127.0.0.1"])
+        rules = guard(f"http://mcp.internal:{heard.port}")
+        response = await got(rules, f"http://mcp.internal:{heard.port}/", timeout_s=0.5)
         assert response.text == "ok"
 
 
