@@ -8,7 +8,7 @@ from inference.errors import ModelFailed, VendorError
 from inference.providers.anthropic import Anthropic
 from inference.providers.anthropic_wire import AnthropicDecoder
 from inference.providers.base import Provider
-from inference.providers.lines import LineDecoder
+from inference.providers.decoder import Decoder
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama, OllamaDecoder
 from inference.providers.openai import OpenAI
@@ -41,7 +41,7 @@ class Rig:
     path: str
     text: str
     finished: Finished
-    decoder: type[LineDecoder]
+    decoder: type[Decoder]
 
     def provider(self, replay: ReplayServer) -> Provider:
         return provider_at(self.kind, replay.url)
@@ -117,7 +117,7 @@ SCRIPTED_RIG = ScriptedRig(
     "",
     "Hello there",
     ended(FinishReason.STOP, 3, 2),
-    LineDecoder,
+    Decoder,
     {
         "answer": ["Hello", " there", ended(FinishReason.STOP, 3, 2)],
         "silent_end": ["Hello", " there"],
