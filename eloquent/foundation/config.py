@@ -44,6 +44,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(formats.http_origin)], ...], BeforeValidator(_comma_separated)]
 HttpUrl = Annotated[str, AfterValidator(formats.http_url)]
 HttpUrls = Annotated[tuple[HttpUrl, ...], BeforeValidator(_comma_separated)]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2,6}(-[a-z]+)+-\d{1,2}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -94,6 +95,14 @@ class Config(BaseModel, frozen=True):
     anthropic_models: Names = Field((), description="Anthropic's models that are offered, comma separated")
     usage_currency: str = Field(
         "USD", pattern=r"^[A-Z]{3}$", description="the currency of prices and budgets: three letters, USD or EUR"
+    )
+    bedrock_model_id: Names = Field(
+        (), description="models on Amazon Bedrock: ids, inference profiles or ARNs, comma separated"
+    )
+    bedrock_region: Region | None = Field(None, description="the AWS region to ask for them; AWS_REGION without")
+    aws_region: Region | None = Field(None, description="the AWS region, as AWS itself sets it")
+    bedrock_endpoint_url: HttpUrl | None = Field(
+        None, description="where Bedrock's runtime is reached in place of its public address, such as a VPC endpoint"
     )
     title_model: str = Field(
         "",

@@ -8,6 +8,8 @@ from inference.errors import ModelFailed, VendorError
 from inference.providers.anthropic import Anthropic
 from inference.providers.anthropic_wire import AnthropicDecoder
 from inference.providers.base import Provider
+from inference.providers.bedrock import Bedrock
+from inference.providers.bedrock_wire import ConverseDecoder
 from inference.providers.decoder import Decoder
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama, OllamaDecoder
@@ -51,6 +53,9 @@ class Rig:
         return self.provider(replay)
 
 
+_bedrocks: dict[str, Bedrock] = {}
+
+
 def provider_at(kind: str, url: str) -> Provider:
     if kind == "ollama":
         return Ollama(url)
@@ -62,7 +67,17 @@ def provider_at(kind: str, url: str) -> Provider:
             names=("claude-sonnet-5-5", "claude-haiku-4-5", "claude-old", "claude-unheard-of"),
             base_url=url,
         )
+    if kind == "bedrock":
+        if url not in _bedrocks:
+            _bedrocks[url] = Bedrock([ASKED.model], region="us-east-1", endpoint_url=url)
+        return _bedrocks[url]  # its client is its own, and takes a while to make
     return OpenAICompatible(f"{url}/v1", api_key="sk-test") if kind == "openai" else LlamaCppServer(url)
+
+
+async def close_providers() -> None:
+    """Close the clients that are not shared."""
+    while _bedrocks:
+        await _bedrocks.popitem()[1].aclose()
 
 
 def ended(reason: FinishReason, input_tokens: int, output_tokens: int, *, cached: int | None = None) -> Finished:
@@ -92,6 +107,13 @@ WIRE_RIGS = [
         "I'm glad to",
         Finished(FinishReason.LENGTH, Usage(11, 4, reported=True, cached_input_tokens=4)),
         AnthropicDecoder,
+    ),
+    Rig(
+        "bedrock",
+        "/model/a-model/converse-stream",
+        "Sunlight scatters — blue most",
+        ended(FinishReason.LENGTH, 32, 5, cached=20),
+        ConverseDecoder,
     ),
 ]
 
