@@ -111,9 +111,9 @@ def test_the_setting_can_stand_in_the_file_and_is_never_shown(monkeypatch: pytes
     [
         ({}, []),
         ({"MCP_SERVERS": json.dumps({"one": GOOD})}, []),
-        ({"MCP_SERVERS": "{"}, ["inference.W006"]),
-        ({"MCP_SERVERS": json.dumps({"one": GOOD | {"tokn": "hunter2"}, "Two": GOOD})}, ["inference.W006"] * 2),
-        ({"MCP_ALLOWED_HOSTS": "a/b"}, ["inference.W006"]),
+        ({"MCP_SERVERS": "{"}, ["inference.W008"]),
+        ({"MCP_SERVERS": json.dumps({"one": GOOD | {"tokn": "hunter2"}, "Two": GOOD})}, ["inference.W008"] * 2),
+        ({"MCP_ALLOWED_HOSTS": "a/b"}, ["inference.W008"]),
     ],
     ids=str,
 )
@@ -136,7 +136,7 @@ def test_the_check_says_that_the_package_is_missing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MCP_SERVERS", json.dumps({"one": GOOD}))
     monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "mcp" else util.find_spec(name))
     (message,) = check_tools()
-    assert message.id == "inference.W007"
+    assert message.id == "inference.W009"
     assert message.msg == "MCP_SERVERS names one, but the package mcp is not installed."
 
 
