@@ -36,11 +36,6 @@ class Messages:
     def __init__(self) -> None:
         self._rest = b""
 
-    @property
-    def is_between(self) -> bool:
-        """Nothing of a further message has come."""
-        return not self._rest
-
     def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that are whole by now.
 
