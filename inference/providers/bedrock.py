@@ -61,14 +61,11 @@ class Bedrock:
         try:
             client = await self._connected()
             await self._reach(client.meta.endpoint_url)
-            has_credentials = os.environ.get(BEARER_TOKEN) or await self._session.get_credentials() is not None
         except Exception as error:
             failed = failure_of(self.name, error, waited_s=0.0)
             if failed is None:
                 raise
             raise failed from failed.__cause__
-        if not has_credentials:
-            raise ModelAccessDenied(self.name) from VendorError("There are no AWS credentials.")
         return [ProviderModel(name, window_of(self._ids[name])) for name in self._names]
 
     async def aclose(self) -> None:
@@ -95,13 +92,18 @@ class Bedrock:
         return response
 
     async def _connected(self) -> Any:
-        """The client of this process, made at its first use. Takes a second, which is spent in another thread."""
+        """The client of this process, made at its first use. Takes a second, most of it in another thread."""
         async with self._opening:
             if self._client is None:
                 await asyncio.to_thread(importlib.import_module, "aiobotocore.session")
                 from aiobotocore.config import AioConfig
                 from aiobotocore.session import get_session
 
+                # Kept when the rest fails or is given up: it has read the service's description.
+                session = self._session = self._session or get_session()
+                # A client without credentials would stay without: a role may be there a moment later.
+                if not os.environ.get(BEARER_TOKEN) and await session.get_credentials() is None:
+                    raise ModelAccessDenied(self.name) from VendorError("There are no AWS credentials.")
                 config = AioConfig(
                     connect_timeout=CONNECT_TIMEOUT_S,
                     read_timeout=None,  # the router has the patience
@@ -109,16 +111,10 @@ class Bedrock:
                     max_pool_connections=0,  # no limit: answer 11 would wait in silence
                     warm_up_loader_caches=True,
                 )
-                session = get_session()
-                self._client = await self._opened.enter_async_context(
-                    session.create_client(
-                        "bedrock-runtime",
-                        region_name=self._region,
-                        endpoint_url=self._endpoint_url,
-                        config=config,
-                    )
+                client = session.create_client(
+                    "bedrock-runtime", region_name=self._region, endpoint_url=self._endpoint_url, config=config
                 )
-                self._session = session
+                self._client = await self._opened.enter_async_context(client)
             return self._client
 
     async def _reach(self, url: str) -> None:

@@ -237,10 +237,15 @@ async def test_without_credentials_nothing_is_sent_and_the_operator_is_named(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     events, error = await collected(bedrock.answer(ASKED))
     assert (events, type(error)) == ([], ModelAccessDenied)
-    assert "Unable to locate credentials" in str(error.__cause__)
+    assert "no AWS credentials" in str(error.__cause__)
     with pytest.raises(ModelAccessDenied):
         await bedrock.models()
     assert replay.requests == []
+    begun = bedrock._session
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    _, error = await collected(bedrock.answer(ASKED))
+    assert error is None, "credentials that come later, such as a role's, are found"
+    assert bedrock._session is begun, "what was read for the client is not read again"
 
 
 async def test_an_api_key_of_bedrock_stands_in_for_other_credentials(

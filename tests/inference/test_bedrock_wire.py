@@ -53,6 +53,11 @@ def test_thoughts_come_before_the_text_and_signatures_are_nobodys_business() -> 
     assert finished == Finished(FinishReason.STOP, Usage(9, 4, reported=True))
 
 
+def test_a_thought_between_words_stays_between_them() -> None:
+    events, _, _ = events_of(text("One."), thought("Hm.", index=1), text("Two.", index=2), stopped("end_turn"))
+    assert events == [TextDelta("One."), ReasoningDelta("Hm."), TextDelta("Two.")]
+
+
 def test_a_call_of_a_tool_is_whole_and_stands_where_the_model_wrote_it() -> None:
     told = [
         STARTED,
@@ -136,7 +141,7 @@ def test_events_that_nobody_knows_yet_are_passed_over() -> None:
     strange = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"citation": {"title": "A book"}}}}
     begun = {"contentBlockStart": {"contentBlockIndex": 0, "start": {"image": {"format": "png"}}}}
     events, finished, failure = events_of(
-        STARTED, begun, {"heartbeat": {"a": [1]}}, strange, text("Hello"), stopped("end_turn"), usage(1, 2)
+        STARTED, begun, {"heartbeat": {"usage": "none"}}, strange, text("Hello"), stopped("end_turn"), usage(1, 2)
     )
     assert (events, failure) == ([TextDelta("Hello")], None)
     assert finished is not None
@@ -173,6 +178,10 @@ def test_an_error_of_the_protocol_is_a_failure_with_its_words_as_the_cause() -> 
     assert type(decoder.failure) is ModelFailed
     assert "broken at /srv" in str(decoder.failure.__cause__)
     assert not any(secret in decoder.failure.detail for secret in SECRETS)
+    headers[":error-code"] = "throttlingException"
+    decoder = ConverseDecoder("a-model")
+    decoder.feed(framed(b"".join(text_header(*header) for header in headers.items()), b""))
+    assert type(decoder.failure) is ModelBusy
 
 
 @pytest.mark.parametrize("payload", [b"not JSON", b"[]", b'{"delta":{"text":7}}', b'{"delta":'])
