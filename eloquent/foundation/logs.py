@@ -75,6 +75,9 @@ _SECRETS_IN_TEXT: Final = (
 _QUIETER: Final = {
     "asyncio": "WARNING",
     "aiohttp": "WARNING",
+    # These write whole requests at DEBUG: what people asked.
+    "aiobotocore": "WARNING",
+    "botocore": "WARNING",
     "httpcore": "WARNING",
     "httpx": "WARNING",
     "httpx2": "WARNING",

@@ -3,10 +3,11 @@
 import asyncio
 import inspect
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from botocore import exceptions as botos
 from botocore.parsers import ResponseParserError
 
 from eloquent.foundation.config import get_config
+from eloquent.foundation.logs import configure_logging
 from inference.catalog import configured_providers
 from inference.errors import (
     InferenceError,
@@ -302,6 +304,20 @@ async def test_what_is_asked_is_signed_for_the_region_and_whole(replay: ReplaySe
         "inferenceConfig": {"maxTokens": 2048},
         "toolConfig": {"tools": [{"toolSpec": {"name": "weather", "inputSchema": {"json": {"type": "object"}}}}]},
     }
+
+
+async def test_awss_package_writes_nothing_of_what_is_asked_into_the_log(
+    bedrock: Bedrock, caplog: pytest.LogCaptureFixture
+) -> None:
+    debugging = get_config().model_copy(update={"log_level": "DEBUG"})
+    loggers = configure_logging(debugging)["loggers"]
+    with ExitStack() as quiet:
+        for name in ("aiobotocore", "botocore"):
+            quiet.enter_context(caplog.at_level(loggers[name]["level"], logger=name))
+        quiet.enter_context(caplog.at_level(logging.DEBUG))
+        _, error = await collected(bedrock.answer(ASKED))
+    assert error is None
+    assert [record.name for record in caplog.records if "botocore" in record.name] == []
 
 
 ARN = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/a1b2c3d4e5f6"

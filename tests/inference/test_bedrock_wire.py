@@ -234,7 +234,7 @@ def test_options_travel_under_converses_names() -> None:
 def test_what_the_system_says_is_no_turn() -> None:
     sent = asked(PromptMessage("system", "Be brief."), PromptMessage("system", " "), QUESTION)
     assert sent["system"] == [{"text": "Be brief."}]
-    assert [turn["role"] for turn in sent["messages"]] == ["user"]
+    assert sent["messages"] == asked(QUESTION)["messages"]
     assert "system" not in asked(PromptMessage("system", ""), QUESTION)
 
 
