@@ -16,9 +16,17 @@ from inference.providers.decoder import Decoder
 from inference.providers.eventstream import Message, Messages
 from inference.providers.lines import arguments_of, flush, think
 from inference.providers.refusals import unreadable
-from inference.types import Event, Finished, FinishReason, PromptMessage, PromptRequest, Tool, ToolCall, Usage
-
-DEFAULT_OUTPUT_TOKENS: Final = 2048
+from inference.types import (
+    DEFAULT_OUTPUT_TOKENS,
+    Event,
+    Finished,
+    FinishReason,
+    PromptMessage,
+    PromptRequest,
+    Tool,
+    ToolCall,
+    Usage,
+)
 
 _REASONS: Final = {
     "end_turn": FinishReason.STOP,
