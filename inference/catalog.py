@@ -24,6 +24,7 @@ from inference.entries import Decision, Decisions, decisions, in_order, options_
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
 from inference.providers.anthropic import Anthropic
 from inference.providers.base import Provider, ProviderModel
+from inference.providers.bedrock import Bedrock
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama
 from inference.providers.openai import OpenAI
@@ -178,6 +179,9 @@ def configured_providers() -> list[Provider]:
     if config.anthropic_api_key:
         secret, address = config.anthropic_api_key.get_secret_value(), config.anthropic_base_url
         providers.append(Anthropic(api_key=secret, names=config.anthropic_models, base_url=address))
+    if config.bedrock_model_id:
+        region = config.bedrock_region or config.aws_region
+        providers.append(Bedrock(config.bedrock_model_id, region=region, endpoint_url=config.bedrock_endpoint_url))
     return providers
 
 

@@ -1,13 +1,28 @@
-"""Wrong settings of language models, found by `manage.py check` before anybody asks a question."""
+"""Wrong settings of language models and of tools, found by `manage.py check` before anybody asks a question."""
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004  (Django's own name)
 
 from eloquent.foundation.config import Config, get_config
+from inference.providers.bedrock import BEARER_TOKEN
+from inference.providers.bedrock_models import shown_name
+from inference.tools.mcp_settings import mcp_settings
+
+CREDENTIALS_NAMED = (
+    BEARER_TOKEN,
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+CREDENTIALS_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 
 
 @register("inference")
@@ -17,11 +32,13 @@ def check_language_models(app_configs: Sequence[Any] | None = None, **_: Any) ->
     found: list[CheckMessage] = []
     # On a developer's machine `manage.py up` brings a model, so only a deployment must name one.
     named = config.ollama_host or config.llamacpp_host or config.openai_compatible_url
-    if config.strict and not (named or config.openai_api_key or config.anthropic_api_key):
+    vendors = config.openai_api_key or config.anthropic_api_key or config.bedrock_model_id
+    if config.strict and not (named or vendors):
         found.append(
             Warning(
                 "No language model is configured, so every question will be answered with an error.",
-                hint="Set OLLAMA_HOST, LLAMACPP_HOST, OPENAI_COMPATIBLE_URL, OPENAI_API_KEY or ANTHROPIC_API_KEY.",
+                hint="Set OLLAMA_HOST, LLAMACPP_HOST, OPENAI_COMPATIBLE_URL, OPENAI_API_KEY, ANTHROPIC_API_KEY or"
+                " BEDROCK_MODEL_ID.",
                 id="inference.W001",
             )
         )
@@ -91,4 +108,101 @@ def _vendors_faults(config: Config) -> list[CheckMessage]:
                     id="inference.E002",
                 )
             )
+    return found
+
+
+@register("inference")
+def check_bedrock(app_configs: Sequence[Any] | None = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """What keeps Amazon Bedrock from answering. Nothing is asked over the network, and nobody else is kept."""
+    config = get_config()
+    if not config.bedrock_model_id:
+        return _named_in_vain(config)
+    if find_spec("aiobotocore") is None:
+        return [
+            Error(
+                "BEDROCK_MODEL_ID is set, but the package aiobotocore is not installed.",
+                hint="Install what requirements.txt lists, or remove BEDROCK_MODEL_ID.",
+                id="inference.E002",
+            )
+        ]
+    found: list[CheckMessage] = []
+    if fault := _region_fault(config):
+        found.append(Error(fault, hint="Set BEDROCK_REGION or AWS_REGION.", id="inference.E003"))
+    names = [shown_name(model_id) for model_id in config.bedrock_model_id]
+    found += [
+        Error(
+            f"BEDROCK_MODEL_ID names “{name}” twice, and only the first of them can be chosen.",
+            hint="Leave one of them out.",
+            id="inference.E004",
+        )
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    if not _credentials_in_sight():
+        found.append(
+            Warning(
+                "BEDROCK_MODEL_ID is set, and no AWS credentials are in sight.",
+                hint="Give this process AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (in its environment: .env is not "
+                f"read for them), {BEARER_TOKEN}, a profile or a role. On an EC2 instance with a role all is well.",
+                id="inference.W007",
+            )
+        )
+    return found
+
+
+def _named_in_vain(config: Config) -> list[CheckMessage]:
+    named = {"BEDROCK_REGION": config.bedrock_region, "BEDROCK_ENDPOINT_URL": config.bedrock_endpoint_url}
+    return [
+        Warning(
+            f"{name} is set, but BEDROCK_MODEL_ID is not.",
+            hint=f"Set BEDROCK_MODEL_ID to the models that are to be offered, or remove {name}.",
+            id="inference.W006",
+        )
+        for name, value in named.items()
+        if value
+    ]
+
+
+def _region_fault(config: Config) -> str | None:
+    """What is wrong with the region; AWS's package may know one that no setting of ours names."""
+    # It takes a third of a second to load, so only those who use Bedrock pay for it.
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    try:
+        known = Session().get_config_variable("region")
+    except BotoCoreError as error:
+        return f"AWS's own settings cannot be read: {error}."
+    if config.bedrock_region or config.aws_region or known:
+        return None
+    return "BEDROCK_MODEL_ID is set, but no AWS region."
+
+
+def _credentials_in_sight() -> bool:
+    files = (Path(os.environ.get(name) or default).expanduser() for name, default in CREDENTIALS_FILES.items())
+    return any(os.environ.get(name) for name in CREDENTIALS_NAMED) or any(
+        file.is_file() and file.stat().st_size for file in files
+    )
+
+
+@register("inference")
+def check_tools(app_configs: Sequence[Any] | None = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """Servers of tools that will not be asked. Only warnings: everything else works without them."""
+    settings = mcp_settings(get_config())
+    found: list[CheckMessage] = [
+        Warning(
+            fault,
+            hint="What this names is left out until it is put right; README.md has an example.",
+            id="inference.W008",
+        )
+        for fault in settings.faults
+    ]
+    if settings.servers and find_spec("mcp") is None:
+        found.append(
+            Warning(
+                f"MCP_SERVERS names {', '.join(settings.servers)}, but the package mcp is not installed.",
+                hint="Install it (it stands in requirements.txt), or remove MCP_SERVERS.",
+                id="inference.W009",
+            )
+        )
     return found

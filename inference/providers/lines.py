@@ -1,29 +1,24 @@
 """What the wire formats share: bytes cut into whole lines, and pieces folded into as few events as possible."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from inference.errors import AnswerCutOff, InferenceError
+from inference.errors import AnswerCutOff
+from inference.providers.decoder import Decoder
 from inference.providers.refusals import unreadable
-from inference.types import Event, Finished, ReasoningDelta, TextDelta, ToolCall
+from inference.types import Event, ReasoningDelta, TextDelta, ToolCall
 
 LINE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 
-class LineDecoder(ABC):
-    """A decoder of a format in lines. Where the network cuts the bytes makes no difference to the events' content.
-
-    `finished` is set when the answer is complete, `failure` when it cannot be completed; the events returned so far are
-    good in both cases.
-    """
+class LineDecoder(Decoder):
+    """A decoder of a format in lines."""
 
     def __init__(self, model: str) -> None:
-        self.finished: Finished | None = None
-        self.failure: InferenceError | None = None
-        self.model = model
+        super().__init__(model)
         self._rest = b""
 
     def feed(self, data: bytes) -> Sequence[Event]:
@@ -37,11 +32,6 @@ class LineDecoder(ABC):
                 self.failure = unreadable(self.model, data, ValueError("a line without end"))
             return ()
         return self._events_of(data[:end], whole=True)
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing that may still come would change the answer."""
-        return self.finished is not None or self.failure is not None
 
     def end(self) -> Sequence[Event]:
         """No more bytes will come: the events of a last line without a newline, and the verdict on the answer."""

@@ -37,6 +37,9 @@ _TOO_LONG: Final = (
     "context window",
     "context length",
     "prompt is too long",
+    "input is too long",
+    "exceed context limit",
+    "input tokens exceeded",
 )
 _OUR_FAULT: Final = ('option "', "invalid format")
 """Ollama answers 500 for options and formats that it cannot read, which no second try will mend."""

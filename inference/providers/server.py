@@ -1,6 +1,6 @@
 """Who one talks to: a model server's address and key, and a conversation with it over HTTP.
 
-How one talks is a `LineDecoder`, which gets the bytes of each network read and has no connection of its own.
+How one talks is a `Decoder`, which gets the bytes of each network read and has no connection of its own.
 """
 
 import asyncio
@@ -15,13 +15,15 @@ import structlog
 from eloquent.foundation.http import http_client
 from inference.beat import reading_beat
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
-from inference.providers.lines import LineDecoder
+from inference.providers.decoder import Decoder
 from inference.providers.refusals import BODY_LIMIT_BYTES, refusal, unreadable
 from inference.types import Event, Status
 
 log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
+_Response = TypeVar("_Response", httpx.Response, aiohttp.ClientResponse)
+"""A response whose body has not been read: of our own client, or of a vendor's package that is built on aiohttp."""
 
 QUIET_S: Final = 0.25
 """A warm model answers within this; only then is it worth a question whether it is loading."""
@@ -109,11 +111,11 @@ class Server:
 
 
 async def conversation(  # noqa: C901  (one answer from its opening to its end; a part apart is a generator a token)
-    open_: Callable[[], Coroutine[Any, Any, httpx.Response] | asyncio.Task[httpx.Response]],
-    decoder: LineDecoder,
+    open_: Callable[[], Coroutine[Any, Any, _Response] | asyncio.Task[_Response]],
+    decoder: Decoder,
     *,
     is_loading: Callable[[], Awaitable[bool]] | None = None,
-    leave: Callable[[asyncio.Task[httpx.Response]], Awaitable[None]] | None = None,
+    leave: Callable[[asyncio.Task[_Response]], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[Event, None]:
     """The events of one answer. Closing the generator closes the connection, also while it is being opened.
 
@@ -155,7 +157,7 @@ async def conversation(  # noqa: C901  (one answer from its opening to its end; 
 
 
 async def _statuses_until(
-    opening: "asyncio.Task[httpx.Response]", is_loading: Callable[[], Awaitable[bool]]
+    opening: "asyncio.Task[_Response]", is_loading: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[Status, None]:
     loop = asyncio.get_running_loop()
     began_at = loop.time() - QUIET_S
@@ -174,7 +176,7 @@ async def _statuses_until(
         await asyncio.wait({opening}, timeout=STATUS_EVERY_S)
 
 
-async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
+async def _hang_up(opening: "asyncio.Task[_Response]") -> None:
     """Close the connection, whether its answer has begun, is awaited or has just come in."""
     if not opening.done():
         opening.cancel()
@@ -183,20 +185,23 @@ async def _hang_up(opening: "asyncio.Task[httpx.Response]") -> None:
         await close(opening.result())
 
 
-async def close(response: httpx.Response) -> None:
+async def close(response: httpx.Response | aiohttp.ClientResponse) -> None:
     """Close the connection, or give it back when its answer was read to the end."""
+    if isinstance(response, aiohttp.ClientResponse):
+        response.close()
+        return
     await response.aclose()
     # They hold each other: garbage for the collector, with the request and all its headers.
     del response.stream
 
 
-def _verdict(decoder: LineDecoder, lost: Exception | None) -> InferenceError:
+def _verdict(decoder: Decoder, lost: Exception | None) -> InferenceError:
     failure = decoder.failure or AnswerCutOff(decoder.model)
     failure.__cause__ = failure.__cause__ or lost
     return failure
 
 
-def _reader_of(response: httpx.Response) -> Callable[[], Awaitable[bytes]]:
+def _reader_of(response: httpx.Response | aiohttp.ClientResponse) -> Callable[[], Awaitable[bytes]]:
     """What awaits the body's next bytes, and is empty at its end.
 
     With httpx's aiohttp transport it is aiohttp's own reader. Three generators lie between it and httpx's stream: work
@@ -205,7 +210,7 @@ def _reader_of(response: httpx.Response) -> Callable[[], Awaitable[bytes]]:
     content = _aiohttp_content(response)
     if content is not None:
         return _reader_from_kernel(content)
-    reads = aiter(cast(httpx.AsyncByteStream, response.stream))
+    reads = aiter(cast(httpx.AsyncByteStream, cast(httpx.Response, response).stream))
 
     async def read() -> bytes:
         return await anext(reads, b"")
@@ -236,7 +241,7 @@ def _reader_from_kernel(content: aiohttp.StreamReader) -> Callable[[], Awaitable
     return read
 
 
-def _left_behind(response: httpx.Response) -> bytes:
+def _left_behind(response: httpx.Response | aiohttp.ClientResponse) -> bytes:
     """What had arrived when the connection broke: the last words of an answer, which nobody can ask for again.
 
     aiohttp keeps these bytes and raises before it hands them out, so they are taken from where it keeps them.
@@ -247,7 +252,9 @@ def _left_behind(response: httpx.Response) -> bytes:
     return b"".join([kept[0][offset:], *kept[1:]]) if kept else b""
 
 
-def _aiohttp_content(response: httpx.Response) -> aiohttp.StreamReader | None:
+def _aiohttp_content(response: httpx.Response | aiohttp.ClientResponse) -> aiohttp.StreamReader | None:
+    if isinstance(response, aiohttp.ClientResponse):
+        return response.content
     stream = getattr(response.stream, "_stream", None)
     return getattr(getattr(stream, "_aiohttp_response", None), "content", None)
 

@@ -63,7 +63,9 @@ def settings_of(
         "OLLAMA_HOST": f"http://127.0.0.1:{ollama_port}",
         "OLLAMA_MODEL": "bench-burst:latest",
         "TITLE_MODEL": "off",  # the peer names nothing either
-        **dict.fromkeys(("LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL", "DEBUG", "LOG_LEVEL", "WORKERS"), ""),
+        **dict.fromkeys(
+            ("LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL", "BEDROCK_MODEL_ID", "DEBUG", "LOG_LEVEL", "WORKERS"), ""
+        ),
     }
 
 

@@ -273,7 +273,7 @@ def test_a_named_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
     assert "ok  llama.cpp" not in up.text
 
 
-@pytest.mark.parametrize("setting", ["OLLAMA_HOST", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL"])
+@pytest.mark.parametrize("setting", ["OLLAMA_HOST", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL", "BEDROCK_MODEL_ID"])
 def test_a_named_model_server_replaces_ours(tmp_path: Path, setting: str) -> None:
     from eloquent.embedded.machine import missing_servers
 

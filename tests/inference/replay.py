@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests.fakes import bedrock
+
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
@@ -30,12 +32,12 @@ class Recorded:
 
     status: int
     content_type: str | None
-    pieces: tuple[str, ...]
+    pieces: tuple[str | bytes, ...]
     is_whole: bool
 
     @property
     def body(self) -> bytes:
-        return "".join(self.pieces).encode()
+        return b"".join(map(_bytes_of, self.pieces))
 
     def wire(self) -> bytes:
         head = [f"HTTP/1.1 {self.status} Whatever", "Date: Mon, 23 Nov 2026 00:00:00 GMT"]
@@ -45,7 +47,7 @@ class Recorded:
             head.append(f"Content-Length: {len(self.body)}")
             return "\r\n".join([*head, "", ""]).encode() + self.body
         head.append("Transfer-Encoding: chunked")
-        chunks = [b"%x\r\n%b\r\n" % (len(piece.encode()), piece.encode()) for piece in self.pieces]
+        chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in map(_bytes_of, self.pieces)]
         return "\r\n".join([*head, "", ""]).encode() + b"".join(chunks) + (b"0\r\n\r\n" if self.is_whole else b"")
 
     def reply(self, cuts: Iterable[int] = (), gates: Mapping[int, asyncio.Event] | None = None) -> Reply:
@@ -53,8 +55,14 @@ class Recorded:
 
 
 def recorded(name: str) -> Recorded:
+    """A fixture by its name. "pieces" are text; "messages" of an event stream are framed, a list a piece."""
     told = json.loads((FIXTURES / f"{name}.json").read_text())
-    return Recorded(told["status"], told["content_type"], tuple(told["pieces"]), told.get("end") != "eof")
+    pieces = told["pieces"] if "pieces" in told else [bedrock.stream(*messages) for messages in told["messages"]]
+    return Recorded(told["status"], told["content_type"], tuple(pieces), told.get("end") != "eof")
+
+
+def _bytes_of(piece: str | bytes) -> bytes:
+    return piece.encode() if isinstance(piece, str) else piece
 
 
 @dataclass(frozen=True)

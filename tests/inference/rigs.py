@@ -8,7 +8,9 @@ from inference.errors import ModelFailed, VendorError
 from inference.providers.anthropic import Anthropic
 from inference.providers.anthropic_wire import AnthropicDecoder
 from inference.providers.base import Provider
-from inference.providers.lines import LineDecoder
+from inference.providers.bedrock import Bedrock
+from inference.providers.bedrock_wire import ConverseDecoder
+from inference.providers.decoder import Decoder
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.ollama import Ollama, OllamaDecoder
 from inference.providers.openai import OpenAI
@@ -41,7 +43,7 @@ class Rig:
     path: str
     text: str
     finished: Finished
-    decoder: type[LineDecoder]
+    decoder: type[Decoder]
 
     def provider(self, replay: ReplayServer) -> Provider:
         return provider_at(self.kind, replay.url)
@@ -49,6 +51,9 @@ class Rig:
     def play(self, replay: ReplayServer, case: str, **how: Any) -> Provider:
         replay.replies[self.path] = recorded(f"{self.kind}_{case}").reply(**how)
         return self.provider(replay)
+
+
+_bedrocks: dict[str, Bedrock] = {}
 
 
 def provider_at(kind: str, url: str) -> Provider:
@@ -62,7 +67,17 @@ def provider_at(kind: str, url: str) -> Provider:
             names=("claude-sonnet-5-5", "claude-haiku-4-5", "claude-old", "claude-unheard-of"),
             base_url=url,
         )
+    if kind == "bedrock":
+        if url not in _bedrocks:
+            _bedrocks[url] = Bedrock([ASKED.model], region="us-east-1", endpoint_url=url)
+        return _bedrocks[url]  # its client is its own, and takes a while to make
     return OpenAICompatible(f"{url}/v1", api_key="sk-test") if kind == "openai" else LlamaCppServer(url)
+
+
+async def close_providers() -> None:
+    """Close the clients that are not shared."""
+    while _bedrocks:
+        await _bedrocks.popitem()[1].aclose()
 
 
 def ended(reason: FinishReason, input_tokens: int, output_tokens: int, *, cached: int | None = None) -> Finished:
@@ -93,6 +108,13 @@ WIRE_RIGS = [
         Finished(FinishReason.LENGTH, Usage(11, 4, reported=True, cached_input_tokens=4)),
         AnthropicDecoder,
     ),
+    Rig(
+        "bedrock",
+        "/model/a-model/converse-stream",
+        "Sunlight scatters — blue most",
+        ended(FinishReason.LENGTH, 32, 5, cached=20),
+        ConverseDecoder,
+    ),
 ]
 
 
@@ -117,7 +139,7 @@ SCRIPTED_RIG = ScriptedRig(
     "",
     "Hello there",
     ended(FinishReason.STOP, 3, 2),
-    LineDecoder,
+    Decoder,
     {
         "answer": ["Hello", " there", ended(FinishReason.STOP, 3, 2)],
         "silent_end": ["Hello", " there"],

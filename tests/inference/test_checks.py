@@ -1,12 +1,14 @@
 """Wrong settings are found before anybody asks a question."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from eloquent.foundation.config import Environment, get_config
+from eloquent.foundation.config import ConfigFaults, Environment, get_config
 from inference import checks
-from inference.checks import check_language_models
+from inference.checks import check_bedrock, check_language_models
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,68 @@ def test_a_vendor_without_its_package_is_named(monkeypatch: pytest.MonkeyPatch, 
     assert [message.id for message in check_language_models()] == ["inference.E002"]
 
 
+BEDROCK = {"BEDROCK_MODEL_ID": "us.amazon.nova-lite-v1:0", "AWS_REGION": "eu-west-1"}
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/us.amazon.nova-lite-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, []),
+        ({"AWS_REGION": "eu-west-1"}, []),
+        (BEDROCK, []),
+        (BEDROCK | {"AWS_REGION": "", "BEDROCK_REGION": "eu-west-1"}, []),
+        (BEDROCK | {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-1"}, []),
+        (BEDROCK | {"AWS_REGION": ""}, ["inference.E003"]),
+        (BEDROCK | {"AWS_PROFILE": "not-there"}, ["inference.E003"]),
+        (BEDROCK | {"AWS_ACCESS_KEY_ID": ""}, ["inference.W007"]),
+        (BEDROCK | {"AWS_ACCESS_KEY_ID": "", "AWS_BEARER_TOKEN_BEDROCK": "sk-1"}, []),
+        (BEDROCK | {"BEDROCK_MODEL_ID": f"us.amazon.nova-lite-v1:0,{ARN}"}, ["inference.E004"]),
+        ({"BEDROCK_REGION": "eu-west-1"}, ["inference.W006"]),
+        ({"BEDROCK_ENDPOINT_URL": "http://127.0.0.1:1"}, ["inference.W006"]),
+    ],
+    ids=str,
+)
+def test_what_keeps_bedrock_from_answering_is_named(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], found: list[str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    messages = check_bedrock()
+    assert [message.id for message in messages] == found
+    for message in messages:
+        assert message.hint
+        assert "123456789012" not in f"{message.msg}{message.hint}"
+
+
+def test_credentials_in_a_file_are_in_sight(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in BEDROCK.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    assert [message.id for message in check_bedrock()] == ["inference.W007"]
+    file.write_text("[default]" + os.linesep)
+    assert check_bedrock() == []
+
+
+def test_a_missing_package_is_named_and_nothing_else_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in BEDROCK.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(checks, "find_spec", lambda _name: None)
+    assert [message.id for message in check_bedrock()] == ["inference.E002"]
+
+
+def test_a_region_that_is_none_is_a_fault_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEDROCK_REGION", "Frankfurt")
+    with pytest.raises(ConfigFaults, match="BEDROCK_REGION: found Frankfurt"):
+        get_config()
+    for region in ("us-east-1", "us-gov-west-1", "ap-southeast-4", "eusc-de-east-1", "us-isob-east-1"):
+        monkeypatch.setenv("BEDROCK_REGION", region)
+        get_config.cache_clear()
+        assert get_config().bedrock_region == region
+
+
 def test_a_deployment_without_a_model_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
     production = get_config().model_copy(update={"eloquent_env": Environment.PROD})
     monkeypatch.setattr(checks, "get_config", lambda: production)
@@ -72,4 +136,4 @@ def test_a_deployment_without_a_model_is_warned(monkeypatch: pytest.MonkeyPatch)
 def test_django_knows_the_check() -> None:
     from django.core.checks.registry import registry
 
-    assert check_language_models in registry.registered_checks
+    assert {check_language_models, check_bedrock} <= registry.registered_checks

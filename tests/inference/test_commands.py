@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _settings_read_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("OLLAMA_HOST", "OLLAMA_MODEL", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL"):
+    for name in ("OLLAMA_HOST", "OLLAMA_MODEL", "LLAMACPP_HOST", "OPENAI_COMPATIBLE_URL", "BEDROCK_MODEL_ID"):
         monkeypatch.delenv(name, raising=False)
     get_config.cache_clear()
     yield

@@ -12,7 +12,7 @@ from tests.inference.rigs import ASKED, RIGS, SECRETS, WIRE_RIGS, Rig, collected
 from tests.inference.test_decoders import decoded
 
 every_provider = pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.kind)
-_BOUNDS = {"ollama": "num_predict", "vendor_openai": "max_completion_tokens"}
+_BOUNDS = {"ollama": "num_predict", "vendor_openai": "max_completion_tokens", "bedrock": "maxTokens"}
 every_wire = pytest.mark.parametrize("rig", WIRE_RIGS, ids=lambda rig: rig.kind)
 
 
@@ -198,6 +198,6 @@ async def test_the_number_of_output_tokens_is_always_bounded(replay: ReplayServe
         request = PromptRequest(ASKED.model, ASKED.messages, options, context_window=4096)
         await collected(provider.answer(request))
         sent = replay.requests[-1].json()
-        bound = (sent.get("options") or sent)[_BOUNDS.get(rig.kind, "max_tokens")]
+        bound = (sent.get("options") or sent.get("inferenceConfig") or sent)[_BOUNDS.get(rig.kind, "max_tokens")]
         assert 1 <= bound <= 4096
         assert bound == 7 or wanted != 7

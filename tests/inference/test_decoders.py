@@ -6,14 +6,16 @@ from hypothesis import strategies as st
 
 from inference.errors import AnswerCutOff, InferenceError, ModelBusy, ModelFailed
 from inference.providers.anthropic_wire import AnthropicDecoder
-from inference.providers.lines import LINE_LIMIT_BYTES, LineDecoder
+from inference.providers.bedrock_wire import ConverseDecoder
+from inference.providers.decoder import Decoder
+from inference.providers.lines import LINE_LIMIT_BYTES
 from inference.providers.ollama import OllamaDecoder
 from inference.providers.openai_wire import OpenAIDecoder
 from inference.types import Event, Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, Usage
 from tests.inference.replay import recorded
 from tests.inference.rigs import folded
 
-STREAMS: list[tuple[type[LineDecoder], str]] = [
+STREAMS: list[tuple[type[Decoder], str]] = [
     *((OllamaDecoder, f"ollama_{case}") for case in ("answer", "thinking", "unicode", "tool_call", "error_in_stream")),
     *((OllamaDecoder, f"ollama_{case}") for case in ("stop", "load", "silent_end")),
     *((OpenAIDecoder, f"openai_{case}") for case in ("answer", "tool_call", "error_in_stream", "silent_end")),
@@ -21,12 +23,13 @@ STREAMS: list[tuple[type[LineDecoder], str]] = [
     *((AnthropicDecoder, f"anthropic_{case}") for case in ("answer", "thinking", "tool_call", "refusal")),
     *((AnthropicDecoder, f"anthropic_{case}") for case in ("silent_end", "error_in_stream")),
     *((OpenAIDecoder, f"llamacpp_{case}") for case in ("answer", "error_in_stream", "silent_end")),
+    *((ConverseDecoder, f"bedrock_{case}") for case in ("answer", "error_in_stream", "silent_end")),
 ]
 
 Outcome = tuple[list[Event], Finished | None, type[InferenceError] | None]
 
 
-def decoded(decoder: type[LineDecoder], *reads: bytes) -> Outcome:
+def decoded(decoder: type[Decoder], *reads: bytes) -> Outcome:
     one = decoder("a-model")
     events: list[Event] = []
     for read in reads:
@@ -38,7 +41,7 @@ def decoded(decoder: type[LineDecoder], *reads: bytes) -> Outcome:
 
 
 @pytest.mark.parametrize(("decoder", "name"), STREAMS, ids=lambda value: value if isinstance(value, str) else "")
-def test_every_recording_is_the_same_wherever_it_is_cut(decoder: type[LineDecoder], name: str) -> None:
+def test_every_recording_is_the_same_wherever_it_is_cut(decoder: type[Decoder], name: str) -> None:
     body = recorded(name).body
     whole = decoded(decoder, body)
     for position in range(1, len(body)):
@@ -66,8 +69,8 @@ def test_any_text_comes_out_of_ollamas_lines_as_it_went_in(texts: list[str]) -> 
     assert finished == Finished(FinishReason.STOP, Usage())
 
 
-@given(st.binary(max_size=200), st.sampled_from([OllamaDecoder, OpenAIDecoder, AnthropicDecoder]))
-def test_no_bytes_at_all_make_a_decoder_raise(noise: bytes, decoder: type[LineDecoder]) -> None:
+@given(st.binary(max_size=200), st.sampled_from([OllamaDecoder, OpenAIDecoder, AnthropicDecoder, ConverseDecoder]))
+def test_no_bytes_at_all_make_a_decoder_raise(noise: bytes, decoder: type[Decoder]) -> None:
     _, finished, failure = decoded(decoder, noise, b"\n" + noise)
     assert finished is not None or failure is not None
 

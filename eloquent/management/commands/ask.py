@@ -20,8 +20,8 @@ from inference.router import answer
 from inference.types import Finished, FinishReason, PromptMessage, PromptRequest, Status, TextDelta
 
 NOTHING_CONFIGURED = (
-    "No language model is configured. Set OLLAMA_HOST (such as http://127.0.0.1:11434), LLAMACPP_HOST or"
-    " OPENAI_COMPATIBLE_URL."
+    "No language model is configured. Set OLLAMA_HOST (such as http://127.0.0.1:11434), LLAMACPP_HOST,"
+    " OPENAI_COMPATIBLE_URL or BEDROCK_MODEL_ID."
 )
 INTERRUPTED = 130
 """What a shell expects of a program that was stopped with Ctrl-C: 128 and the signal's number."""
