@@ -352,9 +352,12 @@ async def test_a_name_that_resolves_into_our_network_is_not_connected_to(resolvi
     assert opened == []
 
 
-async def test_the_next_address_is_tried_when_one_does_not_answer(resolving: Callable[..., list[str]]) -> None:
+@pytest.mark.parametrize("addresses", [["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
+async def test_the_next_address_is_tried_when_one_does_not_answer(
+    resolving: Callable[..., list[str]], addresses: list[str]
+) -> None:
     async with answering(OK) as heard:
-        resolving(["127.0.0.2", "127.0.0.1"])
+        resolving(addresses)
         response = await got(guard(f"http://mcp.internal:{heard.port}"), f"http://mcp.internal:{heard.port}/")
         assert response.text == "ok"
 
