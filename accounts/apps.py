@@ -16,4 +16,4 @@ class AccountsConfig(AppConfig):
         from accounts import revocation, store  # need the models, which are loaded by now
 
         revocation.connect()
-        membership.answer_with(store.groups_of)
+        membership.answer_with(store.groups_of, store.names_of_groups)

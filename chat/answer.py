@@ -6,8 +6,8 @@ import orjson
 
 from chat import chunks
 from chat.chunks import Chunk
-from chat.parts import plain_text
-from inference.types import Event, ModelChanged, ReasoningDelta, Status, TextDelta, ToolCall
+from chat.parts import STEP_START, before_last_step, plain_text, tool_part, with_output
+from inference.types import Event, ModelChanged, NextStep, ReasoningDelta, Status, TextDelta, ToolCall, ToolOutput
 
 # MongoDB takes 100 levels, and the parts of a message are some of them.
 _DEEPEST_ARGUMENTS: Final = 64
@@ -39,21 +39,30 @@ class Answer:
         elif isinstance(event, ToolCall):
             self._close_part()
             arguments = _parsed(event.arguments)
-            self._closed_parts.append(
-                {
-                    "type": "dynamic-tool",
-                    "toolName": event.name,
-                    "toolCallId": event.id,
-                    "state": "input-available",
-                    "input": arguments,
-                }
-            )
+            self._closed_parts.append(tool_part(event.id, event.name, arguments))
             self.add(chunks.tool_input(event.id, event.name, arguments))
             self.held_chars += len(event.arguments)
+        elif isinstance(event, ToolOutput):
+            self._tell_output(event)
+        elif isinstance(event, NextStep):
+            self._close_part()
+            self._closed_parts.append(STEP_START)
+            self.add(chunks.FINISH_STEP)
+            self.add(chunks.START_STEP)
         elif isinstance(event, ModelChanged):
             self._change_model(event)
         elif isinstance(event, Status):
             self.add(chunks.data("status", {"state": event.state, "elapsed_s": event.elapsed_s}, transient=True))
+
+    def _tell_output(self, event: ToolOutput) -> None:
+        self.held_chars += len(event.text)
+        if event.is_error:
+            self._closed_parts = with_output(self._closed_parts, event.call_id, errorText=event.text)
+            self.add(chunks.tool_error(event.call_id, event.text))
+            return
+        output = _parsed(event.text)
+        self._closed_parts = with_output(self._closed_parts, event.call_id, output=output)
+        self.add(chunks.tool_output(event.call_id, output))
 
     def _change_model(self, event: ModelChanged) -> None:
         begins = "begins anew" if event.restarted else "answers in its place"
@@ -61,7 +70,7 @@ class Answer:
         sentence = f"“{event.instead_of}” {failed}; “{event.model_name}” {begins}."
         self._close_part()
         if event.restarted:
-            self._closed_parts.clear()
+            self._closed_parts = before_last_step(self._closed_parts)
             self.add(chunks.RESET_STEP)
         told = {"code": "model_changed", "detail": sentence}
         self._closed_parts.append({"type": "data-notice", "data": told})

@@ -5,6 +5,7 @@ so far is saved before the readers hear of it. When MongoDB is away the answer g
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
@@ -21,6 +22,7 @@ from chat.context import Prompt
 from chat.errors import AnswerInterrupted
 from chat.journal import Journal
 from chat.titling import TitleWish
+from chat.tool_choice import Toolkit
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation.clock import now
@@ -30,7 +32,18 @@ from inference.billing.types import Purpose
 from inference.catalog import OfferedModel
 from inference.errors import AnswerCutOff
 from inference.router import answer as ask
-from inference.types import Finished, FinishReason, GenerationOptions, ModelChanged, PromptRequest, Status, Usage
+from inference.steps import answer_in_steps
+from inference.types import (
+    Event,
+    Finished,
+    FinishReason,
+    GenerationOptions,
+    ModelChanged,
+    NextStep,
+    PromptRequest,
+    Status,
+    Usage,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +86,7 @@ class Answering:
         model: OfferedModel,
         prompt: Prompt,
         options: GenerationOptions,
+        toolkit: Toolkit | None = None,
         journal: Journal,
         title: str | None,
         title_wish: TitleWish | None = None,
@@ -84,6 +98,7 @@ class Answering:
         self._model = model
         self._prompt = prompt
         self._request = PromptRequest(model=model.id, messages=prompt.messages, options=options)
+        self._toolkit = toolkit if toolkit is not None and toolkit.tools else None
         self._journal = journal
         self._title = title
         self._answer = Answer()
@@ -171,9 +186,8 @@ class Answering:
         self._flush()
 
     async def _relay_answer(self) -> Finished:
-        loop = asyncio.get_running_loop()
         finished: Finished | None = None
-        async with aclosing(ask(self._model, self._request, bill=self.bill)) as events:
+        async with aclosing(self._events()) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     finished = event
@@ -181,23 +195,38 @@ class Answering:
                 self._answer.feed(event)
                 if isinstance(event, ModelChanged):
                     self._change_model(event)
-                elif isinstance(event, Status):
-                    self._set_status(RunStatus.LOADING if event.state == "loading" else RunStatus.QUEUED)
-                    self._flush()
-                elif self.run.first_token_at is None:
-                    # The first words are never held back.
-                    self.run = replace(self.run, status=RunStatus.STREAMING, first_token_at=now())
-                    self._flush()
-                elif self._answer.held_chars >= HELD_BACK_CHARS or loop.time() - self._flushed_at >= HELD_BACK_S:
-                    # The last words went out long enough ago. Sending now, while we are awake, spares a timer's waking.
-                    self._flush()
-                elif self._flush_later is None:
-                    self._flush_later = loop.call_later(HELD_BACK_S, self._flush)
+                elif isinstance(event, NextStep):
+                    # Saved at once, with the call that is over: whoever takes up a lost run must not charge it again.
+                    await self._keep_progress()
+                else:
+                    self._let_out(event)
                 if self._chars + self._answer.held_chars > LONGEST_ANSWER_CHARS:
                     return Finished(FinishReason.LENGTH, Usage())
         if finished is None:
             raise AnswerCutOff(self._model.name)
         return finished
+
+    def _let_out(self, event: Event) -> None:
+        """Send what was fed, now or soon: words that come together go together."""
+        loop = asyncio.get_running_loop()
+        if isinstance(event, Status):
+            self._set_status(RunStatus.LOADING if event.state == "loading" else RunStatus.QUEUED)
+            self._flush()
+        elif self.run.first_token_at is None:
+            # The first words are never held back.
+            self.run = replace(self.run, status=RunStatus.STREAMING, first_token_at=now())
+            self._flush()
+        elif self._answer.held_chars >= HELD_BACK_CHARS or loop.time() - self._flushed_at >= HELD_BACK_S:
+            # The last words went out long enough ago. Sending now, while we are awake, spares a timer's waking.
+            self._flush()
+        elif self._flush_later is None:
+            self._flush_later = loop.call_later(HELD_BACK_S, self._flush)
+
+    def _events(self) -> AsyncGenerator[Event, None]:
+        if self._toolkit is None:
+            return ask(self._model, self._request, bill=self.bill)
+        request = replace(self._request, tools=self._toolkit.tools)
+        return answer_in_steps(self._model, request, caller=self._toolkit.caller, bill=self.bill)
 
     def _change_model(self, event: ModelChanged) -> None:
         provider = event.model_id.partition("/")[0]

@@ -149,6 +149,7 @@ async def start_run(
         parent_id=body.parent_id if "parent_id" in body.model_fields_set else msgspec.UNSET,
         model=body.model,
         options=generation_options(body.options),
+        tools=None if body.tools is None else tuple(body.tools),
         on_busy=body.on_busy,
         idempotency_key=idempotency_key or None,
     )

@@ -32,7 +32,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     One of three: a new message (`parts`) behind `parent_id`, or behind the branch shown when that is UNSET; a new
     wording (`parts`) of the user's message `edits`, which becomes its sibling; or another answer beside the answer
     `regenerates`, with no parts. `model` empty means the conversation's own. `client_id` is what the frontend calls the
-    new message.
+    new message. `tools` names what the model may call; None leaves it to the settings.
     """
 
     parts: list[dict[str, Any]] = []
@@ -41,6 +41,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     regenerates: MessageId | None = None
     model: str = ""
     options: GenerationOptions = GenerationOptions()
+    tools: tuple[str, ...] | None = None
     on_busy: OnBusy = OnBusy.CONFLICT
     idempotency_key: str | None = None
     client_id: str | None = None

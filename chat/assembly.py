@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from chat.chunks import Chunk
+from chat.parts import STEP_START, before_last_step, tool_part, with_output
 from chat.types import MessageStatus
 
 
@@ -31,39 +32,65 @@ class Assembled(NamedTuple):
 
 def assembled(parts: Sequence[dict[str, Any]], chunks: Sequence[Chunk]) -> Assembled:
     """The parts that were saved, with the chunks behind them."""
-    whole = [dict(part) for part in parts]
-    texts: dict[int, list[str]] = {}
-    open_part = open_part_of(parts)
-    ending = None
-    for chunk in map(orjson.loads, chunks):
+    assembly = _Assembly(parts)
+    for chunk in chunks:
+        assembly.take(orjson.loads(chunk))
+    return assembly.done()
+
+
+class _Assembly:
+    def __init__(self, parts: Sequence[dict[str, Any]]) -> None:
+        self._parts = [dict(part) for part in parts]
+        self._texts: dict[int, list[str]] = {}
+        self._open_part = open_part_of(parts)
+        self._ending: Ending | None = None
+        self._step_is_over = False
+
+    def take(self, chunk: dict[str, Any]) -> None:
         match chunk["type"]:
-            case "text-start" | "reasoning-start" as kind:
-                open_part = chunk["id"]
-                whole.append({"type": kind.removesuffix("-start"), "text": ""})
-            case "text-delta" | "reasoning-delta":
-                number = int(chunk["id"].rpartition("-")[2])
-                texts.setdefault(number, [whole[number]["text"]]).append(chunk["delta"])
-            case "text-end" | "reasoning-end":
-                open_part = None
-            case "reset-step":
-                whole, texts, open_part = [], {}, None
+            case "text-start" | "reasoning-start" | "text-delta" | "reasoning-delta" | "text-end" | "reasoning-end":
+                self._take_text(chunk)
+            case "start-step" | "reset-step":
+                self._take_step(chunk)
             case "tool-input-available":
-                whole.append(
-                    {
-                        "type": "dynamic-tool",
-                        "toolName": chunk["toolName"],
-                        "toolCallId": chunk["toolCallId"],
-                        "state": "input-available",
-                        "input": chunk["input"],
-                    }
-                )
+                self._parts.append(tool_part(chunk["toolCallId"], chunk["toolName"], chunk["input"]))
+            case "tool-output-available":
+                self._parts = with_output(self._parts, chunk["toolCallId"], output=chunk["output"])
+            case "tool-output-error":
+                self._parts = with_output(self._parts, chunk["toolCallId"], errorText=chunk["errorText"])
             case "data-notice" if not chunk.get("transient"):
-                whole.append({"type": "data-notice", "data": chunk["data"]})
+                self._parts.append({"type": "data-notice", "data": chunk["data"]})
             case "finish" | "abort" | "error":
-                ending = _ending_of(chunk)
-    for number, pieces in texts.items():
-        whole[number]["text"] = "".join(pieces)
-    return Assembled(whole, open_part, ending)
+                self._ending = _ending_of(chunk)
+        self._step_is_over = chunk["type"] == "finish-step"
+
+    def _take_text(self, chunk: dict[str, Any]) -> None:
+        kind, _, what = chunk["type"].partition("-")
+        if what == "start":
+            self._open_part = chunk["id"]
+            self._parts.append({"type": kind, "text": ""})
+        elif what == "end":
+            self._open_part = None
+        else:
+            number = int(chunk["id"].rpartition("-")[2])
+            self._texts.setdefault(number, [self._parts[number]["text"]]).append(chunk["delta"])
+
+    def _take_step(self, chunk: dict[str, Any]) -> None:
+        if chunk["type"] == "reset-step":
+            self._settle()
+            self._parts, self._open_part = before_last_step(self._parts), None
+        elif self._step_is_over:  # the first step of all leaves no part
+            self._parts.append(STEP_START)
+
+    def _settle(self) -> None:
+        """Write the texts into their parts."""
+        for number, pieces in self._texts.items():
+            self._parts[number]["text"] = "".join(pieces)
+        self._texts.clear()
+
+    def done(self) -> Assembled:
+        self._settle()
+        return Assembled(self._parts, self._open_part, self._ending)
 
 
 def _ending_of(chunk: dict[str, Any]) -> Ending:

@@ -55,6 +55,16 @@ def tool_input(call_id: str, tool_name: str, arguments: Any) -> Chunk:
     )
 
 
+def tool_output(call_id: str, output: Any) -> Chunk:
+    """What a tool said."""
+    return orjson.dumps({"type": "tool-output-available", "toolCallId": call_id, "output": output, "dynamic": True})
+
+
+def tool_error(call_id: str, sentence: str) -> Chunk:
+    """A tool could not do what it was asked."""
+    return orjson.dumps({"type": "tool-output-error", "toolCallId": call_id, "errorText": sentence, "dynamic": True})
+
+
 def data(name: str, value: dict[str, Any], *, transient: bool) -> Chunk:
     """A `data-*` part of our own. A transient one reaches the reader and is not kept in the message."""
     chunk: dict[str, Any] = {"type": f"data-{name}", "data": value}

@@ -130,3 +130,23 @@ class ImportOffset(Conflict):
             received=received,
             import_status=status,
         )
+
+
+class ToolNotOffered(EloquentError):
+    """There is no such tool, or it is not for this user."""
+
+    code = "tool_not_offered"
+    status = 422
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no tool “{name[:100]}” here. Choose from the list of tools.")
+
+
+class ModelWithoutTools(EloquentError):
+    """The language model cannot call tools."""
+
+    code = "model_without_tools"
+    status = 422
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{model[:100]} cannot call tools. Choose another model, or ask without tools.")

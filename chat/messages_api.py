@@ -39,6 +39,7 @@ async def edit_message(
         edits=message.id,
         model=body.model,
         options=generation_options(body.options),
+        tools=None if body.tools is None else tuple(body.tools),
         on_busy=body.on_busy,
         idempotency_key=idempotency_key or None,
     )
@@ -65,6 +66,7 @@ async def regenerate_message(
         regenerates=message.id,
         model=body.model,
         options=generation_options(body.options),
+        tools=None if body.tools is None else tuple(body.tools),
         on_busy=body.on_busy,
         idempotency_key=idempotency_key or None,
     )

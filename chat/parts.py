@@ -1,9 +1,48 @@
 """The parts of a message, in the AI SDK's UIMessage form. Pure."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+STEP_START: Final[dict[str, Any]] = {"type": "step-start"}
+"""Between two steps: the language model was asked again, with what its tools had said."""
 
 
 def plain_text(parts: Iterable[Mapping[str, Any]]) -> str:
-    """What an answer says, without reasoning and tool calls."""
-    return "".join(part["text"] for part in parts if part["type"] == "text")
+    """What an answer says, without reasoning and tool calls; a blank line parts the texts of two steps."""
+    said: list[str] = []
+    is_new_step = False
+    for part in parts:
+        if part["type"] == "step-start":
+            is_new_step = bool(said)
+        elif part["type"] == "text" and part["text"]:
+            said.append(f"\n\n{part['text']}" if is_new_step else part["text"])
+            is_new_step = False
+    return "".join(said)
+
+
+def tool_part(call_id: str, tool_name: str, arguments: Any) -> dict[str, Any]:
+    """A tool call that has not been answered yet."""
+    return {
+        "type": "dynamic-tool",
+        "toolName": tool_name,
+        "toolCallId": call_id,
+        "state": "input-available",
+        "input": arguments,
+    }
+
+
+def with_output(parts: Sequence[dict[str, Any]], call_id: str, **told: Any) -> list[dict[str, Any]]:
+    """The parts with what the tool said to this call: `output`, or `errorText` when it could not do it."""
+    state = "output-error" if "errorText" in told else "output-available"
+    return [
+        {**part, "state": state, **told}
+        if part["type"] == "dynamic-tool" and part["toolCallId"] == call_id and part["state"] == "input-available"
+        else part
+        for part in parts
+    ]
+
+
+def before_last_step(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts of the steps that are over, and the sign that another has begun."""
+    begun = [number for number, part in enumerate(parts) if part["type"] == "step-start"]
+    return list(parts[: begun[-1] + 1]) if begun else []

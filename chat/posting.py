@@ -12,7 +12,7 @@ import msgspec
 from chat.asking import OnBusy
 from chat.attachments.errors import FileNotOurs
 from chat.attachments.links import address_of, attachment_in
-from chat.schemas import LONGEST_MODEL_ID, LONGEST_TEXT, MOST_PARTS, options_from
+from chat.schemas import LONGEST_MODEL_ID, LONGEST_TEXT, LONGEST_TOOL_NAME, MOST_PARTS, MOST_TOOLS, options_from
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import MessageId, parse_id
 from inference.types import GenerationOptions
@@ -24,17 +24,18 @@ LONGEST_NAME: Final = 64
 MOST_FILES: Final = 8
 # Whoever sends megabytes has us pass over them, not make objects of them. A character takes 12 bytes at most.
 _LARGEST_MESSAGE_BYTES: Final = 12 * LONGEST_TEXT + 64 * 1024
-_LARGEST_OPTIONS_BYTES: Final = 8 * 1024
+_LARGEST_OPTIONS_BYTES: Final = 32 * 1024
 
 _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class Extras(msgspec.Struct, frozen=True, rename="camel"):
-    """What a client may add to either: where to go on from, a language model, how to generate, what to do if busy."""
+    """What a client may add to either: where to go on from, a model and its tools, how to generate, what if busy."""
 
     parent_id: Any = msgspec.UNSET
     model: Any = None
     options: msgspec.Raw = _NOTHING
+    tools: Any = None
     on_busy: Any = None
 
 
@@ -68,6 +69,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: MessageId | msgspec.UnsetType | None
     model: str
     options: GenerationOptions
+    tools: tuple[str, ...] | None
     on_busy: OnBusy
 
 
@@ -128,6 +130,7 @@ def wish_in(trigger: Trigger, names: str | None, last: msgspec.Raw | None, extra
         parent_id=_parent(extras.parent_id),
         model=model,
         options=_options(extras.options),
+        tools=_tools(extras.tools),
         on_busy=_on_busy(extras.on_busy),
     )
 
@@ -165,6 +168,15 @@ def _options(given: msgspec.Raw) -> GenerationOptions:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise InvalidInput("The options cannot be read.") from None
     return options_from(options or {})
+
+
+def _tools(given: Any) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    is_list = isinstance(given, list) and len(given) <= MOST_TOOLS
+    if not is_list or not all(isinstance(name, str) and 0 < len(name) <= LONGEST_TOOL_NAME for name in given):
+        raise InvalidInput("tools is a list of names of tools.")
+    return tuple(given)
 
 
 def _on_busy(given: Any) -> OnBusy:

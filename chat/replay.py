@@ -45,6 +45,12 @@ def _beginning(message: Message, *, open_part: str | None) -> list[Chunk]:
                 replay.append(chunks.part_end(kind, part_id))
         elif kind == "dynamic-tool":
             replay.append(chunks.tool_input(part["toolCallId"], part["toolName"], part["input"]))
+            if part["state"] == "output-available":
+                replay.append(chunks.tool_output(part["toolCallId"], part["output"]))
+            elif part["state"] == "output-error":
+                replay.append(chunks.tool_error(part["toolCallId"], part["errorText"]))
+        elif kind == "step-start":
+            replay += [chunks.FINISH_STEP, chunks.START_STEP]
         elif kind == "data-notice":
             replay.append(chunks.data("notice", part["data"], transient=False))
     return replay

@@ -18,6 +18,7 @@ from chat.errors import BranchIsBusy, KeyUsedElsewhere
 from chat.inbox import Inbox
 from chat.journal import Entries, LogCut
 from chat.titles import first_title, named_by
+from chat.tool_choice import toolkit_for
 from chat.types import Conversation, Message, Run
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
@@ -44,6 +45,7 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         AttachmentUnknown, AttachmentsTooLarge, ModelCannotSee: a file of the message's cannot be sent, or not to it.
         StorageAway: its files cannot be read now.
         InferenceError: the language model is not offered, or none is.
+        ToolNotOffered, ModelWithoutTools: a tool that was named cannot be offered.
         BudgetSpent: the owner has not enough left for an answer.
     """
     if first := await _first_run_of(owner, conversation_id, ask):
@@ -96,6 +98,7 @@ async def _start(
         model=model,
         prompt=prompt,
         options=ask.options,
+        toolkit=await toolkit_for(conversation.user_id, model, ask.tools),
         journal=work.journal(),
         title=title,
         title_wish=titling.wish_for(conversation, first_words=title, question=named_by(messages[0]), model=model.id),

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
+import orjson
 from ninja import Schema
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 
 from chat.asking import OnBusy
 from chat.tree import Place
@@ -24,6 +25,9 @@ MOST_PARTS: Final = 32
 LONGEST_TITLE: Final = 200
 LONGEST_SYSTEM_PROMPT: Final = 8_000
 LONGEST_MODEL_ID: Final = 200
+LONGEST_TOOL_NAME: Final = 64
+MOST_TOOLS: Final = 64
+LARGEST_OUTPUT_SCHEMA: Final = 16_000
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE)]
 SystemPrompt = Annotated[str, StringConstraints(max_length=LONGEST_SYSTEM_PROMPT)]
@@ -71,21 +75,44 @@ PartsIn = Annotated[
 ]
 
 
+ToolNames = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TOOL_NAME)]], Field(max_length=MOST_TOOLS)
+]
+
+
 class OptionsIn(Body):
-    """How to generate. What is left out is the server's default."""
+    """How to generate. What is left out is the server's default.
+
+    `thinking` says whether to reason first, where the model can. With `output_schema` the answer is JSON that fits it;
+    with an empty one, any JSON.
+    """
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_output_tokens: int | None = Field(default=None, ge=1, le=100_000)
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(default=[], max_length=8)
+    thinking: bool | None = None
+    output_schema: dict[str, Any] | None = None
+
+    @field_validator("output_schema")
+    @classmethod
+    def _bounded(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+        if schema is not None and len(orjson.dumps(schema)) > LARGEST_OUTPUT_SCHEMA:
+            raise ValueError(f"at most {LARGEST_OUTPUT_SCHEMA} bytes of JSON")
+        return schema
 
 
 class Asked(Body):
-    """What may be said wherever an answer is asked for. `on_busy`: what to do while one is being written there."""
+    """What may be said wherever an answer is asked for. `on_busy`: what to do while one is being written there.
+
+    `tools` names what the language model may call (`GET /tools`); none with an empty list, those of the settings
+    without it.
+    """
 
     model: ModelId = ""
     options: OptionsIn = OptionsIn()
+    tools: ToolNames | None = None
     on_busy: OnBusy = OnBusy.CONFLICT
 
 
@@ -117,6 +144,8 @@ def generation_options(options: OptionsIn) -> GenerationOptions:
         max_output_tokens=options.max_output_tokens,
         seed=options.seed,
         stop=tuple(options.stop),
+        thinking=options.thinking,
+        json_schema=options.output_schema,
     )
 
 

@@ -78,6 +78,24 @@ class ToolInputChunk(_Strict):
     dynamic: Literal[True]
 
 
+class ToolOutputChunk(_Strict):
+    """What a tool said."""
+
+    type: Literal["tool-output-available"]
+    toolCallId: str  # noqa: N815 - the AI SDK's name
+    output: Any
+    dynamic: Literal[True]
+
+
+class ToolErrorChunk(_Strict):
+    """A tool could not do what it was asked; the answer goes on."""
+
+    type: Literal["tool-output-error"]
+    toolCallId: str  # noqa: N815 - the AI SDK's name
+    errorText: str  # noqa: N815 - as above
+    dynamic: Literal[True]
+
+
 class TitleValue(_Strict):
     """The conversation's new title."""
 
@@ -181,6 +199,8 @@ UIMessageChunk: TypeAlias = Annotated[
     | PartDeltaChunk
     | PartEndChunk
     | ToolInputChunk
+    | ToolOutputChunk
+    | ToolErrorChunk
     | TitleChunk
     | StatusChunk
     | ContextChunk

@@ -103,6 +103,7 @@ async def _ask(owner: UserId, conversation_id: ConversationId, wish: Wish) -> As
         parent_id=wish.parent_id,
         model=wish.model,
         options=wish.options,
+        tools=wish.tools,
         on_busy=wish.on_busy,
         client_id=wish.called or None,
     )

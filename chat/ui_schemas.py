@@ -100,6 +100,12 @@ POSTED_DOC: Final[dict[str, Any]] = {
                     },
                     "model": {"type": ["string", "null"], "maxLength": 200},
                     "options": {"anyOf": [{"$ref": "#/components/schemas/OptionsIn"}, {"type": "null"}]},
+                    "tools": {
+                        "type": ["array", "null"],
+                        "items": {"type": "string", "minLength": 1, "maxLength": 64},
+                        "maxItems": 64,
+                        "description": "names of the tools that the language model may call",
+                    },
                     "onBusy": {
                         "type": ["string", "null"],
                         "enum": ["conflict", "sibling", None],

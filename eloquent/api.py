@@ -21,6 +21,7 @@ from chat.exports.api import router as exports_router
 from chat.imports_api import router as imports_router
 from chat.messages_api import router as messages_router
 from chat.search.api import router as search_router
+from chat.tools_api import router as tools_router
 from chat.ui_api import router as ui_router
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
@@ -66,6 +67,7 @@ api.add_router("/", inference_router, auth=SessionAuth())  # inference knows not
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)
 api.add_router("/", ui_router)
+api.add_router("/", tools_router)
 api.add_router("/", search_router)
 api.add_router("/", exports_router)
 api.add_router("/", attachments_router)

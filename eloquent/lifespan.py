@@ -32,6 +32,7 @@ from eloquent.roads import Receive, Scope, Send
 from inference.billing.bill import all_settled
 from inference.billing.current import forget_budgets
 from inference.catalog import close_catalog
+from inference.tools.toolbox import close_tools
 
 # Interrupted runs are saved within this.
 _SAVING_S: Final = 5.0
@@ -47,6 +48,7 @@ _CLOSED_LAST: Final = (
     all_settled,
     settle_api_keys,
     forget_budgets,
+    close_tools,
     close_catalog,
     close_http_client,
     close_redis,

@@ -42,6 +42,8 @@ _STARTS_A_RUN: Final[Errors] = (
     chat_errors.MessageTooLong,
     chat_errors.KeyUsedElsewhere,
     chat_errors.TooManyRuns,
+    chat_errors.ToolNotOffered,
+    chat_errors.ModelWithoutTools,
     chat_errors.Draining,
     chat_errors.JournalAway,
     inference_errors.ModelNotOffered,

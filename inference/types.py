@@ -1,7 +1,7 @@
 """The vocabulary between the chat and every language model: what is asked, and the events that come back.
 
 An answer is zero or more of `TextDelta`, `ReasoningDelta`, `ToolCall` and `Status`, then exactly one `Finished`. The
-router adds `ModelChanged`, which no provider knows.
+router adds `ModelChanged`, and `inference.steps` adds `ToolOutput` and `NextStep`, which no provider knows.
 All values are frozen, so one may be handed to many readers.
 """
 
@@ -68,6 +68,19 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False):
     arguments: str
 
 
+class ToolOutput(msgspec.Struct, frozen=True, gc=False):
+    """What a tool said to the call with this id. An error is a sentence for the language model."""
+
+    call_id: str
+    tool_name: str
+    text: str
+    is_error: bool = False
+
+
+class NextStep(msgspec.Struct, frozen=True, gc=False):
+    """The language model is asked again, with what its tools have said."""
+
+
 class Status(msgspec.Struct, frozen=True, gc=False):
     """What a silent model is doing. `elapsed_s` counts from the start of this answer."""
 
@@ -94,7 +107,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     usage: Usage
 
 
-Event: TypeAlias = TextDelta | ReasoningDelta | ToolCall | Status | ModelChanged | Finished
+Event: TypeAlias = TextDelta | ReasoningDelta | ToolCall | ToolOutput | NextStep | Status | ModelChanged | Finished
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):

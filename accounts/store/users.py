@@ -1,5 +1,6 @@
 """Users, as documents."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -81,3 +82,9 @@ async def groups_of(user_id: UserId) -> frozenset[ObjectId]:
     """The ids of the user's groups."""
     memberships = await database().users_groups.find({"user_id": user_id}, {"group_id": True}).to_list()
     return frozenset(membership["group_id"] for membership in memberships)
+
+
+async def names_of_groups(group_ids: Collection[ObjectId]) -> frozenset[str]:
+    """The names of the groups that are still there."""
+    groups = await database().auth_group.find({"_id": {"$in": list(group_ids)}}, {"name": True}).to_list()
+    return frozenset(group["name"] for group in groups)

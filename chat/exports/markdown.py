@@ -74,8 +74,16 @@ def _block(part: dict[str, Any]) -> str:
         return f"*{_escaped(str(part.get('data', {}).get('detail', '')))}*"
     if kind == "dynamic-tool":
         call = orjson.dumps(part.get("input"), option=orjson.OPT_INDENT_2).decode()
-        return f"Tool `{part.get('toolName', '?')}`:\n\n{_fenced(call)}"
+        return "\n\n".join([f"Tool `{part.get('toolName', '?')}`:", _fenced(call), *_said_by_tool(part)])
     return ""
+
+
+def _said_by_tool(part: dict[str, Any]) -> list[str]:
+    if part.get("state") == "output-error":
+        return [f"Error: {_escaped(str(part.get('errorText', '')))}"]
+    if part.get("state") != "output-available":
+        return []
+    return ["Result:", _fenced(orjson.dumps(part.get("output"), option=orjson.OPT_INDENT_2).decode())]
 
 
 def _fenced(code: str) -> str:

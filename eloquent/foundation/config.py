@@ -126,6 +126,11 @@ class Config(BaseModel, frozen=True):
     attachments_unsent_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes at most that a user may have attached and not sent yet"
     )
+    default_tools: Names = Field(
+        (),
+        description="tools that a model which can use tools may call when a question names none, comma separated: "
+        "current_time,calculate",
+    )
     mcp_servers: SecretStr = Field(
         SecretStr(""),
         description='tools of MCP servers, JSON: {"name": {"url": "https://host/mcp", "token"?, "tools"?: [names]}}',

@@ -53,6 +53,10 @@ class McpTools:
         listings = await asyncio.gather(*(source.entries() for source in sources))
         return tuple(entry.tool for entries in listings for _, entry in sorted(entries.items()))
 
+    def asks_permissions(self) -> bool:
+        """Whether some server is only for those with a permission."""
+        return any(not source.allowed(frozenset()) for source in self._sources.values())
+
     def needs_approval(self, name: str) -> bool:
         """Whether the user is to be asked before the call. Of a tool that is in no list yet nobody knows: then, too."""
         source = self._sources.get(name.partition("__")[0])

@@ -84,6 +84,10 @@ class Registry:
         permissions = frozenset(user_permissions)
         return tuple(entry.tool for _, entry in sorted(self._tools.items()) if entry.allowed(permissions))
 
+    def asks_permissions(self) -> bool:
+        """Whether some tool is only for those with a permission."""
+        return any(entry.permission is not None for entry in self._tools.values())
+
     def needs_approval(self, name: str) -> bool:
         """Whether the user is to be asked before the call. False for a tool that does not exist: that does nothing."""
         entry = self._tools.get(name)

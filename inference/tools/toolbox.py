@@ -23,6 +23,11 @@ async def tools_for(user_permissions: Iterable[str]) -> tuple[Tool, ...]:
     return registry.tools_for(permissions) + await _mcp().tools(permissions)
 
 
+def asks_permissions() -> bool:
+    """Whether some tool is only for those with a permission. When none is, nobody need look them up."""
+    return registry.registered.asks_permissions() or _mcp().asks_permissions()
+
+
 def needs_approval(name: str) -> bool:
     """Whether the user is to be asked before a call of this tool. Yes for one of a server that nobody has asked yet."""
     return _mcp().needs_approval(name) if "__" in name else registry.needs_approval(name)

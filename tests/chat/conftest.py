@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from chat import titling, work
 from inference.catalog import OfferedModel, offering
-from inference.providers.scripted import Scripted, saying
+from inference.providers.scripted import Scripted, Step, saying
 from tests.people import Person
 
 SCRIPTED = OfferedModel("scripted/scripted", "scripted", "scripted", default=True, context_window=8192)
@@ -28,11 +28,15 @@ async def bob(server: str) -> AsyncIterator[Person]:
 
 
 class LanguageModel:
-    """The default model of a test. Set `script` before asking; `provider` has seen the requests."""
+    """The default model of a test. Set `script` before asking; `provider` has seen the requests.
+
+    `steps` are scripts of the next calls, each played once before `script` has its turn.
+    """
 
     def __init__(self) -> None:
         self.script = saying("Hello", " there", "!")
-        self.provider = Scripted(lambda _: self.script)
+        self.steps: list[list[Step]] = []
+        self.provider = Scripted(lambda _: self.steps.pop(0) if self.steps else self.script)
 
 
 @pytest_asyncio.fixture

@@ -12,7 +12,7 @@ from chat.assembly import assembled
 from chat.chunks import Chunk
 from chat.replay import replay_of, replay_through
 from chat.types import Message, MessageStatus, Role
-from inference.types import Event, ModelChanged, ReasoningDelta, TextDelta, ToolCall
+from inference.types import Event, ModelChanged, NextStep, ReasoningDelta, TextDelta, ToolCall, ToolOutput
 from tests.chat.test_answer import EVENTS
 from tests.chat.ui_stream import read
 
@@ -88,11 +88,15 @@ def test_every_kind_of_part_is_assembled_and_replayed() -> None:
         ReasoningDelta("hm"),
         TextDelta("one "),
         ToolCall("1", "time", '{"at": 1}'),
+        ToolOutput("1", "time", '{"time": "12:00"}'),
+        ToolCall("2", "time", "{}"),
+        ToolOutput("2", "time", "There is no such zone.", is_error=True),
+        NextStep(),
         TextDelta("two"),
         ModelChanged("b/two", "two", "one", restarted=False),
         TextDelta(" three"),
     ]
-    said = ["text", "data-notice", "text"]
+    said = ["dynamic-tool", "step-start", "text", "data-notice", "text"]
     for saved_after in range(len(events) + 1):
         log, saved, whole = written(events, saved_after)
         assert [part["type"] for part in whole.parts] == ["reasoning", "text", "dynamic-tool", *said]

@@ -24,6 +24,8 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "reasoning-delta": ({"id", "delta"}, {"providerMetadata"}),
     "reasoning-end": ({"id"}, {"providerMetadata"}),
     "tool-input-available": ({"toolCallId", "toolName", "input"}, {"providerExecuted", "dynamic"}),
+    "tool-output-available": ({"toolCallId", "output"}, {"providerExecuted", "dynamic", "preliminary"}),
+    "tool-output-error": ({"toolCallId", "errorText"}, {"providerExecuted", "dynamic"}),
     "error": ({"errorText"}, set()),
     "abort": (set(), set()),
     "finish": (set(), {"finishReason", "messageMetadata"}),
@@ -44,6 +46,7 @@ class UIStream:
         self.last: dict[str, Any] | None = None
         self.deltas = 0
         self._open: dict[tuple[str, str], dict[str, Any]] = {}
+        self._step_is_over = False
 
     @property
     def text(self) -> str:
@@ -74,14 +77,27 @@ class UIStream:
         elif kind == "reset-step":
             assert self.version >= 7
             assert not self._open
-            self.parts.clear()
-        elif kind == "tool-input-available":
-            self.parts.append(chunk)
+            begun = [number for number, part in enumerate(self.parts) if part["type"] == "step-start"]
+            del self.parts[begun[-1] + 1 if begun else 0 :]
+        elif kind == "start-step" and self._step_is_over:
+            self.parts.append({"type": "step-start"})
+        elif kind.startswith("tool-"):
+            self._tool(chunk)
+        self._step_is_over = kind == "finish-step"
         self.metadata |= chunk.get("messageMetadata", {})
         if kind in LAST:
             assert kind != "finish" or chunk["finishReason"] in _FINISH_REASONS
             assert not self._open, "a part is left open"
             self.last = chunk
+
+    def _tool(self, chunk: dict[str, Any]) -> None:
+        if chunk["type"] == "tool-input-available":
+            self.parts.append(dict(chunk))
+            return
+        # A client fails over the output of a call that it has not been told of.
+        called = [part for part in self.parts if part.get("toolCallId") == chunk["toolCallId"]]
+        assert called, "an output without its call"
+        called[-1] |= {name: chunk[name] for name in ("output", "errorText") if name in chunk}
 
     def _part(self, kind: str, step: str, chunk: dict[str, Any]) -> None:
         key = (kind, chunk["id"])

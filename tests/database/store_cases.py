@@ -498,6 +498,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
     accounts.store: {
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
         "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],
+        "names_of_groups": [lambda _world: accounts.store.names_of_groups([ObjectId()])],
         "groups_of": [lambda world: accounts.store.groups_of(world.owner.id)],
         "user_by_id": [lambda world: accounts.store.user_by_id(world.owner.id)],
         "rename_user": [lambda world: accounts.store.rename_user(world.owner.id, "Grace")],

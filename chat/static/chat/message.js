@@ -3,7 +3,7 @@
 import { copyText, el, icon } from "./dom.js";
 import { QuestionEditor } from "./editor.js";
 import { MarkdownView } from "./markdown.js";
-import { noticesOf, reasoningOf, textOf } from "./stream.js";
+import { noticesOf, reasoningOf, textOf, toolsOf } from "./stream.js";
 import { Versions } from "./versions.js";
 
 const ENDINGS = {
@@ -72,12 +72,13 @@ export class AnswerView {
     this.thoughts = el("div", { class: "thoughts-text", dir: "auto" });
     this.thoughtsTitle = el("summary", {}, "Thoughts");
     this.details = el("details", { class: "thoughts", hidden: true }, this.thoughtsTitle, this.thoughts);
+    this.tools = el("div", { class: "tools", hidden: true });
     this.sources = el("ul", { class: "sources", hidden: true });
     this.line = el("div", { class: "status-line", hidden: true });
     this.ending = el("div", { class: "ending" });
     this.actions = el("div", { class: "actions" });
     this.versions = new Versions();
-    const column = el("div", { class: "answer-column" }, this.details, this.line, this.body, this.sources, this.ending, this.actions);
+    const column = el("div", { class: "answer-column" }, this.details, this.tools, this.line, this.body, this.sources, this.ending, this.actions);
     const mark = el("div", { class: "answer-mark", "aria-hidden": "true" }, icon("quote"));
     this.element = el("article", { class: "message answer", "aria-label": "Eloquent" }, mark, column);
   }
@@ -90,6 +91,7 @@ export class AnswerView {
     this.element.classList.toggle("running", running);
     this.markdown.update(this.text, { open: running });
     this.#showThoughts(reasoningOf(next.parts), running);
+    this.#showTools(toolsOf(next.parts));
     this.#showSources(next.parts);
     this.#once("line", running ? statusOf(next, this.text) : "", (sentence) => {
       this.line.hidden = !sentence;
@@ -114,6 +116,24 @@ export class AnswerView {
     if (!text) return;
     this.thoughtsTitle.textContent = running && !this.text ? "Thinking…" : "Thoughts";
     if (this.thoughts.textContent !== text) this.thoughts.textContent = text;
+  }
+
+  // What was opened stays open: only what is new or has changed is made anew.
+  #showTools(calls) {
+    this.tools.hidden = !calls.length;
+    calls.forEach((call, number) => {
+      this.#once(`tool ${number}`, JSON.stringify(call), () => {
+        const before = this.tools.children[number];
+        const view = toolView(call);
+        view.open = before?.open ?? false;
+        if (before) before.replaceWith(view);
+        else this.tools.append(view);
+      });
+    });
+    while (this.tools.children.length > calls.length) {
+      this.#shown[`tool ${this.tools.children.length - 1}`] = undefined;
+      this.tools.lastElementChild.remove();
+    }
   }
 
   #showSources(parts) {
@@ -157,9 +177,29 @@ export class AnswerView {
   }
 }
 
-function statusOf({ status, progress, connected, stopping }, text) {
+function toolView({ toolName, state, input, output, errorText }) {
+  const failed = state === "output-error";
+  const done = failed || state === "output-available";
+  const said = failed ? errorText : output;
+  return el(
+    "details",
+    { class: failed ? "tool failed" : "tool" },
+    el("summary", {}, icon("tool"), el("span", {}, failed ? `${toolName} failed` : done ? `Used ${toolName}` : `Calling ${toolName}…`)),
+    el("pre", { dir: "auto" }, shownValue(input)),
+    done && el("pre", { dir: "auto" }, shownValue(said)),
+  );
+}
+
+function shownValue(value) {
+  return typeof value === "string" ? value : JSON.stringify(value ?? null, null, 2);
+}
+
+function statusOf({ parts, status, progress, connected, stopping }, text) {
   if (stopping) return "Stopping…";
   if (connected === false) return "Connection lost. The answer goes on at the server…";
+  const last = parts.at(-1);
+  if (last?.type === "dynamic-tool" && last.state.startsWith("input")) return `Calling ${last.toolName}…`;
+  if (last?.type === "dynamic-tool" || (last?.type === "step-start" && text)) return "Thinking…";
   if (status === "streaming" || text) return "";
   if (progress?.state === "loading") {
     const seconds = Math.round(progress.elapsed_s ?? 0);

@@ -61,6 +61,11 @@ export function reasoningOf(parts) {
   return parts.filter((part) => part.type === "reasoning").map((part) => part.text).join("\n\n");
 }
 
+// The tool calls of a message, in their order.
+export function toolsOf(parts) {
+  return parts.filter((part) => part.type === "dynamic-tool");
+}
+
 // What people should know of the answer itself (another model stepped in): sentences.
 export function noticesOf(parts) {
   return parts.filter((part) => part.type === "data-notice" && part.data?.detail).map((part) => String(part.data.detail));
@@ -92,10 +97,11 @@ function withData(answer, chunk) {
   return { ...answer, parts: at < 0 ? [...answer.parts, part] : answer.parts.with(at, part) };
 }
 
+// A tool call as the server keeps it: `state` is where it is, `output` or `errorText` what the tool said.
 function withTool(answer, chunk) {
   const state = chunk.type.slice("tool-".length);
-  const at = answer.parts.findIndex((part) => part.type === "tool" && part.id === chunk.toolCallId);
-  const before = at < 0 ? { type: "tool", id: chunk.toolCallId, name: "" } : answer.parts[at];
-  const part = { ...before, name: chunk.toolName ?? before.name, state };
-  return { ...answer, parts: at < 0 ? [...answer.parts, part] : answer.parts.with(at, part) };
+  const at = answer.parts.findLastIndex((part) => part.type === "dynamic-tool" && part.toolCallId === chunk.toolCallId);
+  const before = at < 0 ? { type: "dynamic-tool", toolCallId: chunk.toolCallId, toolName: "" } : answer.parts[at];
+  const told = Object.fromEntries(["toolName", "input", "output", "errorText"].filter((name) => name in chunk).map((name) => [name, chunk[name]]));
+  return streaming(answer, at < 0 ? [...answer.parts, { ...before, ...told, state }] : answer.parts.with(at, { ...before, ...told, state }));
 }

@@ -17,7 +17,18 @@ from eloquent.foundation.clock import now
 from eloquent.foundation.ids import id_after
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
-from inference.types import Event, Finished, FinishReason, ReasoningDelta, Status, TextDelta, ToolCall, Usage
+from inference.types import (
+    Event,
+    Finished,
+    FinishReason,
+    NextStep,
+    ReasoningDelta,
+    Status,
+    TextDelta,
+    ToolCall,
+    ToolOutput,
+    Usage,
+)
 from tests.clients.ui.conftest import LanguageModel
 from tests.clients.ui.node import Frontend, running_frontend
 from tests.people import Person
@@ -72,7 +83,7 @@ async def as_sent(ready: list[chunks.Chunk], profile: Profile) -> bytes:
 
 def shown(message: dict[str, Any]) -> list[dict[str, Any]]:
     """The parts as they are kept: without what a client adds for itself."""
-    wanted = ("type", "text", "toolCallId", "toolName", "state", "input", "data")
+    wanted = ("type", "text", "toolCallId", "toolName", "state", "input", "output", "errorText", "data")
     parts = [part for part in message["parts"] if part["type"] != "step-start"]
     return [
         {name: part[name] for name in wanted if name in part and (name != "state" or "toolCallId" in part)}
@@ -88,12 +99,23 @@ CALLS: list[Event | str] = [
     ReasoningDelta("So."),
     TextDelta("Ready."),
 ]
+STEPS: list[Event | str] = [
+    TextDelta("Let me see."),
+    ToolCall("call-1", "kettle", '{"cups": 2}'),
+    ToolCall("call-2", "clock", "{}"),
+    ToolOutput("call-1", "kettle", '{"hot": true}'),
+    ToolOutput("call-2", "clock", "There is no clock.", is_error=True),
+    NextStep(),
+    ReasoningDelta("So."),
+    TextDelta("Ready."),
+]
 WAITS: list[Event | str] = [Status("queued", 0.1), Status("loading", 0.5), TextDelta("Here.")]
 SCRIPTS = {
     "plain": saying("Hello", " there"),
     "empty": saying(),
     "reasoning": [*THINKS, Finished(FinishReason.STOP, Usage(1, 2, reported=True))],
     "tools": [*CALLS, Finished(FinishReason.TOOL_CALLS, Usage())],
+    "steps": [*STEPS, Finished(FinishReason.STOP, Usage(1, 2, reported=True))],
     "waiting": [*WAITS, Finished(FinishReason.LENGTH, Usage(1, None))],
     **{reason.value: ["x", Finished(reason, Usage())] for reason in FinishReason},
 }
@@ -161,7 +183,7 @@ async def test_a_stopped_answer_is_no_error(
 
 
 @pytest.mark.parametrize("status", [status for status in MessageStatus if status is not MessageStatus.STREAMING])
-@pytest.mark.parametrize("events", [THINKS, CALLS, []], ids=["reasoning", "tools", "nothing"])
+@pytest.mark.parametrize("events", [THINKS, CALLS, STEPS, []], ids=["reasoning", "tools", "steps", "nothing"])
 async def test_a_replay_of_a_saved_answer_is_read_as_the_answer_was(
     parser: Frontend, parsed: Parsed, status: MessageStatus, events: list[Event]
 ) -> None:
