@@ -23,6 +23,7 @@ from chat.types import Conversation, Message, Run
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, RunId, UserId
+from inference.billing.errors import BudgetSpent
 from inference.catalog import OfferedModel, model_named
 
 # How long a stop waits for the other worker's word that the answer is saved.
@@ -57,11 +58,11 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
     while True:
         try:
             return await _start(conversation, shown, model, ask, beside=beside)
-        except BranchIsBusy:
-            # What keeps the branch busy may be the same request, sent twice at once.
+        except (BranchIsBusy, BudgetSpent) as error:
+            # What keeps the branch busy, or has the rest of the budget, may be the same request, sent twice at once.
             if first := await _first_run_of(owner, conversation_id, ask):
                 return first
-            if beside or ask.on_busy is OnBusy.CONFLICT:
+            if beside or ask.on_busy is OnBusy.CONFLICT or isinstance(error, BudgetSpent):
                 raise
             beside, shown = True, None
 

@@ -144,6 +144,27 @@ async def test_tabs_at_once_do_not_spend_the_same_tokens(ann: Person, budgets: A
     assert refused == ["budget_spent"] * (8 - len(held))
 
 
+async def test_a_request_that_is_sent_twice_at_once_does_not_lack_what_it_has_taken_itself(
+    ann: Person, budgets: Any, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.script = [asyncio.Event()]
+    await budgets(limit=60)
+    body = {"options": {"max_output_tokens": 40}, "key": "once"}
+    first = await ann.ask(conversation := await ann.conversation(), "Hi", **body)
+    # The second came when the first was not written yet.
+    find, unseen = chat_store.find_run_by_key, [None]
+
+    async def too_early(owner: ObjectId, key: str) -> Any:
+        return unseen.pop() if unseen else await find(owner, key)
+
+    monkeypatch.setattr(chat_store, "find_run_by_key", too_early)
+    other = await ann.conversation()
+    await database().runs.update_one({"_id": ObjectId(first["id"])}, {"$set": {"conversation_id": ObjectId(other)}})
+    again = await ann.ask(other, "Hi", **{**body, "key": "once"})
+    assert again["id"] == first["id"]
+    assert conversation != other
+
+
 @pytest.mark.usefixtures("model")
 async def test_a_completion_over_budget_is_refused_in_openais_words(ann: Person, budgets: Any) -> None:
     await budgets(limit=100)
