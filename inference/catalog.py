@@ -323,6 +323,7 @@ def _with_decision(model: OfferedModel, decision: Decision | None, moment: datet
         timeouts=timeouts_of(entry),
         fallbacks=tuple(entry.fallbacks),
         options=options_of(entry),
+        capabilities=tuple(entry.capabilities) or model.capabilities,
         groups=tuple(entry.groups),
         price=price_at(decision.prices, moment),
     )

@@ -15,14 +15,15 @@ from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminTextInput
 from eloquent.mongodb.changelists import IndexedAdmin
 from inference.admin.money import MoneyField
 from inference.models import ModelEntry, ModelPrice
+from inference.models.catalog import CAPABILITIES
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its parameter only while types are checked
     """A price as people write it: 2.50 for a million tokens."""
 
-    input_micros = MoneyField(label="A million input tokens")
-    cached_input_micros = MoneyField(label="A million cached input tokens", required=False)
-    output_micros = MoneyField(label="A million output tokens")
+    input_micros = MoneyField(label="Input")
+    cached_input_micros = MoneyField(label="Cached input", required=False)
+    output_micros = MoneyField(label="Output")
 
     class Meta:
         model = ModelPrice
@@ -35,12 +36,20 @@ class PriceInline(TabularInline):
     model = ModelPrice
     form = PriceForm
     extra = 0
+    hide_title = True
+    verbose_name_plural = "Prices of a million tokens"
     ordering = ("starts_at",)
 
 
 class ModelEntryForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
-    """Groups are chosen by name and kept as ids."""
+    """Groups are chosen by name and kept as ids; capabilities are those that matter here."""
 
+    capabilities = forms.MultipleChoiceField(
+        choices=CAPABILITIES,
+        required=False,
+        widget=UnfoldAdminSelectMultipleWidget,
+        help_text="Where its server does not say what it can do, or is wrong. With none, as its server says.",
+    )
     groups = forms.ModelMultipleChoiceField(
         Group.objects.order_by("name"),
         required=False,
@@ -74,7 +83,15 @@ class ModelEntryAdmin(IndexedAdmin):
     fieldsets = (
         (
             None,
-            {"fields": (("provider", "name"), ("title", "order"), ("enabled", "is_default"), "fallbacks", "groups")},
+            {
+                "fields": (
+                    ("provider", "name"),
+                    ("title", "order"),
+                    ("enabled", "is_default"),
+                    "fallbacks",
+                    ("groups", "capabilities"),
+                )
+            },
         ),
         (
             "How it answers",

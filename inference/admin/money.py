@@ -42,4 +42,4 @@ def amount_shown(micros: int) -> str:
 
 def money_shown(micros: int | None) -> str:
     """The amount with its currency; a dash when it is not known."""
-    return "-" if micros is None else f"{amount_shown(micros)} {get_config().usage_currency}"
+    return "-" if micros is None else f"{amount_shown(micros)}\N{NO-BREAK SPACE}{get_config().usage_currency}"

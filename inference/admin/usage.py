@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedAdmin
 from inference.admin.money import MoneyField, money_shown
-from inference.billing.types import Unit
+from inference.billing.types import Source, Unit
 from inference.models import Budget, BudgetSpending, UsageLine
 
 
@@ -20,14 +20,14 @@ from inference.models import Budget, BudgetSpending, UsageLine
 class UsageLineAdmin(HistoryAdmin):
     """The ledger: what each call of a language model took. Nobody changes it."""
 
-    list_display = ("at", "owner", "model", "purpose", "tokens", "cost", "source", "outcome_shown")
+    list_display = ("moment", "owner", "model", "purpose", "tokens", "cost", "outcome_shown")
     list_filter = ("purpose", "outcome", "source")
     list_prefetch = ("user",)
     owner_field = "user"
     search_fields = ("id",)
     search_help_text = "An email, a user's id or a run's"
     ordering = ("-at",)
-    sortable_by = ("at",)
+    sortable_by = ("moment",)
     fields = (
         ("at", "owner"),
         ("model", "purpose"),
@@ -66,10 +66,16 @@ class UsageLineAdmin(HistoryAdmin):
         """Whose question it was."""
         return _owner(line)
 
+    @display(description="At (UTC)", ordering="at")
+    def moment(self, line: UsageLine) -> str:
+        """When the call ended, on one line."""
+        return f"{line.at:%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}".replace("-", "\N{NON-BREAKING HYPHEN}")
+
     @display(description="Tokens in / out")
     def tokens(self, line: UsageLine) -> str:
-        """Both numbers."""
-        return f"{line.input_tokens:,} / {line.output_tokens:,}"
+        """Both numbers; with a tilde when they are estimated."""
+        sign = "~" if line.source == Source.ESTIMATED else ""
+        return f"{sign}{line.input_tokens:,}\N{NO-BREAK SPACE}/ {sign}{line.output_tokens:,}"
 
     @display(description="Cost")
     def cost(self, line: UsageLine) -> str:

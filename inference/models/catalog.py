@@ -17,6 +17,7 @@ _PROVIDERS = [
     ("anthropic", "Anthropic"),
     ("bedrock", "Amazon Bedrock"),
 ]
+CAPABILITIES = [("tools", "calls tools"), ("vision", "sees pictures"), ("thinking", "thinks before it answers")]
 MOST_FALLBACKS = 5
 _ID = re.compile(r"[a-z-]+/\S.*")
 _LONGEST_NAME = 200
@@ -37,6 +38,12 @@ class ModelEntry(models.Model):
     enabled = models.BooleanField(default=True, help_text="Off: nobody is offered it, and running answers go on.")
     is_default = models.BooleanField(
         "default", default=False, help_text="For conversations that name no model. At most one."
+    )
+    capabilities = ArrayField(
+        models.CharField(max_length=20),
+        default=list,
+        blank=True,
+        help_text="What it can do, where its server does not say or is wrong. With none, as its server says.",
     )
     groups = ArrayField(
         ObjectIdField(),

@@ -44,6 +44,7 @@ class UsageLine(models.Model):
 
     class Meta:
         db_table = "usage"
+        verbose_name_plural = "usage"
         ordering = ("-at", "-id")
         indexes = (
             models.Index(fields=["user", "-at", "-id"], name="usage_of_user"),
@@ -144,6 +145,7 @@ class BudgetSpending(models.Model):
 
     class Meta:
         db_table = "budget_spending"
+        verbose_name = verbose_name_plural = "spending"
         ordering = ("-starts_at", "-id")
         indexes = (
             models.Index(fields=["-starts_at", "-id"], name="budget_spending_newest"),

@@ -15,6 +15,7 @@ class ModelEntry(msgspec.Struct, frozen=True):
     title: str = ""
     enabled: bool = True
     is_default: bool = False
+    capabilities: list[str] = []
     groups: list[ObjectId] = []
     order: int = 100
     context_window: int | None = None

@@ -186,3 +186,13 @@ def test_groups_are_chosen_by_name_and_shown_again(root: Client) -> None:
     html = root.get(reverse("admin:inference_modelentry_change", args=[entry.pk])).content.decode()
     assert f'<option value="{team.pk}" selected>Team</option>' in html
     assert f'<option value="{other.pk}">Other</option>' in html
+
+
+def test_what_a_model_can_do_may_be_said_where_its_server_does_not(root: Client) -> None:
+    response = root.post(
+        reverse("admin:inference_modelentry_add"), {**FORM, "capabilities": ["vision", "tools"]}, follow=True
+    )
+    assert faults_or_none(response) is None
+    assert sorted(ModelEntry.objects.get().capabilities) == ["tools", "vision"]
+    wrong = root.post(reverse("admin:inference_modelentry_add"), {**FORM, "name": "b", "capabilities": ["flight"]})
+    assert set(faults(wrong)) == {"capabilities"}

@@ -53,10 +53,10 @@ def faults(response: Any) -> Any:
 def test_the_ledger_shows_who_what_and_how_much_and_nobody_changes_it(root: Client, ada: User) -> None:
     line, gone = a_line(ada.pk), a_line(ObjectId(), cost_micros=None)
     html = root.get(reverse("admin:inference_usageline_changelist")).content.decode()
-    for shown in ("ada@example.org", "1,200 / 34", "0.123456 USD", str(gone.user_id)):
+    for shown in ("ada@example.org", "1,200\N{NO-BREAK SPACE}/ 34", "0.123456\N{NO-BREAK SPACE}USD", str(gone.user_id)):
         assert shown in html
     page = reverse("admin:inference_usageline_change", args=[line.pk])
-    assert "0.123456 USD" in root.get(page).content.decode()
+    assert "0.123456\N{NO-BREAK SPACE}USD" in root.get(page).content.decode()
     assert root.post(page, {"input_tokens": "1"}).status_code == 403
     assert root.get(reverse("admin:inference_usageline_add")).status_code == 403
     assert root.post(reverse("admin:inference_usageline_delete", args=[line.pk]), {"post": "yes"}).status_code == 403
@@ -131,5 +131,11 @@ def test_what_is_spent_of_a_budget_is_shown_with_what_is_held(root: Client, ada:
         expires_at=NOON,
     )
     html = root.get(reverse("admin:inference_budgetspending_changelist")).content.decode()
-    for shown in ("Hers", "ada@example.org", "1.25 USD", "0.50 USD", "5.00 USD"):
+    for shown in (
+        "Hers",
+        "ada@example.org",
+        "1.25\N{NO-BREAK SPACE}USD",
+        "0.50\N{NO-BREAK SPACE}USD",
+        "5.00\N{NO-BREAK SPACE}USD",
+    ):
         assert shown in html

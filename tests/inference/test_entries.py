@@ -53,8 +53,10 @@ async def test_an_entry_decides_name_window_patience_options_and_fallbacks() -> 
             temperature=0.2,
             keep_alive="3600",
             idle_s=7.0,
+            capabilities=["vision"],
         )
     )
+    assert model.capabilities == ("vision",)
     assert (model.id, model.shown_name, model.context_window) == ("scripted/b", "Bee", 1024)
     assert model.fallbacks == ("scripted/a",)
     assert model.options == GenerationOptions(temperature=0.2, keep_alive=3600)

@@ -28,6 +28,7 @@ from inference.types import (
     Finished,
     FinishReason,
     GenerationOptions,
+    Price,
     PromptMessage,
     PromptRequest,
     Status,
@@ -268,12 +269,49 @@ async def test_a_hold_that_was_forgotten_is_given_back_by_what_the_ledger_says(
     assert (state.used, state.holds, state.next_end_at) == (46 if has_line else 0, [], None)
 
 
-async def test_a_hold_that_is_not_overdue_is_left_alone(desk: Desk, offers: Offers) -> None:
-    budget = await desk.budget()
+async def test_a_forgotten_hold_of_a_model_is_not_charged_for_the_one_that_stepped_in(
+    desk: Desk, offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = await desk.budget(model="one/it")
     bill = a_bill()
+    monkeypatch.setattr(bills, "HELD_BEYOND", timedelta(days=-1))
     await bill.reserve(offers.add("one", WHOLE), ASKED)
+    other = Bill(bill.user_id, bill.run_id, Purpose.ANSWER)
+    instead = offers.add("two", WHOLE)
+    other.ended(Call(instead, ASKED, Usage(12, 34, reported=True), [], Outcome.COMPLETE), held=[])
+    await other.settled()
+    await give_back_overdue()
+    state = await spending(budget, bill)
+    assert (state.used, state.holds) == (0, [])
+
+
+async def test_a_fallback_is_held_at_its_own_price(desk: Desk, offers: Offers) -> None:
+    budget = await desk.budget(unit=Unit.MONEY, limit=10**9)
+    dear = Price(input_micros=0, output_micros=100_000_000)
+    offers.add("two", ["So ", asyncio.Event()], price=dear)
+    bill = a_bill()
+    model = offers.add("one", [ModelFailed("it")], fallbacks=("two/it",))
+    async with aclosing(answer(model, ASKED, bill=bill)) as events:
+        while not isinstance(await anext(events), TextDelta):
+            pass
+        assert (await spending(budget, bill)).held == 50 * 100
+    bill.close()
+    await bill.settled()
+
+
+async def test_a_hold_that_is_not_overdue_is_left_alone(
+    desk: Desk, offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = await desk.budget()
+    model, bill = offers.add("one", WHOLE), a_bill()
+    await bill.reserve(model, ASKED)
     await give_back_overdue()
     assert len((await spending(budget, bill)).holds) == 1
+    # Nor when another one of the same budget is.
+    monkeypatch.setattr(bills, "HELD_BEYOND", timedelta(days=-1))
+    await Bill(bill.user_id, ObjectId(), Purpose.ANSWER).reserve(model, ASKED)
+    await give_back_overdue()
+    assert [hold["key"] for hold in (await spending(budget, bill)).holds] == [f"{bill.run_id}:0:answer"]
 
 
 async def test_a_line_waits_for_a_database_that_is_away(
