@@ -200,6 +200,7 @@ class Demo:
                     "feedback": None,
                     "client_id": None,
                     "position": len(words) // 4 if by_model else 0,
+                    "calls": 1 if by_model else 0,
                     "created_at": at,
                 }
             )

@@ -16,6 +16,7 @@ from chat.reaper import Reaper
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import document_of
+from inference import store
 from inference.billing.bill import all_settled
 from inference.billing.current import forget_budgets
 from inference.billing.types import Budget, Period, Unit
@@ -187,6 +188,43 @@ async def test_who_has_nearly_spent_it_is_told_with_the_answer(ann: Person, budg
     [told] = [chunk["data"] for chunk in second.data if chunk["type"] == "data-notice"]
     assert told["code"] == "budget_warning"
     assert told["detail"].startswith("“My month”: 20,000 tokens of 100,000 tokens are left until ")
+
+
+async def test_what_was_held_is_given_back_when_nothing_was_written(
+    ann: Person, budgets: Any, model: LanguageModel
+) -> None:
+    await budgets(limit=100_000)
+    model.script = [ModelFailed("it")]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    await all_settled()
+    [spending] = await database().budget_spending.find({}).to_list()
+    assert (spending["used"], spending["holds"]) == (0, [])
+
+
+@pytest.mark.usefixtures("model")
+async def test_a_run_is_not_at_rest_before_it_is_charged(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, goes_on, add = asyncio.Event(), asyncio.Event(), store.add_usage_line
+
+    async def slowly(line: Any) -> bool:
+        reached.set()
+        await goes_on.wait()
+        return await add(line)
+
+    monkeypatch.setattr(store, "add_usage_line", slowly)
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await reached.wait()
+    answering = work.at_work(ObjectId(run["id"]))
+    assert answering is not None
+    assert answering.finished is not None
+    done, _ = await asyncio.wait([answering.finished], timeout=0.1)
+    assert not done
+    stored = await database().runs.find_one({"_id": ObjectId(run["id"])})
+    assert stored is not None
+    assert stored["active"]
+    goes_on.set()
+    await ann.at_rest(run["id"])
+    assert [line["purpose"] for line in await ledger(ann)] == ["answer"]
 
 
 @pytest.mark.usefixtures("model", "dear")
