@@ -29,6 +29,8 @@ class Answer:
         self._whole: list[str] = []
         self._closed_parts: list[dict[str, Any]] = []
         self.held_chars = 0
+        self.chars = 0
+        """All that was fed, tools' words too."""
 
     def feed(self, event: Event) -> None:
         """Take in one event of the language model. `Finished` adds nothing here."""
@@ -41,7 +43,7 @@ class Answer:
             arguments = _parsed(event.arguments)
             self._closed_parts.append(tool_part(event.id, event.name, arguments))
             self.add(chunks.tool_input(event.id, event.name, arguments))
-            self.held_chars += len(event.arguments)
+            self._count(event.arguments)
         elif isinstance(event, ToolOutput):
             self._tell_output(event)
         elif isinstance(event, NextStep):
@@ -55,7 +57,7 @@ class Answer:
             self.add(chunks.data("status", {"state": event.state, "elapsed_s": event.elapsed_s}, transient=True))
 
     def _tell_output(self, event: ToolOutput) -> None:
-        self.held_chars += len(event.text)
+        self._count(event.text)
         if event.is_error:
             self._closed_parts = with_output(self._closed_parts, event.call_id, errorText=event.text)
             self.add(chunks.tool_error(event.call_id, event.text))
@@ -110,7 +112,11 @@ class Answer:
             self._ready.append(chunks.part_start(kind, self._part_id))
         self._unsent.append(text)
         self._whole.append(text)
+        self._count(text)
+
+    def _count(self, text: str) -> None:
         self.held_chars += len(text)
+        self.chars += len(text)
 
     def _send_text(self) -> None:
         if self._unsent and self._kind is not None:

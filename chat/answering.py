@@ -102,7 +102,6 @@ class Answering:
         self._journal = journal
         self._title = title
         self._answer = Answer()
-        self._chars = 0
         self._position = 0
         self._flush_later: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
@@ -197,10 +196,11 @@ class Answering:
                     self._change_model(event)
                 elif isinstance(event, NextStep):
                     # Saved at once, with the call that is over: whoever takes up a lost run must not charge it again.
+                    await self.bill.settled()
                     await self._keep_progress()
                 else:
                     self._let_out(event)
-                if self._chars + self._answer.held_chars > LONGEST_ANSWER_CHARS:
+                if self._answer.chars > LONGEST_ANSWER_CHARS:
                     return Finished(FinishReason.LENGTH, Usage())
         if finished is None:
             raise AnswerCutOff(self._model.name)
@@ -241,7 +241,6 @@ class Answering:
         if self._flush_later is not None:
             self._flush_later.cancel()
             self._flush_later = None
-        self._chars += self._answer.held_chars
         ready = self._answer.take()
         if ready:
             self._flushed_at = asyncio.get_running_loop().time()

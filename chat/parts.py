@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 STEP_START: Final[dict[str, Any]] = {"type": "step-start"}
 """Between two steps: the language model was asked again, with what its tools had said."""
 
@@ -46,3 +48,18 @@ def before_last_step(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The parts of the steps that are over, and the sign that another has begun."""
     begun = [number for number, part in enumerate(parts) if part["type"] == "step-start"]
     return list(parts[: begun[-1] + 1]) if begun else []
+
+
+def parts_by_step(parts: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The parts of the steps that are over, and those that the language model has written since."""
+    over = before_last_step(parts)
+    written = ("text", "reasoning", "dynamic-tool")
+    return over, [part for part in parts[len(over) :] if part["type"] in written]
+
+
+def words_of(parts: Sequence[dict[str, Any]]) -> list[str]:
+    """All that the language model wrote in these parts: text, thoughts, and what it asked of tools."""
+    return [
+        orjson.dumps([part["toolName"], part["input"]]).decode() if part["type"] == "dynamic-tool" else part["text"]
+        for part in parts
+    ]

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Container, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+import orjson
 import structlog
 from msgspec.structs import replace
 from pymongo.errors import PyMongoError
@@ -15,7 +16,7 @@ from chat.assembly import Assembled, Ending, assembled
 from chat.chunks import Chunk
 from chat.errors import AnswerInterrupted
 from chat.journal import Journal, NotInJournal
-from chat.parts import plain_text
+from chat.parts import parts_by_step, plain_text, words_of
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation import lifecycle
@@ -26,6 +27,7 @@ from inference.billing.types import Outcome, Purpose, line_id
 from inference.catalog import OfferedModel, model_named
 from inference.errors import InferenceError
 from inference.store import usage_lines
+from inference.tokens import estimated_tokens
 from inference.types import PromptRequest, Usage
 
 log = structlog.get_logger(__name__)
@@ -143,22 +145,28 @@ async def _charged(run: Run, message: Message) -> Message:
     What was written since that call began is counted here, and so is what was asked: nobody else knows any more. When
     not a word had come, nothing is charged: whether the model was asked at all is not known.
     """
-    bill = Bill(run.user_id, run.id, Purpose.ANSWER, step=message.calls)
-    if message.parts:
-        await charge_lost(bill, await _lost_call(run, message))
     ids = [line_id(run.id, step, Purpose.ANSWER) for step in range(message.calls + 1)]
+    over = [line for line in await usage_lines(ids[:-1]) if line.outcome is Outcome.COMPLETE]
+    before, latest = parts_by_step(message.parts)
+    # Each call that ended whole and was not the last has a next step behind it. Without that, its tools were at work.
+    steps_begun = sum(part["type"] == "step-start" for part in message.parts)
+    if latest and steps_begun >= len(over):
+        bill = Bill(run.user_id, run.id, Purpose.ANSWER, step=message.calls)
+        await charge_lost(bill, await _lost_call(run, message, before, latest))
     lines = sorted(await usage_lines(ids), key=lambda line: line.step)
     return replace(message, calls=len(lines), usage={**(usage_told(lines) or {}), **(message.usage or {})} or None)
 
 
-async def _lost_call(run: Run, message: Message) -> Call:
+async def _lost_call(
+    run: Run, message: Message, before: Sequence[dict[str, Any]], latest: Sequence[dict[str, Any]]
+) -> Call:
     try:
         model = await model_named(run.model)
     except InferenceError:
         model = OfferedModel(run.model, run.model.partition("/")[2], run.provider, False, 0)  # without a price
-    shown = (message.context or {}).get("used")
-    written = [part["text"] for part in message.parts if part["type"] in ("text", "reasoning")]
-    return Call(model, PromptRequest(run.model, ()), Usage(input_tokens=shown), written, Outcome.LOST)
+    shown = (message.context or {}).get("used") or 0
+    shown += estimated_tokens(orjson.dumps(before).decode()) if before else 0
+    return Call(model, PromptRequest(run.model, ()), Usage(input_tokens=shown), words_of(latest), Outcome.LOST)
 
 
 def _beginning_of(run: Run) -> list[Chunk]:

@@ -105,7 +105,14 @@ async def _start(
         title_wish=titling.wish_for(conversation, first_words=title, question=named_by(messages[0]), model=model.id),
     )
     if sent := files_named(ask.parts):
-        await give_files(conversation.user_id, conversation.id, sent)
+        # First: files whose question is refused must stay what they were, or they would lie there for ever.
+        work.require_room(conversation.user_id)
+        await answering.reserve()
+        try:
+            await give_files(conversation.user_id, conversation.id, sent)
+        except BaseException:
+            answering.bill.close()
+            raise
     try:
         await work.begin(answering, [answer] if regenerated else [question, answer], title)
     except NotFound:

@@ -151,7 +151,7 @@ class _Title:
 
     async def _proposal(self) -> str:
         """The title that the conversation is to have: the language model's when it is good, else the first words."""
-        model = await model_named(self._wish.model)
+        model = await model_named(self._wish.model, self._run.user_id)
         answered = await store.find_message(self._run.user_id, self._run.message_id)
         if answered is None or answered.status is not MessageStatus.COMPLETE:
             return self._wish.first_words

@@ -89,8 +89,8 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
 
 
 async def _write_and_begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
-    await answering.reserve()
     try:
+        await answering.reserve()
         await store.add_run(answering.run, messages)
     except BaseException as error:
         answering.bill.close()

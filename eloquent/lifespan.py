@@ -121,16 +121,7 @@ class Lifespan:
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, before)
         self._replaced.clear()
-        for close in (
-            work.close,
-            settle_api_keys,
-            all_settled,
-            forget_budgets,
-            close_catalog,
-            close_http_client,
-            close_redis,
-            close_database,
-        ):
+        for close in _CLOSED_LAST:
             try:
                 await close()
             except Exception:

@@ -36,6 +36,7 @@ GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 # Health checks come every few seconds from every balancer.
 _NOT_LOGGED: Final = frozenset({"/healthz", "/readyz"})
+_SIGNED: Final = re.compile(r"(/attachments/[^/]+/content/).+")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}").fullmatch
 # nginx's number for a client that left before its answer.
 _CLIENT_LEFT: Final = 499
@@ -266,7 +267,8 @@ def _write_line(request: HttpRequest, status: int, started: float, **fields: Any
     route = _route(request)
     fields |= {"method": request.method, "route": route, "status": status}
     if route is None:
-        fields["path"] = request.path[:200]
+        # What follows a content's address may be its signature, which opens it.
+        fields["path"] = _SIGNED.sub(r"\1…", request.path)[:200]
     fields["ms"] = round((perf_counter() - started) * 1000, 2)
     # The record itself: the usual way in looks through the stack for the caller, for each request.
     access_log.handle(

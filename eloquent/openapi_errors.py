@@ -74,6 +74,7 @@ OF_OPERATION: Final[dict[str, Errors]] = {
         attachment_errors.AttachmentBroken,
         attachment_errors.AttachmentTooManyPixels,
         attachment_errors.TooMuchUnsent,
+        attachment_errors.AttachmentsFull,
         attachment_errors.StorageAway,
     ),
     "read_attachment_content": (attachment_errors.StorageAway,),

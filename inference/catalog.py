@@ -16,6 +16,7 @@ from bson import ObjectId
 
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
+from eloquent.foundation.errors import Unavailable
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.membership import GroupIds, groups_of
 from eloquent.foundation.remembered import Remembered
@@ -105,6 +106,8 @@ class Catalog:
     async def models(self) -> list[OfferedModel]:
         """The models offered, providers in order of preference, each provider's in its own order."""
         if not self.providers:
+            if self._decided is not None:
+                await self._decided.current()
             return []
         age = asyncio.get_running_loop().time() - self._listed_at if self._listed_at is not None else None
         if age is None or age >= FRESH_S:
@@ -117,6 +120,11 @@ class Catalog:
             return self._models
         decided = await self._decided.current()
         return _as_decided(self._models, decided, now()) if decided else self._models
+
+    @property
+    def knows_decisions(self) -> bool:
+        """Whether what staff decided was read at all."""
+        return self._decided is None or self._decided.is_known
 
     async def aclose(self) -> None:
         """End a listing that is running, and the providers."""
@@ -195,8 +203,14 @@ async def models_offered() -> list[OfferedModel]:
 
 
 async def models_for(user_id: UserId) -> list[OfferedModel]:
-    """Those that the user may use. When the default is not among them, the first one is it."""
+    """Those that the user may use. When the default is not among them, the first one is it.
+
+    Raises:
+        Unavailable: what staff decided was never read, so who may use which is not known.
+    """
     offered = await models_offered()
+    if not _catalog().knows_decisions:
+        raise Unavailable(retry_after_s=2)
     if not any(model.groups for model in offered):
         return offered
     groups = await groups_of(user_id)

@@ -7,7 +7,7 @@ tools, so the model has to say something.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -20,7 +20,7 @@ from inference.errors import InferenceError
 from inference.router import answer
 from inference.tokens import estimated_tokens
 from inference.tools import toolbox
-from inference.tools.base import Caller, failure
+from inference.tools.base import Caller, failure, unknown
 from inference.types import (
     Event,
     Finished,
@@ -66,7 +66,7 @@ async def answer_in_steps(
             if step.finished is not None:
                 yield step.finished
             return
-        outputs = _fitted(await _outputs_of(step.calls, caller), model, step)
+        outputs = _fitted(await _outputs_of(step, caller), model, step)
         for output in outputs:
             yield output
         request = replace(request, messages=(*request.messages, *_turns(step, outputs)))
@@ -126,13 +126,17 @@ async def _who_goes_on(model: OfferedModel, step: _Step, bill: Bill | None) -> O
         return model
 
 
-async def _outputs_of(calls: Sequence[ToolCall], caller: Caller) -> list[ToolOutput]:
-    """All at once; those beyond the bound are refused, and said to be."""
-    return list(await asyncio.gather(*(_output_of(call, number, caller) for number, call in enumerate(calls))))
+async def _outputs_of(step: _Step, caller: Caller) -> list[ToolOutput]:
+    """All at once; those beyond the bound, or of tools that were not offered, are refused, and said to be."""
+    offered = {tool.name for tool in step.request.tools}
+    calls = enumerate(step.calls)
+    return list(await asyncio.gather(*(_output_of(call, number, offered, caller) for number, call in calls)))
 
 
-async def _output_of(call: ToolCall, number: int, caller: Caller) -> ToolOutput:
-    if number >= MOST_CALLS_A_STEP:
+async def _output_of(call: ToolCall, number: int, offered: Container[str], caller: Caller) -> ToolOutput:
+    if call.name not in offered:
+        result = unknown(call.name)
+    elif number >= MOST_CALLS_A_STEP:
         result = failure(f"At most {MOST_CALLS_A_STEP} calls can be made at once. Make this one again, alone.")
     elif toolbox.needs_approval(call.name):
         result = failure(f"{call.name} may not be called without the user's agreement.")

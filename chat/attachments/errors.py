@@ -57,6 +57,13 @@ class TooMuchUnsent(Conflict):
     sentence = "You have attached much that was not sent yet. Send it, or delete some of it."
 
 
+class AttachmentsFull(Conflict):
+    """The user has as many bytes of files in conversations as is allowed."""
+
+    code = "attachments_full"
+    sentence = "Your conversations hold as many files as is allowed. Delete some of them to attach more."
+
+
 class AttachmentSent(Conflict):
     """It was sent with a message, and is deleted with the conversation."""
 

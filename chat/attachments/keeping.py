@@ -19,6 +19,7 @@ from chat.attachments.errors import (
     AttachmentKindDiffers,
     AttachmentKindUnknown,
     AttachmentSent,
+    AttachmentsFull,
     AttachmentTooManyPixels,
     StorageAway,
     TooMuchUnsent,
@@ -60,6 +61,7 @@ async def keep_attachment(owner: UserId, content: bytes, *, name: str, announced
         AttachmentKindDiffers: it is not what was announced.
         PayloadTooLarge: it has more bytes than are allowed.
         TooMuchUnsent: the owner has as much waiting as is allowed.
+        AttachmentsFull: the owner has as much in all as is allowed.
         StorageAway: it could not be kept.
     """
     if len(content) > get_config().attachment_max_bytes:
@@ -83,10 +85,11 @@ async def keep_attachment(owner: UserId, content: bytes, *, name: str, announced
     await store.add_attachment(attachment)
     # Written before it is counted, and counted up to itself: of many at once those that came first are taken. What
     # arrives in the same moment at another process may not be seen yet.
-    unsent = await store.unsent_bytes(owner, attachment.id, each_at_least=COUNTED_AS_AT_LEAST)
-    if unsent > get_config().attachments_unsent_max_bytes:
+    attached = await store.attached_bytes(owner, attachment.id, each_at_least=COUNTED_AS_AT_LEAST)
+    too_much = attached.all > get_config().attachments_max_bytes
+    if too_much or attached.unsent > get_config().attachments_unsent_max_bytes:
         await store.forget_attachments([attachment])
-        raise TooMuchUnsent
+        raise AttachmentsFull if too_much else TooMuchUnsent
     try:
         await keep_file(attachment.key, content)
     except StorageAway:

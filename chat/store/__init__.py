@@ -6,6 +6,7 @@ Every function that takes an id takes its owner too; the exceptions serve the re
 
 from chat.store.attachments import (
     add_attachment,
+    attached_bytes,
     attachments_among,
     attachments_of,
     expire_attachment,
@@ -13,7 +14,6 @@ from chat.store.attachments import (
     find_attachment,
     forget_attachments,
     give_attachments,
-    unsent_bytes,
 )
 from chat.store.conversations import (
     ListPosition,
@@ -108,6 +108,7 @@ __all__ = [
     "add_import",
     "add_imported",
     "add_run",
+    "attached_bytes",
     "attachments_among",
     "attachments_of",
     "branch_ending_at",
@@ -157,5 +158,4 @@ __all__ = [
     "texts_of",
     "title_conversation",
     "titles_of",
-    "unsent_bytes",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pymongo import ReturnDocument
 
@@ -20,17 +20,28 @@ async def add_attachment(attachment: Attachment) -> None:
     await database()[ATTACHMENTS].insert_one(document_of(attachment))
 
 
-async def unsent_bytes(owner: UserId, up_to: AttachmentId, *, each_at_least: int) -> int:
-    """The bytes of the owner's attachments up to this one that no message has yet.
+class AttachedBytes(NamedTuple):
+    """How much a user has attached in all, and how much of it no message has yet."""
 
-    Small ones count for `each_at_least`.
-    """
+    all: int
+    unsent: int
+
+
+async def attached_bytes(owner: UserId, up_to: AttachmentId, *, each_at_least: int) -> AttachedBytes:
+    """The bytes of the owner's attachments up to this one. Small ones count for `each_at_least`."""
+    counted = {"$max": ["$size_bytes", each_at_least]}
     pipeline: list[dict[str, Any]] = [
-        {"$match": {"user_id": owner, "conversation_id": None, "_id": {"$lte": up_to}}},
-        {"$group": {"_id": None, "bytes": {"$sum": {"$max": ["$size_bytes", each_at_least]}}}},
+        {"$match": {"user_id": owner, "_id": {"$lte": up_to}}},
+        {
+            "$group": {
+                "_id": None,
+                "all": {"$sum": counted},
+                "unsent": {"$sum": {"$cond": [{"$eq": ["$conversation_id", None]}, counted, 0]}},
+            }
+        },
     ]
     found = await (await database()[ATTACHMENTS].aggregate(pipeline)).to_list()
-    return int(found[0]["bytes"]) if found else 0
+    return AttachedBytes(int(found[0]["all"]), int(found[0]["unsent"])) if found else AttachedBytes(0, 0)
 
 
 async def find_attachment(owner: UserId, attachment_id: AttachmentId) -> Attachment | None:

@@ -123,6 +123,9 @@ class Config(BaseModel, frozen=True):
     attachment_max_pixels: int = Field(
         50_000_000, ge=1, le=1_000_000_000, description="width times height of an attached picture at most"
     )
+    attachments_max_bytes: int = Field(
+        1024**3, ge=1024, description="bytes at most that a user may have attached in all conversations together"
+    )
     attachments_unsent_max_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="bytes at most that a user may have attached and not sent yet"
     )

@@ -18,9 +18,13 @@ _Value = TypeVar("_Value")
 
 
 class Remembered(Generic[_Value]):
-    """What `read` returned a moment ago; `unread` before it ever returned. Belongs to one event loop."""
+    """What `read` returned a moment ago; `unread` before it ever returned. Belongs to one event loop.
+
+    `is_known` says that it has returned once: who must not go by `unread` asks.
+    """
 
     def __init__(self, what: str, read: Callable[[], Awaitable[_Value]], unread: _Value) -> None:
+        self.is_known = False
         self._what = what
         self._read = read
         self._value = unread
@@ -55,5 +59,6 @@ class Remembered(Generic[_Value]):
             self._is_away = True
         else:
             self._is_away = False
+            self.is_known = True
             self._value = value
         self._read_at = asyncio.get_running_loop().time()

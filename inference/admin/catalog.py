@@ -58,8 +58,10 @@ class ModelEntryForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
     )
 
     def clean_groups(self) -> list[Any]:
-        """The ids alone."""
-        return [group.pk for group in self.cleaned_data["groups"]]
+        """The ids alone; those of deleted groups stay, for without them the model would be everyone's."""
+        chosen = [group.pk for group in self.cleaned_data["groups"]]
+        there = set(Group.objects.filter(pk__in=self.instance.groups).values_list("pk", flat=True))
+        return [*chosen, *(group_id for group_id in self.instance.groups if group_id not in there)]
 
     class Meta:
         model = ModelEntry

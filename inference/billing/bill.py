@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 from pymongo.errors import PyMongoError
@@ -35,8 +36,9 @@ HELD_BEYOND: Final = timedelta(seconds=120)
 """A hold outlives the longest that its call may take by this."""
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
-_TOKENS_OF_AN_IMAGE: Final = 1_000
-"""About what vendors count for a picture of a million points; it matters for what is reserved alone."""
+_TOKENS_OF_AN_IMAGE: Final = 1_600
+"""The most that vendors count for a picture as a rule; it matters where a server does not count."""
+_MOST_TOKENS: Final = 2**31 - 1
 
 _Result = TypeVar("_Result")
 
@@ -81,11 +83,15 @@ class Bill:
         if self._held and self._held_for != model.id:
             self._release()  # another model answers, at another price
         await self.settled()
-        budgets = await self._budgets_of(model)
+        budgets = await budgets_of(self.user_id, model.id)
         held = {budget.id for budget, _ in self._held}
-        for budget in budgets:
-            if budget.id not in held:
-                await self._hold(budget, model, request)
+        try:
+            for budget in budgets:
+                if budget.id not in held:
+                    await self._hold(budget, model, request)
+        except BaseException:
+            self._release()  # whoever is refused, or leaves, holds nothing
+            raise
 
     def ended(self, call: Call, *, held: Sequence[tuple[Budget, BudgetSpending]] | None = None) -> None:
         """Charge a call that took something. Returns at once: `settled` waits until it is in the ledger.
@@ -138,17 +144,26 @@ class Bill:
     async def _hold(self, budget: Budget, model: OfferedModel, request: PromptRequest) -> None:
         moment = now()
         amount = amount_of(_most_of(model, request), model.price, budget.unit)
-        spending = await store.hold(
-            untouched(budget, self.user_id, moment),
-            limit=budget.limit,
-            key=self._line_id,
-            amount=amount,
-            until=moment + timedelta(seconds=2 * model.timeouts.total_s) + HELD_BEYOND,
+        fresh = untouched(budget, self.user_id, moment)
+        holding = asyncio.create_task(
+            store.hold(
+                fresh,
+                limit=budget.limit,
+                key=self._line_id,
+                amount=amount,
+                until=moment + timedelta(seconds=2 * model.timeouts.total_s) + HELD_BEYOND,
+            )
         )
+        # Noted before it is known: whoever leaves meanwhile gives back what may be held. What is not costs nothing.
+        self._held.append((budget, fresh))
+        self._held_for = model.id
+        try:
+            spending = await asyncio.shield(holding)
+        except BaseException:
+            self._begin(_over(holding))  # what is given back waits for it
+            raise
         if not spending.holds_for(self._line_id):
             raise BudgetSpent(budget, spending, amount=amount, moment=moment)
-        self._held.append((budget, spending))
-        self._held_for = model.id
         self._warn(budget, spending)
 
     def _begin(self, settling: Coroutine[Any, Any, None]) -> None:
@@ -157,9 +172,6 @@ class Bill:
         self._settled = asyncio.create_task(_in_order(before, settling), name=f"settle {self._line_id}")
         _settling.add(self._settled)
         self._settled.add_done_callback(_settling.discard)
-
-    async def _budgets_of(self, model: OfferedModel) -> list[Budget]:
-        return await budgets_of(self.user_id, model.id)
 
     def _warn(self, budget: Budget, spending: BudgetSpending) -> None:
         if spending.used >= budget.limit * WARNED_FROM:
@@ -204,6 +216,13 @@ async def _in_order(before: "asyncio.Task[None] | None", settling: Coroutine[Any
     await settling
 
 
+async def _over(task: "asyncio.Task[Any]") -> None:
+    """Return when the task is over, however it ended."""
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # whoever waited for it has left
+
+
 async def _settle(line: UsageLine, held: Sequence[tuple[Budget, BudgetSpending]]) -> None:
     if not await _until_done(lambda: store.add_usage_line(line), line.id) and held:
         [line] = await _until_done(lambda: store.usage_lines([line.id]), line.id)
@@ -242,14 +261,17 @@ def _most_of(model: OfferedModel, request: PromptRequest) -> Usage:
 
 
 def _prompt_tokens(request: PromptRequest) -> int:
-    texts = (message.content for message in request.messages)
+    texts = [message.content for message in request.messages]
+    texts += [call.name + call.arguments for message in request.messages for call in message.tool_calls]
+    shown = (request.tools, request.options.json_schema)
+    texts += [msgspec.json.encode(each).decode() for each in shown if each]
     pictures = sum(len(message.images) for message in request.messages)
     return sum(map(estimated_tokens, texts)) + pictures * _TOKENS_OF_AN_IMAGE
 
 
 def _usage_of(call: Call) -> Usage:
     """The server's numbers where it told them, ours where it did not."""
-    told = call.usage or Usage()
+    told = _sane(call.usage or Usage())
     if told.reported:
         return told
     input_tokens, output_tokens = told.input_tokens, told.output_tokens
@@ -258,3 +280,16 @@ def _usage_of(call: Call) -> Usage:
         input_tokens=_prompt_tokens(call.request) if input_tokens is None else input_tokens,
         output_tokens=estimated_tokens("".join(call.written)) if output_tokens is None else output_tokens,
     )
+
+
+def _sane(told: Usage) -> Usage:
+    """The usage without numbers that cannot be: less than nothing, or more than any model has ever read."""
+    numbers = {name: getattr(told, name) for name in ("input_tokens", "output_tokens")}
+    parts = {name: getattr(told, name) for name in ("cached_input_tokens", "reasoning_tokens")}
+    wrong = [
+        name for name, value in {**numbers, **parts}.items() if value is not None and not 0 <= value <= _MOST_TOKENS
+    ]
+    if not wrong:
+        return told
+    log.error("a server told impossible usage", fields=wrong)
+    return replace(told, reported=told.reported and not numbers.keys() & set(wrong), **dict.fromkeys(wrong))

@@ -1,5 +1,7 @@
 """What one call takes, seen from beside it: its events as they pass, and how it ended."""
 
+import asyncio
+
 from inference.billing.bill import Bill, Call
 from inference.billing.types import Outcome
 from inference.catalog import OfferedModel
@@ -28,6 +30,10 @@ class Meter:
         """
         if self._bill is not None:
             await self._bill.reserve(self._model, self._request)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                # The driver may swallow a cancellation that comes just when a connection is ready: so does wait_for of
+                # Python 3.11. Whoever has left must not have a model write for nobody.
+                raise asyncio.CancelledError
 
     def saw(self, event: Event) -> None:
         """The next event of the call."""
@@ -47,18 +53,19 @@ class Meter:
     def ended(self, failure: InferenceError | None) -> None:
         """The call is over: by itself, by a failure, or because whoever read it left (None, and not finished).
 
-        A call that was refused took nothing, nor did one that was left while its model was being loaded. One that was
-        left, or given up, while the model was silent was reading the prompt: that is charged, as an estimate.
+        A call that was refused took nothing, nor did one that was left, or given up, while its model was being loaded.
+        One that was left, or given up, while the model was silent was reading the prompt: that is charged, as an
+        estimate.
         """
         if self._bill is None:
             return
         if self._finished:
             outcome = Outcome.COMPLETE
         elif failure is not None:
-            if not self._begun and not isinstance(failure, ModelTimeout):
+            if not self._begun and (self._waits or not isinstance(failure, ModelTimeout)):
                 return
             outcome = Outcome.FAILED
-        elif self._waits:
+        elif self._waits and not self._begun:
             return
         else:
             outcome = Outcome.STOPPED

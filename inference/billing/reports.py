@@ -38,7 +38,7 @@ async def usage_report_of(user_id: UserId, *, days: int) -> UsageReport:
 
 
 async def _budgets_of(user_id: UserId, moment: datetime) -> list[BudgetState]:
-    budgets = [budget for budget in await store.budgets() if budget.enabled]
+    budgets = await store.budgets()
     if not budgets:
         return []
     groups = await groups_of(user_id)

@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from bson import ObjectId
 
 from eloquent.foundation.ids import RunId, UserId
+
+MOST_BUDGETS: Final = 1_000
+"""That can be enabled: all of them are in every process."""
 
 
 class Purpose(StrEnum):

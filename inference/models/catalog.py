@@ -19,6 +19,8 @@ _PROVIDERS = [
 ]
 CAPABILITIES = [("tools", "calls tools"), ("vision", "sees pictures"), ("thinking", "thinks before it answers")]
 MOST_FALLBACKS = 5
+MOST_ENTRIES = 500
+MOST_PRICES = 5_000
 _ID = re.compile(r"[a-z-]+/\S.*")
 _LONGEST_NAME = 200
 _LONGEST_ID = 240
@@ -113,6 +115,8 @@ class ModelEntry(models.Model):
             wrong["fallbacks"] = f"“{strange[0]}” is no id, which has the form provider/name."
         elif len(set(self.fallbacks)) < len(self.fallbacks):
             wrong["fallbacks"] = "A model is named twice."
+        if type(self).objects.exclude(pk=self.pk).count() >= MOST_ENTRIES:
+            wrong["name"] = f"The catalog has at most {MOST_ENTRIES} entries."
         if self.is_default and type(self).objects.filter(is_default=True).exclude(pk=self.pk).exists():
             wrong["is_default"] = "Another model is the default."
         if self.is_default and not self.enabled:
@@ -151,3 +155,9 @@ class ModelPrice(models.Model):
 
     def __str__(self) -> str:
         return f"from {self.starts_at:%Y-%m-%d %H:%M} UTC"
+
+    def clean(self) -> None:
+        """Refuse what no field can see alone."""
+        super().clean()
+        if type(self).objects.exclude(pk=self.pk).count() >= MOST_PRICES:
+            raise ValidationError(f"The catalog has at most {MOST_PRICES:,} prices. Delete old ones.")

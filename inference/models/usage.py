@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_mongodb_backend.fields import ObjectIdField
 
 from eloquent.mongodb.indexes import TTLIndex
-from inference.billing.types import Outcome, Period, Purpose, Source, Unit
+from inference.billing.types import MOST_BUDGETS, Outcome, Period, Purpose, Source, Unit
 
 
 def _choices(words: type[Purpose | Source | Outcome | Period | Unit]) -> list[tuple[str, str]]:
@@ -96,7 +96,10 @@ class Budget(models.Model):
     class Meta:
         db_table = "budgets"
         ordering = ("name", "id")
-        indexes = (models.Index(fields=["name", "id"], name="budgets_list"),)
+        indexes = (
+            models.Index(fields=["name", "id"], name="budgets_list"),
+            models.Index(fields=["enabled", "name", "id"], name="budgets_enabled"),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -110,6 +113,9 @@ class Budget(models.Model):
             wrong["group"] = "For a user or for a group, not both."
         if budget.user_id and budget.shared:
             wrong["shared"] = "There is nobody to share one user's budget with."
+        others = type(self).objects.filter(enabled=True).exclude(pk=self.pk)
+        if self.enabled and others.count() >= MOST_BUDGETS:
+            wrong["enabled"] = f"At most {MOST_BUDGETS:,} budgets can be enabled."
         if self.model and "/" not in self.model:
             wrong["model"] = "An id has the form provider/name."
         if wrong:

@@ -9,17 +9,16 @@ from pymongo.errors import DuplicateKeyError
 
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import Document, document_of, known_value_of
-from inference.billing.types import Budget, BudgetSpending, Period, Unit
+from inference.billing.types import MOST_BUDGETS, Budget, BudgetSpending, Period, Unit
 
 BUDGETS: Final = "budgets"
 SPENDING: Final = "budget_spending"
-MOST_BUDGETS: Final = 1_000
 
 
 async def budgets() -> list[Budget]:
-    """All of them, at most `MOST_BUDGETS`, by name."""
+    """All that are enabled, by name; the console keeps them below `MOST_BUDGETS`."""
     order = [("name", ASCENDING), ("_id", ASCENDING)]
-    found = database()[BUDGETS].find({}, sort=order, limit=MOST_BUDGETS, batch_size=MOST_BUDGETS + 1)
+    found = database()[BUDGETS].find({"enabled": True}, sort=order, limit=MOST_BUDGETS, batch_size=MOST_BUDGETS + 1)
     return [_budget_from(document) for document in await found.to_list()]
 
 

@@ -196,3 +196,13 @@ def test_what_a_model_can_do_may_be_said_where_its_server_does_not(root: Client)
     assert sorted(ModelEntry.objects.get().capabilities) == ["tools", "vision"]
     wrong = root.post(reverse("admin:inference_modelentry_add"), {**FORM, "name": "b", "capabilities": ["flight"]})
     assert set(faults(wrong)) == {"capabilities"}
+
+
+def test_a_model_of_a_deleted_group_does_not_become_everyones_when_its_page_is_saved(root: Client) -> None:
+    team = Group.objects.create(name="Team")
+    entry = ModelEntry.objects.create(provider="ollama", name="llama3.2:latest", groups=[team.pk])
+    Group.objects.all().delete()
+    page = reverse("admin:inference_modelentry_change", args=[entry.pk])
+    assert faults_or_none(root.post(page, {**FORM, "title": "Anew"}, follow=True)) is None
+    entry.refresh_from_db()
+    assert (entry.title, entry.groups) == ("Anew", [team.pk])

@@ -103,6 +103,17 @@ async def test_a_file_up_to_the_limit_is_taken_and_a_longer_one_is_not(ann: Pers
     assert len(files()) == 1
 
 
+async def test_all_that_one_has_attached_is_bounded(ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, attachments_max_bytes=250_000)
+    kept = [await ann.attach(b"x" * 100_000) for _ in range(2)]
+    sent = {"$set": {"conversation_id": ObjectId(), "expires_at": None}}
+    await database()["attachments"].update_one({"_id": ObjectId(kept[0]["id"])}, sent)
+    assert (await ann.attach(b"x" * 100_000, status=409))["code"] == "attachments_full"
+    await ann.ok("DELETE", f"/attachments/{kept[1]['id']}", 204)
+    await ann.attach(b"x" * 100_000)
+    await bob.attach(b"x" * 100_000)
+
+
 async def test_what_waits_to_be_sent_is_bounded_for_each_user(
     ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

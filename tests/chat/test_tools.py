@@ -1,6 +1,7 @@
 """Tools in a conversation: what readers see, what is kept, what is charged, and who may have which."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,10 +9,13 @@ from bson import ObjectId
 from msgspec.structs import replace
 
 from chat import tool_choice, work
+from chat.reaper import Reaper
+from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from inference.billing.bill import all_settled
 from inference.catalog import offering
 from inference.providers.scripted import Scripted, saying
+from inference.tokens import estimated_tokens
 from inference.tools import registry
 from inference.types import Finished, FinishReason, ToolCall, Usage
 from tests.chat.conftest import SCRIPTED, LanguageModel
@@ -192,3 +196,41 @@ async def test_an_answer_by_a_schema_is_asked_for_as_one(ann: Person, model: Lan
     assert model.provider.requests[-1].options.thinking is False
     too_large = {"output_schema": {"description": "x" * 16_000}}
     await ann.ask(await ann.conversation(), "Hi", 422, options=too_large)
+
+
+@pytest.mark.parametrize("wrote", [False, True], ids=["while a tool works", "in the second step"])
+async def test_a_worker_lost_between_steps_is_charged_for_what_was_asked_alone(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, wrote: bool
+) -> None:
+    own, begun, goes_on = registry.Registry(), asyncio.Event(), asyncio.Event()
+
+    @own.tool(timeout_s=60)
+    async def slow() -> str:
+        """Comes back when it may."""
+        begun.set()
+        await goes_on.wait()
+        return "done"
+
+    monkeypatch.setattr(registry, "registered", own)
+    for name in ("needs_approval", "tools_for"):
+        monkeypatch.setattr(registry, name, getattr(own, name))
+    model.steps = [["Let me see. " * 50, ToolCall("e", "slow", "{}"), CALLED], ["Short.", asyncio.Event()]]
+    run = await ann.ask(await ann.conversation(), "Hi", tools=["slow"])
+    await begun.wait()
+    answering = work.at_work(ObjectId(run["id"]))
+    assert answering is not None
+    if wrote:
+        goes_on.set()
+        await model.provider.until(2)
+        async with ann.events(f"/runs/{run['id']}/stream") as events:
+            async for _, chunk in events:
+                if chunk.get("delta") == "Short.":
+                    break
+    await answering._keep_progress()
+    await database().runs.update_one({"_id": answering.run.id}, {"$set": {"lease_expires_at": now() - timedelta(1)}})
+    await Reaper(work.journal(), {}).reap()
+    await all_settled()
+    lines = await database().usage.find({"run_id": answering.run.id}, sort=[("step", 1)]).to_list()
+    told = [(line["step"], line["outcome"], line["output_tokens"]) for line in lines]
+    assert told == [(0, "complete", 5), *([(1, "lost", estimated_tokens("Short."))] if wrote else [])]
+    await answering.interrupt()

@@ -190,6 +190,19 @@ async def test_who_has_nearly_spent_it_is_told_with_the_answer(ann: Person, budg
     assert told["detail"].startswith("“My month”: 20,000 tokens of 100,000 tokens are left until ")
 
 
+@pytest.mark.usefixtures("model")
+async def test_files_of_a_question_over_budget_stay_unsent(ann: Person, budgets: Any) -> None:
+    await budgets(limit=1)
+    conversation = await ann.conversation()
+    kept = await ann.attach(b"Some words in a file.")
+    parts = [{"type": "text", "text": "Read it."}, {"type": "file", "id": kept["id"]}]
+    assert (await ann.ok("POST", f"/conversations/{conversation}/runs", 429, json={"parts": parts}))["code"]
+    stored = await database().attachments.find_one({"_id": ObjectId(kept["id"])})
+    assert stored is not None
+    assert stored["conversation_id"] is None
+    assert stored["expires_at"] is not None
+
+
 async def test_what_was_held_is_given_back_when_nothing_was_written(
     ann: Person, budgets: Any, model: LanguageModel
 ) -> None:

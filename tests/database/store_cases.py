@@ -690,7 +690,9 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: chat.store.cancel_import(world.owner.id, world.upload.id, at=NOW, expires_at=LATER)
         ],
         "add_attachment": [lambda world: chat.store.add_attachment(world._attachment(world.owner, NOW))],
-        "unsent_bytes": [lambda world: chat.store.unsent_bytes(world.owner.id, world.attachment.id, each_at_least=10)],
+        "attached_bytes": [
+            lambda world: chat.store.attached_bytes(world.owner.id, world.attachment.id, each_at_least=10)
+        ],
         "find_attachment": [lambda world: chat.store.find_attachment(world.owner.id, world.attachment.id)],
         "attachments_among": [
             lambda world: chat.store.attachments_among(world.owner.id, [world.attachment.id, world.attachments[0].id])

@@ -6,6 +6,7 @@ from contextlib import ExitStack, aclosing
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from inference import retries, steps
 from inference.catalog import OfferedModel, offering
@@ -139,6 +140,15 @@ async def test_what_cannot_be_called_is_said_to_the_model(model: Model) -> None:
     assert all(output.is_error for output in outputs)
     assert "agreement" in outputs[3].text
     assert text_of(events) == "Sorry."
+
+
+async def test_a_tool_that_was_not_offered_is_not_called(model: Model) -> None:
+    model.scripts = [[DOUBLE, CALLS], ["Sorry.", STOP]]
+    asked = replace(request(), tools=request().tools[1:])
+    events, _ = await collected(answer_in_steps(model.offered, asked, caller=ANN))
+    [output] = [event for event in events if isinstance(event, ToolOutput)]
+    assert output.is_error
+    assert output.text.startswith("There is no tool named double")
 
 
 async def test_calls_of_a_step_are_made_at_once_and_no_more_than_a_bound(

@@ -11,10 +11,12 @@ from pymongo.errors import AutoReconnect
 
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from eloquent.foundation.errors import Unavailable
 from inference import store
 from inference.billing import bill as bills
 from inference.billing.bill import Bill, Call, charge_lost
 from inference.billing.budgets import untouched
+from inference.billing.current import forget_budgets
 from inference.billing.errors import BudgetSpent
 from inference.billing.overdue import give_back_overdue
 from inference.billing.types import Budget, BudgetSpending, Outcome, Purpose, Source, Unit, UsageLine
@@ -33,6 +35,7 @@ from inference.types import (
     PromptRequest,
     Status,
     TextDelta,
+    Tool,
     ToolCall,
     Usage,
 )
@@ -225,8 +228,6 @@ async def test_from_four_fifths_on_the_user_is_warned(desk: Desk, offers: Offers
         await second.reserve(model, ASKED)
     await database().budgets.update_many({}, {"$set": {"limit": 300}})
     await database().budget_spending.update_many({}, {"$set": {"used": 240}})
-    from inference.billing.current import forget_budgets
-
     await forget_budgets()
     await second.reserve(model, PromptRequest("", ASKED.messages, GenerationOptions(max_output_tokens=5)))
     [warning] = second.warnings
@@ -337,6 +338,101 @@ async def test_a_line_waits_for_a_database_that_is_away(
     assert not failures
     state = await spending(budget, bill)
     assert (state.used, state.holds, line.tokens) == (46, [], 46)
+
+
+async def test_one_who_is_refused_holds_nothing_of_any_budget(desk: Desk, offers: Offers) -> None:
+    shared = await desk.budget(name="A", shared=True)
+    await desk.budget(name="B", limit=1)
+    model, bill = offers.add("one", WHOLE), a_bill()
+    with pytest.raises(BudgetSpent):
+        await bill.reserve(model, ASKED)
+    await bill.settled()
+    assert (await spending(shared, bill)).holds == []
+
+
+async def test_one_who_leaves_while_it_is_being_held_holds_nothing(
+    desk: Desk, offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = await desk.budget()
+    hold, reached, goes_on = store.hold, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any, **options: Any) -> BudgetSpending:
+        reached.set()
+        await goes_on.wait()
+        return await hold(*args, **options)
+
+    monkeypatch.setattr(store, "hold", slowly)
+    model, bill = offers.add("one", WHOLE), a_bill()
+    reserving = asyncio.ensure_future(bill.reserve(model, ASKED))
+    await reached.wait()
+    reserving.cancel()
+    await asyncio.wait({reserving})
+    goes_on.set()
+    await bill.settled()
+    state = await spending(budget, bill)
+    assert (state.used, state.holds) == (0, [])
+
+
+async def test_tools_schemas_and_calls_are_part_of_what_is_held(desk: Desk, offers: Offers) -> None:
+    budget = await desk.budget()
+    tools = (Tool("t", "It does much. " * 50, {"type": "object"}),)
+    schema = {"description": "Long words. " * 50}
+    call = ToolCall("1", "t", '{"text": "' + "words " * 100 + '"}')
+    messages = (*ASKED.messages, PromptMessage("assistant", "", tool_calls=(call,)))
+    options = GenerationOptions(max_output_tokens=50, json_schema=schema)
+    held = []
+    for request in (
+        ASKED,
+        PromptRequest("", ASKED.messages, ASKED.options, tools=tools),
+        PromptRequest("", ASKED.messages, options),
+        PromptRequest("", messages, ASKED.options),
+    ):
+        bill = a_bill()
+        await bill.reserve(offers.add("one", WHOLE), request)
+        held.append((await spending(budget, bill)).held)
+        bill.close()
+        await bill.settled()
+    assert all(more >= held[0] + 100 for more in held[1:])
+
+
+@pytest.mark.parametrize("wrong", [10**30, -1000, 2**31])
+async def test_impossible_numbers_of_a_server_are_not_believed(desk: Desk, offers: Offers, wrong: int) -> None:
+    budget = await desk.budget()
+    bill = a_bill()
+    script: list[Step] = [
+        "Fine",
+        Finished(FinishReason.STOP, Usage(wrong, 3, reported=True, cached_input_tokens=wrong)),
+    ]
+    [line] = await asked(offers.add("one", script), bill)
+    assert (line.input_tokens, line.cached_input_tokens, line.output_tokens) == (READ, 0, 3)
+    assert line.source is Source.ESTIMATED
+    state = await spending(budget, bill)
+    assert (state.used, state.holds) == (line.tokens, [])
+
+
+async def test_nobody_spends_before_budgets_were_read_once(
+    desk: Desk, offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.budget(limit=1)
+
+    async def away() -> list[Budget]:
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr(store, "budgets", away)
+    await forget_budgets()
+    with pytest.raises(Unavailable):
+        await a_bill().reserve(offers.add("one", WHOLE), ASKED)
+
+
+async def test_a_load_that_takes_too_long_is_not_charged(desk: Desk, offers: Offers) -> None:
+    quick = Timeouts(first_token_s=0.05, idle_s=60, total_s=60)
+    assert await asked(offers.add("one", [Status("loading", 0.0), asyncio.Event()], timeouts=quick), a_bill()) == []
+
+
+async def test_words_before_a_status_are_charged(desk: Desk, offers: Offers) -> None:
+    script: list[Step] = ["So far", Status("queued", 1.0), asyncio.Event()]
+    [line] = await asked(offers.add("one", script), a_bill(), stop_after=2)
+    assert line.output_tokens == estimated_tokens("So far")
 
 
 async def test_without_a_bill_nothing_is_written(desk: Desk, offers: Offers) -> None:
