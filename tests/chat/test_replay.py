@@ -101,5 +101,23 @@ def test_every_kind_of_part_is_assembled_and_replayed() -> None:
         log, saved, whole = written(events, saved_after)
         assert [part["type"] for part in whole.parts] == ["reasoning", "text", "dynamic-tool", *said]
         assert assembled(saved.parts, log[saved.position :]).parts == whole.parts
+        assert assembled([], log).parts == whole.parts  # nothing was saved before its worker was lost
         assert read([*replay_through(saved), *log[saved.position :]]).text == "one two three"
     assert read(replay_of(whole)).text == "one two three"
+
+
+def test_a_step_that_begins_anew_leaves_those_before_it() -> None:
+    events: list[Event] = [
+        TextDelta("Let me see."),
+        ToolCall("1", "time", "{}"),
+        ToolOutput("1", "time", "noon"),
+        NextStep(),
+        TextDelta("It i"),
+        ModelChanged("b/two", "two", "one", restarted=True),
+        TextDelta("Noon."),
+    ]
+    for saved_after in range(len(events) + 1):
+        log, saved, whole = written(events, saved_after)
+        assert [part["type"] for part in whole.parts] == ["text", "dynamic-tool", "step-start", "data-notice", "text"]
+        assert assembled(saved.parts, log[saved.position :]).parts == whole.parts
+        assert read([*replay_through(saved), *log[saved.position :]]).text == "Let me see.Noon."

@@ -226,6 +226,9 @@ async def test_a_worker_lost_between_steps_is_charged_for_what_was_asked_alone(
             async for _, chunk in events:
                 if chunk.get("delta") == "Short.":
                     break
+        kept = await database().messages.find_one({"_id": answering.run.message_id})
+        assert kept is not None
+        assert kept["calls"] == 1  # at once, when the step began
     await answering._keep_progress()
     await database().runs.update_one({"_id": answering.run.id}, {"$set": {"lease_expires_at": now() - timedelta(1)}})
     await Reaper(work.journal(), {}).reap()
