@@ -24,6 +24,7 @@ class FakeModel:
     to an event that is awaited before the next one; 0 is before the headers, which is also where a cold model loads.
     `dies_after` tokens the connection breaks; `silent_after` them the stream ends without its last line;
     `fails_after` them the runner crashes and an error line comes. `refuses` is a status and an error text.
+    `calls` are tools it asks for, with their arguments, until the prompt has results (`calls_for_ever`: and after).
     """
 
     tokens: Sequence[str] = ("Hello", " from", " a", " fake", " model", ".")
@@ -33,6 +34,8 @@ class FakeModel:
     silent_after: int | None = None
     fails_after: int | None = None
     refuses: tuple[int, str] | None = None
+    calls: Sequence[tuple[str, dict[str, Any]]] = ()
+    calls_for_ever: bool = False
     loaded: bool = True
     context_length: int = 8192
     capabilities: tuple[str, ...] = ("completion",)
@@ -187,7 +190,7 @@ class FakeOllama:
             self.ended(body, completed=completed)
             await self._announce()
 
-    async def _answer(  # noqa: C901  (all of its manners in the order in which they show)
+    async def _answer(  # noqa: C901, PLR0912  (all of its manners, in order)
         self, body: Any, writer: asyncio.StreamWriter
     ) -> bool:
         model = self.model_for(body)
@@ -196,6 +199,12 @@ class FakeOllama:
             return True
         if model.refuses:
             _whole(writer, model.refuses[0], {"error": model.refuses[1]})
+            return True
+        if model.calls and (model.calls_for_ever or body["messages"][-1]["role"] != "tool"):
+            asked = [{"function": {"name": name, "arguments": arguments}} for name, arguments in model.calls]
+            numbers = {"prompt_eval_count": model.input_tokens, "eval_count": 5}
+            writer.write(HEAD + _line(body["model"], "", done=False, tool_calls=asked))
+            writer.write(_line(body["model"], "", done=True, done_reason="stop", **numbers) + b"0\r\n\r\n")
             return True
         loop = asyncio.get_running_loop()
         limit = body.get("options", {}).get("num_predict", len(model.tokens))
@@ -277,8 +286,8 @@ def _tag(name: str, model: FakeModel) -> dict[str, Any]:
     }
 
 
-def _line(model: str, content: str, *, done: bool, **rest: Any) -> bytes:
-    message = {"role": "assistant", "content": content}
+def _line(model: str, content: str, *, done: bool, tool_calls: Any = None, **rest: Any) -> bytes:
+    message = {"role": "assistant", "content": content} | ({"tool_calls": tool_calls} if tool_calls else {})
     return _chunk({"model": model, "created_at": "2026-11-23T00:00:00.1Z", "message": message, "done": done, **rest})
 
 

@@ -6,18 +6,21 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from django.core.management.base import BaseCommand
 
 from eloquent.foundation.database import close_database
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.http import close_http_client
+from eloquent.management.asking import Asking, usage_shown
+from eloquent.management.generation import add_generation_arguments, generation_options, prompt
 from inference.catalog import close_catalog, configured_providers, model_named
 from inference.errors import NoModelAvailable
-from inference.router import answer
-from inference.types import Finished, FinishReason, PromptMessage, PromptRequest, Status, TextDelta
+from inference.tools.toolbox import close_tools
+from inference.types import PromptRequest
 
 NOTHING_CONFIGURED = (
     "No language model is configured. Set OLLAMA_HOST (such as http://127.0.0.1:11434), LLAMACPP_HOST,"
@@ -41,6 +44,7 @@ def discreet_log(*, verbosity: int) -> Iterator[None]:
 
 async def close_connections() -> None:
     """Close whatever a command opened to ask a language model."""
+    await close_tools()
     await close_catalog()
     await close_http_client()
     await close_database()
@@ -56,9 +60,13 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The question's words, and which model."""
+        """The question's words, which model, and how it is to answer."""
         parser.add_argument("question", nargs="+", help="the question; - reads it from standard input")
         parser.add_argument("--model", help="a model's id, as `manage.py models` lists it; the default one without")
+        add_generation_arguments(parser)
+        parser.add_argument("--tools", action="store_true", help="let the model call tools; the calls go to stderr")
+        parser.add_argument("--usage", action="store_true", help="say at the end, on stderr, what it took")
+        parser.add_argument("--no-fallback", action="store_true", help="this model alone, whatever stands in for it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the answer on stdout; everything else goes to stderr."""
@@ -68,7 +76,7 @@ class Command(BaseCommand):
             question = sys.stdin.read()
         try:
             with discreet_log(verbosity=options["verbosity"]):
-                asyncio.run(self._ask(question, options["model"]))
+                asyncio.run(self._ask(question, options))
         except EloquentError as error:
             nothing = isinstance(error, NoModelAvailable) and not configured_providers()
             self.stderr.write(NOTHING_CONFIGURED if nothing else error.detail)
@@ -82,23 +90,29 @@ class Command(BaseCommand):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
 
-    async def _ask(self, question: str, model_id: str | None) -> None:
-        began = False
+    def answer(self, text: str) -> None:
+        """Print a piece of the answer at once."""
+        self._began = True
+        self.stdout.write(text, ending="")
+        self.stdout.flush()
+
+    def remark(self, text: str, ending: str = "\n") -> None:
+        """Say something about it where it is not in the answer's way."""
+        self.stderr.write(text, ending=ending)
+
+    async def _ask(self, question: str, options: dict[str, Any]) -> None:
+        self._began = False
+        asking: Asking | None = None
         try:
-            model = await model_named(model_id)
-            request = PromptRequest(model.name, (PromptMessage("user", question),))
-            async with aclosing(answer(model, request, restarts=False)) as events:
-                async for event in events:
-                    match event:
-                        case TextDelta(text=text):
-                            began = True
-                            self.stdout.write(text, ending="")
-                            self.stdout.flush()
-                        case Status(state=state, elapsed_s=elapsed_s):
-                            self.stderr.write(f"{model.name} is {state} ({elapsed_s:.0f} s)")
-                        case Finished(reason=FinishReason.LENGTH):
-                            self.stderr.write("\nThe answer was longer than its limit and ends here.")
+            model = await model_named(options["model"])
+            if options["no_fallback"]:
+                model = msgspec.structs.replace(model, fallbacks=())
+            request = PromptRequest(model.name, prompt(question, options), generation_options(options))
+            asking = Asking(model, self, shows_thoughts=bool(options["thinking"]))
+            await asking.ask(request, with_tools=options["tools"])
         finally:
-            if began:
+            if self._began:
                 self.stdout.write("")
+            if asking is not None and options["usage"]:
+                self.remark(usage_shown(asking.tally))
             await close_connections()
