@@ -76,6 +76,15 @@ async def answer(
     raise verdict
 
 
+def forget_failures(model: OfferedModel) -> None:
+    """Ask the model's server as if it had never failed: for an operator who wants to know how it is now.
+
+    Raises:
+        ModelNotOffered: its provider is no longer configured.
+    """
+    _breakers.pop(provider_of(model), None)
+
+
 async def _fallbacks_of(model: OfferedModel, request: PromptRequest, bill: Bill | None) -> list[OfferedModel]:
     """The models that stand in for it, in order.
 

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from eloquent.management.commands import ask
 from inference.catalog import OfferedModel, offering
 from inference.providers.scripted import Scripted
+from inference.tools import toolbox
 from inference.types import Finished, FinishReason, Price, ReasoningDelta, Usage
 from tests import pictures
 from tests.fakes.ollama import FakeModel, FakeOllama, fake_ollama_in_a_thread
@@ -124,6 +125,16 @@ def test_a_tool_that_was_not_offered_is_not_called(ollama: FakeOllama) -> None:
     code, _, err = run("ask", "Hi", "--model", "inventive", "--tools")
     assert code == 0
     assert "← There is no tool named rm_rf." in err
+
+
+def test_a_tool_that_needs_a_persons_agreement_is_neither_offered_nor_called(
+    ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolbox, "needs_approval", lambda name: name == "calculate")
+    _, _, err = run("ask", "6 * 7?", "--model", "calls", "--tools")
+    assert err.startswith("Not offered, because a person must agree to each call: calculate.\n")
+    assert "← There is no tool named calculate." in err
+    assert [tool["function"]["name"] for tool in ollama.requests[0]["tools"]] == ["current_time"]
 
 
 def test_a_model_that_only_calls_tools_is_ended(ollama: FakeOllama) -> None:
