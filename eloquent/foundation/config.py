@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 
-from eloquent.foundation import formats, keys
+from eloquent.foundation import formats, keys, price_lists
 from eloquent.foundation.masking import mask_uri
 
 
@@ -95,6 +95,11 @@ class Config(BaseModel, frozen=True):
     anthropic_models: Names = Field((), description="Anthropic's models that are offered, comma separated")
     usage_currency: str = Field(
         "USD", pattern=r"^[A-Z]{3}$", description="the currency of prices and budgets: three letters, USD or EUR"
+    )
+    model_prices: Annotated[str, AfterValidator(price_lists.checked)] = Field(
+        "",
+        description="prices that `models seed` sets where there are none, a million tokens in USAGE_CURRENCY, JSON: "
+        '{"provider/name": {"input": "2.50", "output": "10", "cached_input"?: "0.25"}}',
     )
     bedrock_model_id: Names = Field(
         (), description="models on Amazon Bedrock: ids, inference profiles or ARNs, comma separated"

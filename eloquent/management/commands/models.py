@@ -1,4 +1,4 @@
-"""`manage.py models`: the language models offered, and what is on the Ollama servers: brought, warmed, removed."""
+"""`manage.py models`: the language models offered, their entries in the catalog, and what is on Ollama."""
 
 import asyncio
 import sys
@@ -9,15 +9,19 @@ from typing import Any, Final, TextIO, cast
 
 import orjson
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from eloquent.foundation.config import get_config
+from eloquent.foundation.price_lists import price_list
 from eloquent.management.commands.ask import INTERRUPTED, NOTHING_CONFIGURED, close_connections, discreet_log
 from inference.catalog import OfferedModel, configured_providers, models_offered, providers_unreachable
 from inference.errors import InferenceError, ModelMissing
 from inference.providers.ollama_shelf import Shelf, said_by_the_server
+from inference.seeding import seed_entries, seed_prices
 
 NO_OLLAMA: Final = "This is for models on Ollama, and OLLAMA_HOST is not set."
 
@@ -25,13 +29,14 @@ NO_OLLAMA: Final = "This is for models on Ollama, and OLLAMA_HOST is not set."
 class Command(BaseCommand):
     """Exit code 1 with a sentence when there is no model, or when something could not be done."""
 
-    help = "List the language models offered; show, bring, warm, unload or remove one on Ollama."
+    help = "List the language models offered; begin their catalog; show, bring, warm, unload or remove one on Ollama."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to do, and with which model."""
-        acts = parser.add_subparsers(dest="act", metavar="list|show|pull|warm|unload|remove")
+        acts = parser.add_subparsers(dest="act", metavar="list|seed|show|pull|warm|unload|remove")
         acts.add_parser("list", help="the models offered and which servers answer (also without a word)")
+        acts.add_parser("seed", help="an entry in the catalog for each model without one; prices from MODEL_PRICES")
         for name, what in (
             ("show", "what the server knows of a model, as JSON"),
             ("pull", "bring a model, on every server of OLLAMA_HOST"),
@@ -53,6 +58,8 @@ class Command(BaseCommand):
             with discreet_log(verbosity=options["verbosity"]):
                 if act == "list":
                     self._list()
+                elif act == "seed":
+                    self._seed()
                 else:
                     self._at_the_servers(act, options)
         except KeyboardInterrupt:
@@ -74,6 +81,28 @@ class Command(BaseCommand):
         self._console().print(table)
         self._say_what_is_missing(models)
         if not models:
+            sys.exit(1)
+
+    def _seed(self) -> None:
+        """Servers that do not answer keep nobody else's models out; their own come with the next time."""
+        config = get_config()
+        prices = price_list(config.model_prices)
+        models, unreachable = asyncio.run(_listed())
+        try:
+            told = seed_entries(models)
+            priced, unknown = seed_prices(prices, currency=config.usage_currency)
+        except (DatabaseError, PyMongoError) as error:
+            self.stderr.write(f"The catalog cannot be written: the database does not answer ({type(error).__name__}).")
+            sys.exit(1)
+        for line in [*told, *priced] or ["Nothing to do: every model listed has an entry, and each that can a price."]:
+            self.stdout.write(line)
+        for model_id in unknown:
+            self.stderr.write(f"MODEL_PRICES names {model_id}, which no server lists and no entry has.")
+        for provider, silence in unreachable.items():
+            self.stderr.write(f"{provider}: {silence.detail}")
+        if not configured_providers():
+            self.stderr.write(NOTHING_CONFIGURED)
+        if unreachable or not models:
             sys.exit(1)
 
     def _at_the_servers(self, act: str, options: dict[str, Any]) -> None:
