@@ -3,11 +3,22 @@
 from collections.abc import Callable
 
 from tests.bench.findings import Finding
-from tests.bench.rows import first_token, idle_sockets, journal, lists, memory, readers, resume_stop, search, streams
+from tests.bench.rows import (
+    first_token,
+    idle_sockets,
+    journal,
+    lists,
+    memory,
+    readers,
+    relay,
+    resume_stop,
+    search,
+    streams,
+)
 from tests.bench.rows.scale import RowScale
 from tests.bench.stage import Stage
 
 ROWS: dict[str, Callable[[Stage, RowScale], Finding]] = {
     row.NAME: row.measure
-    for row in (first_token, streams, resume_stop, idle_sockets, memory, readers, journal, lists, search)
+    for row in (first_token, streams, resume_stop, idle_sockets, memory, readers, journal, relay, lists, search)
 }

@@ -52,6 +52,11 @@ class RowScale:
     journal_rounds: int = 3
     journal_burst: int = 5
 
+    relay_rounds: int = 5
+    relay_answers: int = 50
+    relay_at_once: int = 20
+    relay_tokens_per_s: float = 50.0
+
     def paces(self) -> list[Pace]:
         """The even answers that the language model must be able to give."""
         return [self.talk, self.long, self.without_server, self.brisk, self.lasting, self.lively]
@@ -75,6 +80,8 @@ QUICK = RowScale(
     memory_readers=120,
     readers=(1, 4, 16),
     journal_rounds=1,
+    relay_rounds=2,
+    relay_answers=20,
 )
 SMOKE = RowScale(
     users=3,
@@ -103,4 +110,8 @@ SMOKE = RowScale(
     journal_users=2,
     journal_rounds=1,
     journal_burst=2,
+    relay_rounds=1,
+    relay_answers=2,
+    relay_at_once=2,
+    relay_tokens_per_s=500.0,
 )
