@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from tests.bench.charts import Bars, Series
-from tests.bench.findings import Finding, median, shown
+from tests.bench.findings import Finding, Target, median, shown
 from tests.bench.rounds import ClientError
 from tests.bench.rows.scale import RowScale
 from tests.bench.servers import PROJECT, running
@@ -28,7 +28,7 @@ _SDK: Final = (
 REASONS: Final = {
     "openai": _SDK,
     "anthropic": _SDK,
-    "bedrock": "AWS's package builds and checks each request (a third of the time under a profiler) and signs it (a fifth)",
+    "bedrock": "AWS's package builds and checks each request (a third of the time, profiled) and signs it (a sixth)",
 }
 """Why a provider may cost more than Ollama, as found by profiling answers of one token."""
 
@@ -126,6 +126,10 @@ def _tell(finding: Finding, scale: RowScale, times: _Times) -> None:
     dearest = {way: max(KINDS, key=lambda kind: ratios[way][kind]) for way in (BURST, PACED)}
     told = " and ".join(f"{ratios[way][kind]:.2f} times when {way} ({kind})" for way, kind in dearest.items())
     finding.sentence = f"Of all providers the dearest relay costs {told}, compared with Ollama's"
+    finding.targets = [
+        Target(f"the dearest relay, {way}: CPU, to Ollama's", ratios[way][kind], WORTH_A_REASON, "")
+        for way, kind in dearest.items()
+    ]
     finding.notes = [
         (
             f"One process that calls the router and reads, answers of 200 tokens, {scale.relay_rounds} rounds that "
