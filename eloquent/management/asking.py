@@ -6,10 +6,10 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from eloquent.foundation.errors import EloquentError
 from eloquent.management.tally import Tally
 from inference.admin.money import money_shown
 from inference.catalog import OfferedModel, model_named
-from inference.errors import InferenceError
 from inference.router import answer
 from inference.tools import toolbox
 from inference.tools.base import Caller, ToolResult, unknown
@@ -43,10 +43,11 @@ class Terminal(Protocol):
         """Something about it."""
 
 
-class TooManySteps(InferenceError):
+class TooManySteps(EloquentError):
     """The model went on calling tools."""
 
     code = "too_many_steps"
+    status = 502
 
     def __init__(self) -> None:
         super().__init__(f"The model still calls tools after {MOST_STEPS} steps and has no answer.")
@@ -66,6 +67,7 @@ class Asking:
 
         Raises:
             InferenceError: there is none, or it broke off behind what was printed.
+            TooManySteps: the model does not come to an end.
         """
         if not with_tools:
             await self._step(request)
