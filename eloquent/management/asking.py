@@ -6,7 +6,6 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from eloquent.foundation.errors import EloquentError
 from eloquent.management.tally import Tally
 from inference.admin.money import money_shown
 from inference.catalog import OfferedModel, model_named
@@ -43,11 +42,8 @@ class Terminal(Protocol):
         """Something about it."""
 
 
-class TooManySteps(EloquentError):
+class TooManySteps(Exception):
     """The model went on calling tools."""
-
-    code = "too_many_steps"
-    status = 502
 
     def __init__(self) -> None:
         super().__init__(f"The model still calls tools after {MOST_STEPS} steps and has no answer.")

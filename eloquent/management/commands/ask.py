@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from eloquent.foundation.database import close_database
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.http import close_http_client
-from eloquent.management.asking import Asking, usage_shown
+from eloquent.management.asking import Asking, TooManySteps, usage_shown
 from eloquent.management.generation import add_generation_arguments, generation_options, prompt
 from inference.catalog import close_catalog, configured_providers, model_named
 from inference.errors import NoModelAvailable
@@ -80,6 +80,9 @@ class Command(BaseCommand):
         except EloquentError as error:
             nothing = isinstance(error, NoModelAvailable) and not configured_providers()
             self.stderr.write(NOTHING_CONFIGURED if nothing else error.detail)
+            sys.exit(1)
+        except TooManySteps as error:
+            self.stderr.write(str(error))
             sys.exit(1)
         except KeyboardInterrupt:
             # By now the answer is closed and the model has stopped.
