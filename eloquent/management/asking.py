@@ -128,7 +128,7 @@ def usage_shown(tally: Tally) -> str:
             f"{_count(taken.input_tokens)} input and {_count(taken.output_tokens)} output tokens",
             f"first token after {_number(taken.first_token_s, 2)} s",
             f"{_number(taken.tokens_per_s, 1)} tokens/s",
-            f"cost {money_shown(taken.cost_micros)}",
+            f"cost {_plain(money_shown(taken.cost_micros))}",
         )
     )
 
@@ -144,3 +144,8 @@ def _number(number: float | None, places: int) -> str:
 def _shown(result: ToolResult) -> str:
     text = result.output_text
     return text if len(text) <= _SHOWN_OF_A_RESULT else f"{text[:_SHOWN_OF_A_RESULT]}… ({len(text)} characters)"
+
+
+def _plain(text: str) -> str:
+    """For terminals, where a space is a space."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")

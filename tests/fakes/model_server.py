@@ -42,6 +42,9 @@ def _pieces(kind: str, answer: int, tokens: int) -> list[bytes]:
     return pieces_of(kind, tokens_of(answer, tokens))
 
 
+_asked_for: set[str] = set()
+
+
 def _say(what: str) -> None:
     print(what, flush=True)
 
@@ -56,8 +59,10 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             kind = path.split("/")[1]
             manner = Manner.of(path) or Manner.of(body)
             if manner is None or kind not in KINDS or not head.startswith("POST"):
-                _tell(writer, {})
+                # Whatever was asked for is in memory: nobody waits for a load here.
+                _tell(writer, {"models": [{"name": name} for name in sorted(_asked_for)]})
                 continue
+            _asked_for.add(manner.name)
             _say("asked")
             if not await _answer(kind, manner, asked_for(_named(body)), reader, writer):
                 _say("closed")

@@ -92,7 +92,7 @@ class Command(BaseCommand):
                 _shown(taken.tokens_per_s, ".1f"),
                 _shown(taken.input_tokens, ",d"),
                 _shown(taken.output_tokens, ",d"),
-                money_shown(taken.cost_micros),
+                money_shown(taken.cost_micros).replace("\N{NO-BREAK SPACE}", " "),
                 each.detail,
             )
         console.print(table)
