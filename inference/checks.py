@@ -24,6 +24,9 @@ CREDENTIALS_NAMED = (
 )
 CREDENTIALS_FILES = {"AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials", "AWS_CONFIG_FILE": "~/.aws/config"}
 
+PROVIDERS = ("ollama", "llamacpp", "openai-compatible", "openai", "anthropic", "bedrock")
+"""The names that providers give themselves; a test compares."""
+
 
 @register("inference")
 def check_language_models(app_configs: Sequence[Any] | None = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001
@@ -74,7 +77,20 @@ def check_language_models(app_configs: Sequence[Any] | None = None, **_: Any) ->
                     id="inference.E001",
                 )
             )
-    return [*found, *_vendors_faults(config)]
+    return [*found, *_vendors_faults(config), *_slots_faults(config)]
+
+
+def _slots_faults(config: Config) -> list[CheckMessage]:
+    named = (entry.partition("=")[0] for entry in config.model_slots)
+    return [
+        Warning(
+            f"MODEL_SLOTS names “{name}”, which is no provider, so nothing is limited by it.",
+            hint=f"The providers are {', '.join(PROVIDERS)}.",
+            id="inference.W010",
+        )
+        for name in named
+        if name not in PROVIDERS
+    ]
 
 
 def _vendors_faults(config: Config) -> list[CheckMessage]:

@@ -90,13 +90,14 @@ class ModelAtRest(InferenceError):
 
 
 class ModelBusy(InferenceError):
-    """The server refuses more work for now."""
+    """The server refuses more work for now, or (`asked` False) our own queue in front of it is full."""
 
     code = "model_busy"
     status = 503
 
-    def __init__(self, model: str, *, retry_after_s: float = 5) -> None:
+    def __init__(self, model: str, *, retry_after_s: float = 5, asked: bool = True) -> None:
         super().__init__(f"{model} is busy. Try again in {retry_after_s:.0f} s.", retry_after_s=retry_after_s)
+        self.asked = asked
 
 
 class ModelTimeout(InferenceError):

@@ -27,12 +27,15 @@ LONGEST_TOLD_S: Final = 10.0
 is asked."""
 
 _PASSING: Final = (ModelUnreachable, ModelBusy, ModelFailed, AnswerCutOff)
-"""Failures that may be over in a moment. A timeout is none: the person has waited for minutes."""
+"""Failures that may be over in a moment. A timeout is none: the person has waited for minutes. Nor is a full queue of
+our own: it takes an answer's time to get shorter."""
 
 
 def pause_before_retry_s(error: InferenceError, attempt: int) -> float | None:
     """How long to wait before the next attempt; None when there is none. `attempt`, from 1, is the one that failed."""
     if attempt >= MOST_ATTEMPTS or not isinstance(error, _PASSING):
+        return None
+    if isinstance(error, ModelBusy) and not error.asked:
         return None
     told_s = error.__cause__.retry_after_s if isinstance(error.__cause__, VendorError) else None
     if told_s is not None and told_s > LONGEST_TOLD_S:

@@ -82,10 +82,16 @@ class NextStep(msgspec.Struct, frozen=True, gc=False):
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):
-    """What a silent model is doing. `elapsed_s` counts from the start of this answer."""
+    """What a silent model is doing. `elapsed_s` counts from the start of this answer.
+
+    One that waits in our own queue has a `position`, from 1, and is likely to have its turn in `eta_s` seconds; None
+    where nobody knows.
+    """
 
     state: Literal["loading", "queued"]
     elapsed_s: float
+    position: int | None = None
+    eta_s: float | None = None
 
 
 class ModelChanged(msgspec.Struct, frozen=True, gc=False):

@@ -44,6 +44,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(formats.http_origin)], ...], BeforeValidator(_comma_separated)]
 HttpUrl = Annotated[str, AfterValidator(formats.http_url)]
 HttpUrls = Annotated[tuple[HttpUrl, ...], BeforeValidator(_comma_separated)]
+Slots = Annotated[tuple[Annotated[str, AfterValidator(formats.slots)], ...], BeforeValidator(_comma_separated)]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2,6}(-[a-z]+)+-\d{1,2}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -113,6 +114,13 @@ class Config(BaseModel, frozen=True):
         "",
         max_length=200,
         description="the language model that names conversations: its id, off, or nothing for the conversation's own",
+    )
+
+    model_slots: Slots = Field(
+        (), description="calls that a provider's server is given at once: ollama=4,llamacpp=2; without, as many as come"
+    )
+    model_queue: int = Field(
+        100, ge=0, le=10_000, description="calls at most that wait for a server of MODEL_SLOTS; more are refused"
     )
 
     attachments_bucket: str | None = Field(

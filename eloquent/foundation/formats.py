@@ -38,6 +38,14 @@ def redis_url(value: str) -> str:
     return value
 
 
+def slots(value: str) -> str:
+    """A provider's name and how many calls it is given at once: `ollama=4`."""
+    name, _, number = (part.strip() for part in value.partition("="))
+    if not name or not number.isdecimal() or int(number) < 1:
+        raise ValueError("each is a provider's name, = and a number from 1, such as ollama=4")
+    return f"{name}={int(number)}"
+
+
 def private_pem_key(value: str) -> str:
     """An RSA private key of 2048 bits or more. Line breaks written as backslash-n are understood."""
     pem = value.replace("\\n", "\n")

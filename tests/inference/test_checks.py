@@ -9,6 +9,12 @@ import pytest
 from eloquent.foundation.config import ConfigFaults, Environment, get_config
 from inference import checks
 from inference.checks import check_bedrock, check_language_models
+from inference.providers.anthropic import Anthropic
+from inference.providers.bedrock import Bedrock
+from inference.providers.llamacpp import LlamaCppServer
+from inference.providers.ollama import Ollama
+from inference.providers.openai import OpenAI
+from inference.providers.openai_compatible import OpenAICompatible
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +40,8 @@ def _no_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ({"OLLAMA_HOST": "http://127.0.0.1:11434/v1"}, ["inference.E001"]),
         ({"OLLAMA_HOST": "http://127.0.0.1:11434/api"}, ["inference.E001"]),
         ({"LLAMACPP_HOST": "http://127.0.0.1:1/v1"}, ["inference.E001"]),
+        ({"MODEL_SLOTS": "ollama=4,openai-compatible=2"}, []),
+        ({"MODEL_SLOTS": "ollama=4,lama=2"}, ["inference.W010"]),
         ({"OPENAI_API_KEY": "sk-1", "OPENAI_MODELS": "gpt-4.1"}, []),
         ({"ANTHROPIC_API_KEY": "sk-1"}, ["inference.W004"]),
         ({"OPENAI_MODELS": "gpt-4.1"}, ["inference.W005"]),
@@ -55,6 +63,11 @@ def test_settings_that_cannot_work_are_named(
     for message in messages:
         assert message.hint
         assert "sk-1" not in f"{message.msg}{message.hint}"
+
+
+def test_the_providers_that_a_limit_may_name_are_those_that_there_are() -> None:
+    there_are = {LlamaCppServer.name, Ollama.name, OpenAICompatible.name, OpenAI.name, Anthropic.name, Bedrock.name}
+    assert set(checks.PROVIDERS) == there_are
 
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic"])
