@@ -29,6 +29,7 @@ from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
 from eloquent.roads import Receive, Scope, Send
+from inference.admission.queues import close_queues
 from inference.billing.bill import all_settled
 from inference.billing.current import forget_budgets
 from inference.catalog import close_catalog
@@ -45,6 +46,7 @@ _NEW_OBJECTS_BEFORE_A_LOOK: Final = 10_000
 # The clients last: runs are saved, and charged, through them.
 _CLOSED_LAST: Final = (
     work.close,
+    close_queues,
     all_settled,
     settle_api_keys,
     forget_budgets,

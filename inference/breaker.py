@@ -32,20 +32,22 @@ class Breaker:
         self._opens_until: float | None = None
         self._probing = False
 
+    def rests_for_s(self) -> float:
+        """What `refuses_for_s` would say now, without becoming the probe."""
+        if self._opens_until is None:
+            return 0.0
+        left_s = self._opens_until - self._clock()
+        return left_s if left_s > 0 else float(self._probing)
+
     def refuses_for_s(self) -> float:
         """0 when the server may be asked; else in how many seconds it is worth asking again.
 
         Whoever gets 0 from a server at rest is its probe, and must report by `succeeded`, `failed` or `left`.
         """
-        if self._opens_until is None:
-            return 0.0
-        left_s = self._opens_until - self._clock()
-        if left_s > 0:
-            return left_s
-        if self._probing:
-            return 1.0
-        self._probing = True
-        return 0.0
+        rests_s = self.rests_for_s()
+        if self._opens_until is not None and not rests_s:
+            self._probing = True
+        return rests_s
 
     def succeeded(self) -> None:
         """The server answers."""

@@ -1,6 +1,6 @@
 """The one way to an answer: who answers for a model, how often one asks, who stands in, and the clocks of all of them.
 
-    answer ─▶ the model, then its fallbacks ─▶ up to three attempts each, before the first token ─▶ one call
+    answer ─▶ the model, then its fallbacks ─▶ up to three attempts each, before the first token ─▶ queue, call
 
 A model that had begun and breaks is not asked again; a fallback begins anew, and `ModelChanged.restarted` says so.
 """
@@ -16,8 +16,10 @@ from weakref import WeakKeyDictionary
 import msgspec
 import structlog
 
+from inference.admission.queues import queue_of
 from inference.billing.bill import Bill
 from inference.billing.meter import Meter
+from inference.billing.types import Purpose
 from inference.breaker import Breaker
 from inference.catalog import OfferedModel, models_for, models_offered, provider_of
 from inference.entries import with_defaults
@@ -122,13 +124,13 @@ async def _attempts(model: OfferedModel, request: PromptRequest, bill: Bill | No
         await sleep(pause_s)
 
 
-async def _call(  # noqa: C901  (one call from its opening to its end; each failure has its own way)
+async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to its end; each failure has its own way)
     model: OfferedModel, request: PromptRequest, bill: Bill | None
 ) -> AsyncGenerator[Event, None]:
-    """One call of the model's server, with the clocks that every provider needs."""
+    """One call of the model's server, once that has a slot for it, with the clocks that every provider needs."""
     provider = provider_of(model)
     breaker = _breakers.setdefault(provider, Breaker())
-    if rests_s := breaker.refuses_for_s():
+    if rests_s := breaker.rests_for_s():
         raise ModelAtRest(model.name, retry_after_s=rests_s)
     request = msgspec.structs.replace(
         request,
@@ -138,44 +140,64 @@ async def _call(  # noqa: C901  (one call from its opening to its end; each fail
     )
     meter = Meter(bill, model, request)
     await meter.reserve()
-    watch = Watch(model.timeouts)
     begun = finished = False
-    failure: InferenceError | None = None
+    queue = queue_of(model.provider)
+    place = None if queue is None else queue.enter(*_caller(bill))
     try:
-        async with aclosing(provider.answer(request)) as events:
-            watch.waiting()
-            async for event in events:
-                kind = type(event)
-                watch.arrived(token=kind is not Status)
-                if not begun and kind is not Status:
-                    begun = True
-                    breaker.succeeded()
-                finished = kind is Finished
-                meter.saw(event)
-                yield event
+        if queue is not None and place is not None:
+            async with aclosing(
+                queue.until_admitted(place, model=model.name, within_s=model.timeouts.total_s)
+            ) as statuses:
+                async for status in statuses:
+                    yield status
+        # Asked here, where nothing is waited for any more: whoever is the server's probe asks it at once.
+        if rests_s := breaker.refuses_for_s():
+            raise ModelAtRest(model.name, retry_after_s=rests_s)
+        watch = Watch(model.timeouts)
+        failure: InferenceError | None = None
+        try:
+            async with aclosing(provider.answer(request)) as events:
                 watch.waiting()
-            watch.arrived(token=True)
-        if not finished:
-            log.error("The provider %s ended an answer without Finished", model.provider)
-            raise AnswerCutOff(model.name)
-    except asyncio.CancelledError as error:
-        if watch.expired is None or not watch.take_back():
+                async for event in events:
+                    kind = type(event)
+                    watch.arrived(token=kind is not Status)
+                    if not begun and kind is not Status:
+                        begun = True
+                        breaker.succeeded()
+                    finished = kind is Finished
+                    meter.saw(event)
+                    yield event
+                    watch.waiting()
+                watch.arrived(token=True)
+            if not finished:
+                log.error("The provider %s ended an answer without Finished", model.provider)
+                raise AnswerCutOff(model.name)
+        except asyncio.CancelledError as error:
+            if watch.expired is None or not watch.take_back():
+                raise
+            what, waited_s = watch.expired
+            failure = ModelTimeout(model.name, what=what, waited_s=waited_s)
+            raise failure from error
+        except InferenceError as error:
+            failure = error
             raise
-        what, waited_s = watch.expired
-        failure = ModelTimeout(model.name, what=what, waited_s=waited_s)
-        raise failure from error
-    except InferenceError as error:
-        failure = error
-        raise
-    except Exception as error:
-        log.exception("The provider %s failed in an unforeseen way", model.provider)
-        failure = ModelFailed(model.name)
-        raise failure from error
+        except Exception as error:
+            log.exception("The provider %s failed in an unforeseen way", model.provider)
+            failure = ModelFailed(model.name)
+            raise failure from error
+        finally:
+            watch.stop()
+            if failure is not None:
+                breaker.failed(failure)
+                log.warning("%s did not answer: %s (%r)", model.id, failure.code, failure.__cause__)
+            elif not begun:
+                breaker.left()
+            meter.ended(failure)
     finally:
-        watch.stop()
-        if failure is not None:
-            breaker.failed(failure)
-            log.warning("%s did not answer: %s (%r)", model.id, failure.code, failure.__cause__)
-        elif not begun:
-            breaker.left()
-        meter.ended(failure)
+        if queue is not None and place is not None:
+            queue.leave(place, served=begun)
+
+
+def _caller(bill: Bill | None) -> tuple[str, Purpose]:
+    """Whose turn a call takes in the queue. Those without a bill are one user together."""
+    return ("", Purpose.ANSWER) if bill is None else (str(bill.user_id), bill.purpose)

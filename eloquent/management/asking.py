@@ -95,7 +95,7 @@ class Asking:
                         self._terminal.remark(text, ending="")
                     case ToolCall():
                         calls.append(event)
-                    case Status(state=state, elapsed_s=elapsed_s):
+                    case Status(state=state, elapsed_s=elapsed_s, position=position):
                         self._terminal.remark(f"{self._model.name} is {state} ({elapsed_s:.0f} s)")
                     case ModelChanged(model_id=other, model_name=name, instead_of=instead_of):
                         self.tally.model_changed(await model_named(other))

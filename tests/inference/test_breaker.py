@@ -110,3 +110,12 @@ def test_calls_that_were_under_way_do_not_lengthen_a_rest(clock: Clock) -> None:
     for _ in range(20):
         resting.failed(ModelUnreachable("m"))
     assert resting.refuses_for_s() == FIRST_REST_S - 1
+
+
+def test_who_only_looks_is_no_probe(clock: Clock) -> None:
+    rested = opened(clock)
+    assert rested.rests_for_s() == FIRST_REST_S
+    clock.now += FIRST_REST_S
+    assert rested.rests_for_s() == rested.rests_for_s() == 0
+    assert rested.refuses_for_s() == 0
+    assert rested.rests_for_s() == 1

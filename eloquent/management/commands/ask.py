@@ -15,8 +15,10 @@ from django.core.management.base import BaseCommand
 from eloquent.foundation.database import close_database
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.http import close_http_client
+from eloquent.foundation.redis import close_redis
 from eloquent.management.asking import Asking, TooManySteps, usage_shown
 from eloquent.management.generation import add_generation_arguments, generation_options, prompt
+from inference.admission.queues import close_queues
 from inference.catalog import close_catalog, configured_providers, model_named
 from inference.errors import NoModelAvailable
 from inference.tools.toolbox import close_tools
@@ -45,8 +47,10 @@ def discreet_log(*, verbosity: int) -> Iterator[None]:
 async def close_connections() -> None:
     """Close whatever a command opened to ask a language model."""
     await close_tools()
+    await close_queues()
     await close_catalog()
     await close_http_client()
+    await close_redis()
     await close_database()
 
 

@@ -13,6 +13,8 @@ from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.errors import Unavailable
 from inference import store
+from inference.admission import queues
+from inference.admission.limits import Limit
 from inference.billing import bill as bills
 from inference.billing.bill import Bill, Call, charge_lost
 from inference.billing.budgets import untouched
@@ -20,6 +22,7 @@ from inference.billing.current import forget_budgets
 from inference.billing.errors import BudgetSpent
 from inference.billing.overdue import give_back_overdue
 from inference.billing.types import Budget, BudgetSpending, Outcome, Purpose, Source, Unit, UsageLine
+from inference.breaker import FAILURES_TO_OPEN
 from inference.catalog import OfferedModel
 from inference.errors import ModelBusy, ModelFailed, ModelUnreachable
 from inference.providers.scripted import Step, saying
@@ -154,6 +157,36 @@ async def test_one_who_leaves_before_the_first_word_pays_what_was_read(desk: Des
     await bill.settled()
     [line] = await ledger(bill)
     assert (line.input_tokens, line.output_tokens, line.outcome) == (READ, 0, Outcome.STOPPED)
+
+
+async def test_one_who_leaves_while_waiting_for_a_slot_pays_nothing_and_gets_back_what_was_held(
+    desk: Desk, offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "limit_of", {"one": Limit(1, 5)}.get)
+    budget = await desk.budget()
+    model, bill = offers.add("one", WHOLE), a_bill()
+    queue = queues.queue_of("one")
+    assert queue is not None
+    async for _ in queue.until_admitted(queue.enter("somebody", Purpose.ANSWER), model="it", within_s=60):
+        pass
+    assert await asked(model, bill, stop_after=1) == []
+    state = await spending(budget, bill)
+    assert (state.used, state.holds, queue.waiting) == (0, [], 0)
+    await queues.close_queues()
+
+
+async def test_a_spent_budget_does_not_keep_a_server_that_has_rested_from_being_asked(
+    desk: Desk, offers: Offers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.breaker.FIRST_REST_S", 0.0)
+    await desk.budget(limit=READ + 50)
+    model, rich = offers.add("one", *[[ModelFailed("it")]] * FAILURES_TO_OPEN, WHOLE), a_bill()
+    for _ in range(FAILURES_TO_OPEN):
+        await collected(answer(model, ASKED))
+    poor = PromptRequest("", ASKED.messages, GenerationOptions(max_output_tokens=4000))
+    _, error = await collected(answer(model, poor, bill=a_bill()))
+    assert isinstance(error, BudgetSpent)
+    assert len(await asked(model, rich)) == 1
 
 
 async def test_a_fallback_after_the_first_word_is_a_second_line(desk: Desk, offers: Offers) -> None:
