@@ -54,7 +54,7 @@ class Answer:
         elif isinstance(event, ModelChanged):
             self._change_model(event)
         elif isinstance(event, Status):
-            self.add(chunks.data("status", {"state": event.state, "elapsed_s": event.elapsed_s}, transient=True))
+            self.add(chunks.data("status", _told_status(event), transient=True))
 
     def _tell_output(self, event: ToolOutput) -> None:
         self._count(event.text)
@@ -132,6 +132,12 @@ class Answer:
         self._closed_parts.append({"type": self._kind, "text": "".join(self._whole)})
         self._whole.clear()
         self._kind = None
+
+
+def _told_status(status: Status) -> dict[str, Any]:
+    queued = {"position": status.position, "eta_s": status.eta_s}
+    known = {name: value for name, value in queued.items() if value is not None}
+    return {"state": status.state, "elapsed_s": status.elapsed_s, **known}
 
 
 def _parsed(arguments: str) -> Any:

@@ -27,6 +27,7 @@ from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import EloquentError
+from inference.admission.queues import require_room_at
 from inference.billing.bill import Bill
 from inference.billing.types import Purpose
 from inference.catalog import OfferedModel
@@ -114,7 +115,10 @@ class Answering:
 
         Raises:
             BudgetSpent: there is not enough left for it.
+            ModelBusy: the queue of its model is full, and no other model would answer.
         """
+        if not self._model.fallbacks:
+            await require_room_at(self._model.provider, model=self._model.name)
         await self.bill.reserve(self._model, self._request)
 
     def begin(self) -> None:

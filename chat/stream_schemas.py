@@ -111,10 +111,17 @@ class TitleChunk(_Strict):
 
 
 class StatusValue(_Strict):
-    """What a silent language model is doing, `elapsed_s` seconds after the answer began."""
+    """What a silent language model is doing, `elapsed_s` seconds after the answer began.
+
+    An answer that waits for a free slot of the model's server has a `position` among those who wait, from 1, and, once
+    that can be guessed, `eta_s`: in how many seconds it is likely to have its turn.
+    """
 
     state: Literal["queued", "loading"]
     elapsed_s: float
+    # May be absent, and are never null.
+    position: int = Field(default=None, ge=1, json_schema_extra=_without_default)  # type: ignore[assignment]
+    eta_s: float = Field(default=None, ge=0, json_schema_extra=_without_default)  # type: ignore[assignment]
 
 
 class StatusChunk(_Strict):

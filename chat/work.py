@@ -79,6 +79,7 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
         BranchIsBusy: an answer on this branch is still being written.
         NotFound: the conversation was deleted meanwhile.
         BudgetSpent: the owner has not enough left for an answer.
+        ModelBusy: too many answers wait for the language model already.
     """
     # Asked again, because what was read since took a while. From here on `drain` and the others see this run.
     require_room(answering.run.user_id)

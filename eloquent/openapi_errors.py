@@ -46,6 +46,7 @@ _STARTS_A_RUN: Final[Errors] = (
     chat_errors.ModelWithoutTools,
     chat_errors.Draining,
     chat_errors.JournalAway,
+    inference_errors.ModelBusy,
     inference_errors.ModelNotOffered,
     inference_errors.NoModelAvailable,
     attachment_errors.AttachmentUnknown,

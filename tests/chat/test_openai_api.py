@@ -17,6 +17,8 @@ from chat.completions import Completion
 from eloquent.foundation import lifecycle
 from eloquent.foundation.database import database
 from eloquent.lifespan import Lifespan
+from inference.admission import queues
+from inference.admission.limits import Limit
 from inference.catalog import OfferedModel, offering
 from inference.errors import AnswerCutOff, ModelBusy, PromptTooLong
 from inference.providers.ollama import Ollama
@@ -214,6 +216,22 @@ async def test_a_failure_before_the_first_word_is_a_status(
     assert refusal(answer) == (status, code)
     assert "secret" not in answer.text
     assert answer.headers.get("Retry-After") == ("7" if code == "model_busy" else None)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_full_queue_in_front_of_the_model_is_a_status_too(
+    editor: httpx.AsyncClient, model: LanguageModel, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.setattr(queues, "limit_of", {"scripted": Limit(1, 0)}.get)
+    gate = asyncio.Event()
+    model.script = [gate, *saying("Yes")]
+    first = asyncio.create_task(editor.post(CHAT, json=ASK))
+    await model.provider.until(begun=1)
+    refused = await editor.post(CHAT, json={**ASK, "stream": stream})
+    assert (refusal(refused), refused.headers["Retry-After"]) == ((503, "model_busy"), "5")
+    gate.set()
+    assert (await first).status_code == 200
+    await queues.close_queues()
 
 
 async def test_a_failure_later_is_the_streams_last_event(editor: httpx.AsyncClient, model: LanguageModel) -> None:
