@@ -96,7 +96,8 @@ class Asking:
                     case ToolCall():
                         calls.append(event)
                     case Status(state=state, elapsed_s=elapsed_s, position=position):
-                        self._terminal.remark(f"{self._model.name} is {state} ({elapsed_s:.0f} s)")
+                        where = "" if position is None else f", number {position}"
+                        self._terminal.remark(f"{self._model.name} is {state}{where} ({elapsed_s:.0f} s)")
                     case ModelChanged(model_id=other, model_name=name, instead_of=instead_of):
                         self.tally.model_changed(await model_named(other))
                         self._terminal.remark(f"{instead_of} cannot answer; {name} does.")
