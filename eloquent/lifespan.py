@@ -43,20 +43,6 @@ _PATIENT_SIGNALS: Final = 2
 # Python's own 700 is made for small scripts: a list of 30 messages passes it several times.
 _NEW_OBJECTS_BEFORE_A_LOOK: Final = 10_000
 
-# The clients last: runs are saved, and charged, through them.
-_CLOSED_LAST: Final = (
-    work.close,
-    close_queues,
-    all_settled,
-    settle_api_keys,
-    forget_budgets,
-    close_tools,
-    close_catalog,
-    close_http_client,
-    close_redis,
-    close_database,
-)
-
 log = structlog.get_logger(__name__)
 
 
@@ -123,7 +109,19 @@ class Lifespan:
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, before)
         self._replaced.clear()
-        for close in _CLOSED_LAST:
+        # The clients last: runs are saved, and charged, through them.
+        for close in (
+            work.close,
+            close_queues,
+            all_settled,
+            settle_api_keys,
+            forget_budgets,
+            close_tools,
+            close_catalog,
+            close_http_client,
+            close_redis,
+            close_database,
+        ):
             try:
                 await close()
             except Exception:
