@@ -8,23 +8,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import groupby
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
+import msgspec
 import structlog
 from bson import ObjectId
 
 from chat.answering import HELD_BACK_CHARS, HELD_BACK_S, LONGEST_ANSWER_CHARS
 from chat.context import surely_truncated, tokens_of
-from chat.errors import AnswerInterrupted, Draining, TooManyCompletions
+from chat.errors import AnswerInterrupted, BadCompletionRequest, Draining, TooManyCompletions
 from eloquent.foundation import lifecycle
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.ids import UserId
-from inference.billing.bill import Bill
+from inference.billing.bill import Bill, prompt_tokens
 from inference.billing.types import Purpose
 from inference.catalog import OfferedModel, provider_of
 from inference.errors import AnswerCutOff, PromptTooLong
 from inference.router import answer as ask
-from inference.types import Finished, FinishReason, PromptRequest, ReasoningDelta, TextDelta, Usage
+from inference.types import Finished, FinishReason, PromptRequest, ReasoningDelta, TextDelta, ToolCall, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ MOST_AT_ONCE_OF_A_USER: Final = 16
 SILENCE_S: Final = 10.0
 """A reader hears something at least so often."""
 
-Delta: TypeAlias = TextDelta | ReasoningDelta
+Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCall
 
 _at_work: "set[Completion]" = set()
 
@@ -47,9 +48,9 @@ class Completion:
     def __init__(self, owner: UserId, model: OfferedModel, request: PromptRequest, *, careless: bool) -> None:
         self.owner = owner
         self.model = model
+        self.request = request
         self.begun = False
         self.finished: Finished | None = None
-        self._request = request
         self._bill = Bill(owner, ObjectId(), Purpose.COMPLETION)
         self._careless = careless
         self._failure: EloquentError | None = None
@@ -115,19 +116,20 @@ class Completion:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        async with aclosing(ask(self.model, self._request, bill=self._bill, restarts=False)) as events:
+        async with aclosing(ask(self.model, self.request, bill=self._bill, restarts=False)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     read = event.usage.input_tokens
-                    if self._careless and read is not None and surely_truncated(self._request.messages, read):
+                    if self._careless and read is not None and surely_truncated(self.request.messages, read):
                         raise PromptTooLong(self.model.name)
                     # The reader need not wait for what follows: the connection is read to its end, to be used again.
                     self.finished = event
                     self._wake()
                 elif isinstance(event, Delta):
-                    self._held.append(event)
-                    self._held_chars += len(event.text)
-                    self._chars += len(event.text)
+                    delta = _named(event)
+                    self._held.append(delta)
+                    self._held_chars += len(written_in(delta))
+                    self._chars += len(written_in(delta))
                     if self._chars > LONGEST_ANSWER_CHARS:
                         self.finished = Finished(FinishReason.LENGTH, Usage())
                         return
@@ -166,9 +168,28 @@ class Completion:
         self._wake()
 
 
+def written_in(delta: Delta) -> str:
+    """What the model wrote of it."""
+    return delta.name + delta.arguments if isinstance(delta, ToolCall) else delta.text
+
+
+def _named(delta: Delta) -> Delta:
+    """The same; a call that its server gave no id has one, by which its result can name it."""
+    if isinstance(delta, ToolCall) and not delta.id:
+        return msgspec.structs.replace(delta, id=f"call_{ObjectId()}")
+    return delta
+
+
 def _merged(deltas: list[Delta]) -> list[Delta]:
-    """The same with neighbours of a kind as one."""
-    return [kind("".join(delta.text for delta in run)) for kind, run in groupby(deltas, type)]
+    """The same with neighbours of a kind as one; every call stays one of its own."""
+    merged: list[Delta] = []
+    for kind, run in groupby(deltas, type):
+        if kind is ToolCall:
+            merged += run
+        else:
+            text = "".join(cast(TextDelta, delta).text for delta in run)
+            merged.append(ReasoningDelta(text) if kind is ReasoningDelta else TextDelta(text))
+    return merged
 
 
 def begin_completion(owner: UserId, model: OfferedModel, request: PromptRequest) -> Completion:
@@ -178,14 +199,21 @@ def begin_completion(owner: UserId, model: OfferedModel, request: PromptRequest)
         Draining: the process is on its way out.
         TooManyCompletions: the owner has as many at once as one may.
         PromptTooLong: the messages do not fit the model's window.
+        BadCompletionRequest: tools are offered, and the model calls none.
     """
     if lifecycle.is_draining():
         raise Draining(retry_after_s=5)
     # One that is whole may still be tidying up its connection. It is over for its reader.
     if sum(each.owner == owner and each.finished is None for each in _at_work) >= MOST_AT_ONCE_OF_A_USER:
         raise TooManyCompletions(retry_after_s=1)
+    if request.tools and not model.may_call_tools:
+        raise BadCompletionRequest(
+            f"{model.shown_name} cannot call tools. Choose a model that can, or send the request without them.",
+            param="tools",
+            reason="model_cannot_call_tools",
+        )
     careless = not provider_of(model).refuses_overflow
-    if careless and tokens_of(request.messages) >= model.context_window:
+    if careless and max(tokens_of(request.messages), prompt_tokens(request)) >= model.context_window:
         raise PromptTooLong(model.name)
     completion = Completion(owner, model, request, careless=careless)
     _at_work.add(completion)

@@ -9,34 +9,44 @@ from typing import Any, Final
 
 import orjson
 
-from chat.context import tokens_of
 from chat.openai_errors import error_body
 from eloquent.foundation.errors import EloquentError
+from inference.billing.bill import prompt_tokens
 from inference.catalog import OfferedModel
 from inference.tokens import estimated_tokens
-from inference.types import FinishReason, PromptMessage, Usage
+from inference.types import FinishReason, PromptRequest, ToolCall, Usage
 
 DONE: Final = b"data: [DONE]\n\n"
 STILL_ALIVE: Final = b": keep-alive\n\n"
 
-# Tools are never offered to the model, so it has none to call.
 _REASONS: Final = {FinishReason.LENGTH: "length", FinishReason.CONTENT_FILTER: "content_filter"}
 # Line ends to `str.splitlines`, with which some clients take a stream apart, and not to the format.
 _FALSE_LINE_ENDS: Final = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
 
 
-def usage_out(usage: Usage, messages: Sequence[PromptMessage], answer: str) -> dict[str, int]:
-    """The tokens as OpenAI counts them; a number that the model's server does not tell is estimated."""
-    prompt = usage.input_tokens
-    if prompt is None:
-        prompt = tokens_of(messages)
+def usage_out(usage: Usage, request: PromptRequest, answer: str) -> dict[str, Any]:
+    """The tokens as OpenAI counts them; a number that the model's server does not tell is estimated.
+
+    Of how many were cached, or thoughts, nothing is said when the server does not say it.
+    """
+    prompt = prompt_tokens(request) if usage.input_tokens is None else usage.input_tokens
     written = estimated_tokens(answer) if usage.output_tokens is None else usage.output_tokens
-    return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+    told: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+    if usage.cached_input_tokens is not None:
+        told["prompt_tokens_details"] = {"cached_tokens": usage.cached_input_tokens}
+    if usage.reasoning_tokens is not None:
+        told["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return told
 
 
-def finish_reason_out(reason: FinishReason) -> str:
-    """OpenAI's word for why the model stopped."""
-    return _REASONS.get(reason, "stop")
+def finish_reason_out(reason: FinishReason, *, called: bool) -> str:
+    """OpenAI's word for why the model stopped; `called` says whether it asks for tools."""
+    return _REASONS.get(reason, "tool_calls" if called else "stop")
+
+
+def call_out(call: ToolCall) -> dict[str, Any]:
+    """One of `tool_calls`."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def models_out(models: Sequence[OfferedModel]) -> dict[str, Any]:
@@ -62,14 +72,18 @@ def completion_out(
     model: str,
     text: str,
     reasoning: str,
+    calls: Sequence[ToolCall] = (),
     reason: FinishReason,
-    usage: dict[str, int],
+    usage: dict[str, Any],
 ) -> dict[str, Any]:
     """A whole answer."""
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     if reasoning:
         message["reasoning_content"] = reasoning
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason_out(reason)}
+    if calls:
+        message |= {"content": text or None, "tool_calls": [call_out(call) for call in calls]}
+    finish_reason = finish_reason_out(reason, called=bool(calls))
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
     return {
         "id": answer_id,
         "object": "chat.completion",
@@ -82,7 +96,7 @@ def completion_out(
 
 
 class ChunkWriter:
-    """Writes the events of one stream, in this order: `opening`, any number of `delta`s, `ending`, `DONE`.
+    """Writes the events of one stream, in this order: `opening`, any number of `delta`s and `call`s, `ending`, `DONE`.
 
     Everything that is the same in all events is made once: what is left for a delta is its own text.
     """
@@ -97,6 +111,7 @@ class ChunkWriter:
         }
         self._head = b"data: " + _json(frame)[:-1] + b',"choices":'
         self._with_usage = with_usage
+        self._calls = 0
         # Asked for usage, every event has the member, null but in the last.
         self._tail = b',"usage":null}\n\n' if with_usage else b"}\n\n"
         self._before = self._head + b'[{"index":0,"delta":{"'
@@ -111,9 +126,16 @@ class ChunkWriter:
         name = b'reasoning_content":' if reasoning else b'content":'
         return self._before + name + _json(text) + self._after
 
-    def ending(self, reason: FinishReason, usage: dict[str, int]) -> bytes:
+    def call(self, call: ToolCall) -> bytes:
+        """A call of a tool, whole: OpenAI sends it in pieces, which clients put together by its `index`."""
+        piece = {"index": self._calls} | call_out(call)
+        self._calls += 1
+        return self._before + b'tool_calls":' + _json([piece]) + self._after
+
+    def ending(self, reason: FinishReason, usage: dict[str, Any]) -> bytes:
         """Why the answer is over, and the usage when it was asked for."""
-        choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": finish_reason_out(reason)}
+        finish_reason = finish_reason_out(reason, called=self._calls > 0)
+        choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": finish_reason}
         ending = self._head + _json([choice]) + self._tail
         return ending + self._head + b'[],"usage":' + _json(usage) + b"}\n\n" if self._with_usage else ending
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from accounts.api_key_access import Scope, identity_of_api_key
-from chat.completions import SILENCE_S, Completion, begin_completion
+from chat.completions import SILENCE_S, Completion, Delta, begin_completion, written_in
 from chat.openai_answers import (
     DONE,
     STILL_ALIVE,
@@ -32,7 +32,7 @@ from eloquent.foundation.leaving import ends_with_client
 from eloquent.foundation.replies import json_reply
 from inference.catalog import model_named, models_for
 from inference.errors import AnswerCutOff, ModelNotOffered
-from inference.types import PromptRequest, ReasoningDelta
+from inference.types import PromptRequest, ReasoningDelta, ToolCall
 
 View: TypeAlias = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -82,7 +82,7 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     identity = await identity_of_api_key(request, Scope.CHAT)
     asked = completion_request(request.body)
     model = await model_named(asked.model, identity.user_id)
-    prompt = PromptRequest(model=model.id, messages=asked.messages, options=asked.options)
+    prompt = PromptRequest(model=model.id, messages=asked.messages, options=asked.options, tools=asked.tools)
     completion = begin_completion(identity.user_id, model, prompt)
     if asked.stream:
         stream = _Stream(completion, asked)
@@ -93,17 +93,21 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
             raise
         return StreamingHttpResponse(stream, content_type="text/event-stream", headers=_STREAM_HEADERS)
     try:
-        return await _whole(completion, asked)
+        return await _whole(completion)
     finally:
         await completion.aclose()
 
 
-async def _whole(completion: Completion, asked: CompletionRequest) -> HttpResponse:
+async def _whole(completion: Completion) -> HttpResponse:
     text: list[str] = []
     reasoning: list[str] = []
+    calls: list[ToolCall] = []
     async for deltas in completion.deltas(silence_s=None):
         for delta in deltas:
-            (reasoning if isinstance(delta, ReasoningDelta) else text).append(delta.text)
+            if isinstance(delta, ToolCall):
+                calls.append(delta)
+            else:
+                (reasoning if isinstance(delta, ReasoningDelta) else text).append(delta.text)
     finished = completion.finished
     if finished is None:
         raise AnswerCutOff(completion.model.name)
@@ -114,8 +118,9 @@ async def _whole(completion: Completion, asked: CompletionRequest) -> HttpRespon
             model=completion.model.id,
             text="".join(text),
             reasoning="".join(reasoning),
+            calls=calls,
             reason=finished.reason,
-            usage=usage_out(finished.usage, asked.messages, "".join([*reasoning, *text])),
+            usage=usage_out(finished.usage, completion.request, "".join([*reasoning, *text, *map(written_in, calls)])),
         )
     )
 
@@ -158,9 +163,9 @@ async def _events(completion: Completion, asked: CompletionRequest) -> AsyncGene
     written: list[str] = []
     try:
         async for deltas in completion.deltas(silence_s=SILENCE_S):
-            events = [writer.delta(delta.text, reasoning=isinstance(delta, ReasoningDelta)) for delta in deltas]
+            events = [_event(writer, delta) for delta in deltas]
             if asked.include_usage:
-                written += [delta.text for delta in deltas]
+                written += map(written_in, deltas)
             yield begun + (b"".join(events) or STILL_ALIVE)
             begun = b""
         finished = completion.finished
@@ -169,8 +174,14 @@ async def _events(completion: Completion, asked: CompletionRequest) -> AsyncGene
     except EloquentError as error:
         yield begun + failure(error)
         return
-    usage = usage_out(finished.usage, asked.messages, "".join(written)) if asked.include_usage else {}
+    usage = usage_out(finished.usage, completion.request, "".join(written)) if asked.include_usage else {}
     yield begun + writer.ending(finished.reason, usage) + DONE
+
+
+def _event(writer: ChunkWriter, delta: Delta) -> bytes:
+    if isinstance(delta, ToolCall):
+        return writer.call(delta)
+    return writer.delta(delta.text, reasoning=isinstance(delta, ReasoningDelta))
 
 
 def _new_id() -> str:

@@ -6,14 +6,16 @@ cannot serve is refused, unless it says what would happen without it.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 
 from chat.errors import BadCompletionRequest
-from inference.types import GenerationOptions, PromptMessage
+from chat.openai_tools import Called, OfferedTool, calls_in, result_in, tools_in
+from inference.types import GenerationOptions, PromptMessage, Tool
 
-_ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _MOST_STOPS: Final = 8
 _LONGEST_STOP: Final = 100
 _LARGEST_INT: Final = 2**63 - 1
@@ -25,9 +27,7 @@ _WHERE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?", re.D
 # What would change the answer, and the values that change nothing. An empty list or object never does.
 _UNSERVED: Final[dict[str, tuple[Any, ...]]] = {
     "n": (1,),
-    "tools": (),
     "functions": (),
-    "tool_choice": ("none", "auto"),
     "function_call": ("none", "auto"),
     "response_format": ({"type": "text"},),
     "modalities": (["text"],),
@@ -51,7 +51,8 @@ class _Part(msgspec.Struct):
 class _Message(msgspec.Struct):
     role: str
     content: str | list[_Part] | None = None
-    tool_calls: Any = None
+    tool_calls: list[Called] | None = None
+    tool_call_id: str | None = None
     function_call: Any = None
 
 
@@ -71,7 +72,7 @@ class _Body(msgspec.Struct):
     seed: int | None = None
     stop: str | list[str] | None = None
     n: Any = None
-    tools: Any = None
+    tools: list[OfferedTool] | None = None
     functions: Any = None
     tool_choice: Any = None
     function_call: Any = None
@@ -97,6 +98,7 @@ class CompletionRequest(msgspec.Struct, frozen=True):
     options: GenerationOptions
     stream: bool
     include_usage: bool
+    tools: tuple[Tool, ...] = ()
 
 
 def completion_request(body: bytes) -> CompletionRequest:
@@ -121,7 +123,7 @@ def completion_request(body: bytes) -> CompletionRequest:
         raise BadCompletionRequest("At least one message is needed.", param="messages", reason="empty_array")
     return CompletionRequest(
         model=asked.model,
-        messages=tuple(_prompt_message(number, message) for number, message in enumerate(asked.messages)),
+        messages=_prompt_messages(asked.messages),
         options=GenerationOptions(
             temperature=asked.temperature,
             top_p=asked.top_p,
@@ -131,6 +133,7 @@ def completion_request(body: bytes) -> CompletionRequest:
         ),
         stream=bool(asked.stream),
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+        tools=tools_in(asked.tools, asked.tool_choice),
     )
 
 
@@ -144,23 +147,42 @@ def _refuse_by(told: str) -> NoReturn:
     raise BadCompletionRequest(f"{param or 'The body'}: {what}.", param=param, reason=reason) from None
 
 
-def _prompt_message(number: int, message: _Message) -> PromptMessage:
-    where = f"messages[{number}]"
+def _prompt_messages(messages: Sequence[_Message]) -> tuple[PromptMessage, ...]:
+    read: list[PromptMessage] = []
+    for number, message in enumerate(messages):
+        read.append(_prompt_message(f"messages[{number}]", message, read))
+    return tuple(read)
+
+
+def _prompt_message(where: str, message: _Message, before: Sequence[PromptMessage]) -> PromptMessage:
     role = _ROLES.get(message.role)
-    if role is None or message.tool_calls or message.function_call:
+    if role is None:
         raise BadCompletionRequest(
-            f"{where}: messages are of the roles {', '.join(_ROLES)}; tools are not supported here.",
-            param=f"{where}.role" if role is None else f"{where}.tool_calls",
+            f"{where}: messages are of the roles {', '.join(_ROLES)}.",
+            param=f"{where}.role",
             reason="unsupported_value",
         )
-    if message.content is None:
+    if message.function_call or (message.tool_calls and role != "assistant"):
+        field = f"{where}.{'function_call' if message.function_call else 'tool_calls'}"
+        raise BadCompletionRequest(
+            f"{field}: calls are an assistant's, and stand in tool_calls.", param=field, reason="unsupported_value"
+        )
+    calls = calls_in(message.tool_calls, where)
+    if message.content is None and not calls:
         raise BadCompletionRequest(
             f"{where}: a text is needed.", param=f"{where}.content", reason="missing_required_parameter"
         )
-    if isinstance(message.content, str):
-        return PromptMessage(role, message.content)  # type: ignore[arg-type]  # from a closed set
+    text = _text_of(message.content or "", where)
+    if role == "tool":
+        return result_in(text, message.tool_call_id, before, where)
+    return PromptMessage(role, text, tool_calls=calls)  # type: ignore[arg-type]  # from a closed set
+
+
+def _text_of(content: str | list[_Part], where: str) -> str:
+    if isinstance(content, str):
+        return content
     texts = []
-    for index, part in enumerate(message.content):
+    for index, part in enumerate(content):
         if part.type != "text" or part.text is None:
             raise BadCompletionRequest(
                 f"{where}: only parts of type “text” are supported here.",
@@ -168,7 +190,7 @@ def _prompt_message(number: int, message: _Message) -> PromptMessage:
                 reason="unsupported_content_type",
             )
         texts.append(part.text)
-    return PromptMessage(role, "\n".join(texts))  # type: ignore[arg-type]  # as above
+    return "\n".join(texts)
 
 
 def _seed(seed: int | None) -> int | None:

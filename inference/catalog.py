@@ -75,6 +75,14 @@ class OfferedModel(msgspec.Struct, frozen=True):
         return "vision" in self.capabilities
 
     @property
+    def may_call_tools(self) -> bool:
+        """Whether it can be offered tools: not when its server tells what the model can do, and this is not in it.
+
+        llama.cpp and servers like OpenAI's tell nothing of it; of these the first tells of eyes alone.
+        """
+        return "tools" in self.capabilities or not set(self.capabilities) - {"vision"}
+
+    @property
     def shown_name(self) -> str:
         """What people call it."""
         return self.title or self.name

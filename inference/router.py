@@ -90,7 +90,8 @@ def forget_failures(model: OfferedModel) -> None:
 async def _fallbacks_of(model: OfferedModel, request: PromptRequest, bill: Bill | None) -> list[OfferedModel]:
     """The models that stand in for it, in order.
 
-    Left out: what is not offered now, or not to this user, and what cannot see the pictures of the request.
+    Left out: what is not offered now, or not to this user, and what cannot see the pictures of the request or
+    call its tools.
     """
     if not model.fallbacks:
         return []
@@ -98,6 +99,8 @@ async def _fallbacks_of(model: OfferedModel, request: PromptRequest, bill: Bill 
     able = [offered[other] for other in model.fallbacks if other in offered and other != model.id]
     if any(message.images for message in request.messages):
         able = [other for other in able if other.sees]
+    if request.tools:
+        able = [other for other in able if other.may_call_tools]
     return able
 
 

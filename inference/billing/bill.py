@@ -257,10 +257,11 @@ async def _until_done(write: Callable[[], Awaitable[_Result]], key: str) -> _Res
 def _most_of(model: OfferedModel, request: PromptRequest) -> Usage:
     """The most that a call can take, as far as its prompt can be counted here."""
     wanted = request.options.max_output_tokens or model.options.max_output_tokens or DEFAULT_OUTPUT_TOKENS
-    return Usage(_prompt_tokens(request), min(wanted, model.context_window))
+    return Usage(prompt_tokens(request), min(wanted, model.context_window))
 
 
-def _prompt_tokens(request: PromptRequest) -> int:
+def prompt_tokens(request: PromptRequest) -> int:
+    """About how many tokens the model reads: words, calls and their results, tools, a schema, pictures."""
     texts = [message.content for message in request.messages]
     texts += [call.name + call.arguments for message in request.messages for call in message.tool_calls]
     shown = (request.tools, request.options.json_schema)
@@ -277,7 +278,7 @@ def _usage_of(call: Call) -> Usage:
     input_tokens, output_tokens = told.input_tokens, told.output_tokens
     return replace(
         told,
-        input_tokens=_prompt_tokens(call.request) if input_tokens is None else input_tokens,
+        input_tokens=prompt_tokens(call.request) if input_tokens is None else input_tokens,
         output_tokens=estimated_tokens("".join(call.written)) if output_tokens is None else output_tokens,
     )
 

@@ -257,7 +257,7 @@ async def test_every_refusal_has_openais_shape(editor: httpx.AsyncClient, model:
             (400, "invalid_json"),
         ),
         "array": (await editor.post(CHAT, json=[]), (400, "invalid_value")),
-        "tools": (await editor.post(CHAT, json={**ASK, "tools": [{}]}), (400, "unsupported_parameter")),
+        "tools": (await editor.post(CHAT, json={**ASK, "tools": [{}]}), (400, "missing_required_parameter")),
         "huge number": (await editor.post(CHAT, json={**ASK, "max_tokens": 2**63}), (400, "invalid_value")),
         "large": (
             await editor.post(CHAT, json={**ASK, "messages": [{"role": "user", "content": "x" * 1_100_000}]}),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from chat.errors import BadCompletionRequest, Draining, TooManyCompletions
 from chat.openai_answers import (
@@ -21,9 +22,36 @@ from chat.openai_errors import error_body, status_of
 from chat.openai_wire import completion_request
 from eloquent.foundation.errors import EloquentError
 from inference.errors import ModelBusy, ModelNotOffered, PromptRejected, PromptTooLong
-from inference.types import FinishReason, GenerationOptions, PromptMessage, Usage
+from inference.types import FinishReason, GenerationOptions, PromptMessage, PromptRequest, Tool, ToolCall, Usage
 
 HI = [{"role": "user", "content": "Hi"}]
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rome"}'}}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "Sunny"}
+
+
+def named(name: str) -> dict[str, Any]:
+    """A call of the function."""
+    return CALL | {"function": {"name": name, "arguments": "{}"}}
+
+
+def asking(*calls: dict[str, Any]) -> dict[str, Any]:
+    """An assistant's message that asks for them."""
+    return {"role": "assistant", "content": None, "tool_calls": list(calls)}
+
+
+def offer(**function: Any) -> dict[str, Any]:
+    """A tool."""
+    return {"type": "function", "function": {"name": "weather", **function}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """A schema of so many objects inside each other."""
+    schema: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        schema = {"items": schema}
+    return schema
 
 
 def read(**fields: Any) -> Any:
@@ -69,6 +97,37 @@ def test_the_options_are_read() -> None:
     assert read(stop=None, stream=None, temperature=None, seed=None).options == GenerationOptions()
 
 
+def test_tools_calls_and_results_are_read() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    whole = offer(description="The weather now.", parameters=schema, strict=True)
+    other = CALL | {"id": "c2", "function": {"name": "clock", "arguments": ""}}
+    asked = read(
+        tools=[whole, offer(name="clock", description=None), offer(name="null", parameters=None)],
+        tool_choice="auto",
+        parallel_tool_calls=False,
+        messages=[
+            *HI,
+            asking(CALL, other) | {"content": "Let me look."},
+            {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "Noon"}]},
+            RESULT,
+            asking(CALL),
+            RESULT,
+        ],
+    )
+    bare = {"type": "object", "properties": {}}
+    assert asked.tools == (Tool("weather", "The weather now.", schema), Tool("clock", "", bare), Tool("null", "", bare))
+    call, clock = ToolCall("c1", "weather", '{"city":"Rome"}'), ToolCall("c2", "clock", "")
+    assert asked.messages[1:] == (
+        PromptMessage("assistant", "Let me look.", tool_calls=(call, clock)),
+        PromptMessage("tool", "Noon", tool_call_id="c2", tool_name="clock"),
+        PromptMessage("tool", "Sunny", tool_call_id="c1", tool_name="weather"),
+        PromptMessage("assistant", "", tool_calls=(call,)),
+        PromptMessage("tool", "Sunny", tool_call_id="c1", tool_name="weather"),
+    )
+    assert read(tools=[whole], tool_choice="none").tools == ()
+    assert read(tools=[offer(parameters=nested(32))]).tools[0].parameters == nested(32)
+
+
 def test_what_only_hints_labels_or_says_the_default_is_passed_over() -> None:
     asked = read(
         n=1,
@@ -97,7 +156,6 @@ def test_what_only_hints_labels_or_says_the_default_is_passed_over() -> None:
     [
         ("n", 2),
         ("n", 0),
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
         ("functions", [{"name": "f"}]),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function", "function": {"name": "f"}}),
@@ -128,11 +186,36 @@ def test_what_would_change_the_answer_and_cannot_be_served_is_refused(field: str
         ({"messages": "Hi"}, "messages"),
         ({"messages": [5]}, "messages[0]"),
         ({"messages": [{"content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
         ({"messages": [*HI, {"role": "user"}]}, "messages[1].content"),
         ({"messages": [*HI, {"role": "user", "content": 5}]}, "messages[1].content"),
-        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]}, "messages[0].tool_calls[0].id"),
+        ({"messages": [{"role": "user", "content": "", "tool_calls": [CALL]}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "content": "", "function_call": {"x": 1}}]}, "messages[0].function_call"),
+        ({"messages": [asking(CALL | {"type": "custom"})]}, "messages[0].tool_calls[0].type"),
+        ({"messages": [asking(CALL | {"function": None})]}, "messages[0].tool_calls[0].type"),
+        ({"messages": [asking(CALL | {"id": ""})]}, "messages[0].tool_calls[0].id"),
+        ({"messages": [asking(CALL, CALL)]}, "messages[0].tool_calls[1].id"),
+        ({"messages": [asking(named("f g"))]}, "messages[0].tool_calls[0].function.name"),
+        ({"messages": [asking(*[CALL] * 129)]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "c1"}]}, "messages[0].tool_call_id"),
+        ({"messages": [asking(CALL), {"role": "tool", "content": "x"}]}, "messages[1].tool_call_id"),
+        ({"messages": [asking(CALL), *HI, RESULT]}, "messages[2].tool_call_id"),
+        ({"messages": [asking(CALL), RESULT | {"tool_call_id": "c2"}]}, "messages[1].tool_call_id"),
+        ({"messages": [asking(CALL), RESULT | {"content": None}]}, "messages[1].content"),
+        ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type"),
+        ({"tools": [{"type": "function"}]}, "tools[0].type"),
+        ({"tools": [offer(name="")]}, "tools[0].function.name"),
+        ({"tools": [offer(name="f" * 65)]}, "tools[0].function.name"),
+        ({"tools": [offer(name="f.g")]}, "tools[0].function.name"),
+        ({"tools": [offer(name="f"), offer(name="f")]}, "tools[1].function.name"),
+        ({"tools": [offer(name=f"f{number}") for number in range(129)]}, "tools"),
+        ({"tools": [offer(parameters=[])]}, "tools[0].function.parameters"),
+        ({"tools": [offer(parameters=nested(33))]}, "tools[0].function.parameters"),
+        ({"tools": [offer(parameters={"x": "y" * 65_536})]}, "tools[0].function.parameters"),
+        ({"tools": [offer(name=f"f{number}", description="x" * 90_000) for number in range(3)]}, "tools"),
+        ({"tools": [offer()], "tool_choice": "required"}, "tool_choice"),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url"}]}]},
             "messages[0].content[1]",
@@ -191,7 +274,7 @@ def test_what_is_not_json_is_refused_as_such(body: bytes) -> None:
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
-NAMES = st.sampled_from(["role", "content", "type", "text", "include_usage", "x"])
+NAMES = st.sampled_from(["role", "content", "type", "text", "include_usage", "x", "function", "name", "tool_calls"])
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=8)
 FIELDS = ["messages", "model", "stop", "n", "tools", "seed", "stream_options", "response_format", "logprobs"]
 
@@ -277,24 +360,59 @@ def test_a_whole_answer_has_openais_members() -> None:
     assert thought["choices"][0]["message"]["reasoning_content"] == "Hm"
 
 
-def test_finish_reasons_are_openais_words() -> None:
-    assert {reason: finish_reason_out(reason) for reason in FinishReason} == {
-        FinishReason.STOP: "stop",
+def test_a_call_of_a_tool_is_a_delta_with_its_place() -> None:
+    writer = ChunkWriter("chatcmpl-1", created_s=5, model="m", with_usage=False)
+    written = [writer.call(ToolCall(name, name, '{"a":"\u2028"}')) for name in ("one", "two")]
+    events = [events_of(event)[0]["choices"][0] for event in (*written, writer.ending(FinishReason.TOOL_CALLS, {}))]
+    function = {"name": "two", "arguments": '{"a":"\u2028"}'}
+    assert events[1]["delta"] == {
+        "tool_calls": [{"index": 1, "id": "two", "type": "function", "function": function}],
+    }
+    assert [event["finish_reason"] for event in events] == [None, None, "tool_calls"]
+
+
+def test_a_whole_answer_has_its_calls() -> None:
+    fields: Any = {"created_s": 5, "model": "a/b", "reasoning": "", "reason": FinishReason.TOOL_CALLS, "usage": USAGE}
+    call = ToolCall("c1", "weather", '{"city":"Rome"}')
+    answer = completion_out("chatcmpl-1", text="", calls=[call], **fields)["choices"][0]
+    assert answer["finish_reason"] == "tool_calls"
+    assert answer["message"]["content"] is None
+    assert answer["message"]["tool_calls"] == [CALL]
+    assert completion_out("chatcmpl-1", text="So", calls=[call], **fields)["choices"][0]["message"]["content"] == "So"
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_finish_reasons_are_openais_words(called: bool) -> None:
+    stop = "tool_calls" if called else "stop"
+    assert {reason: finish_reason_out(reason, called=called) for reason in FinishReason} == {
+        FinishReason.STOP: stop,
         FinishReason.LENGTH: "length",
         FinishReason.CONTENT_FILTER: "content_filter",
-        FinishReason.TOOL_CALLS: "stop",
-        FinishReason.ERROR: "stop",
-        FinishReason.OTHER: "stop",
+        FinishReason.TOOL_CALLS: stop,
+        FinishReason.ERROR: stop,
+        FinishReason.OTHER: stop,
     }
 
 
 def test_usage_that_nobody_told_is_estimated() -> None:
-    messages = [PromptMessage("user", "Why is the sky blue?")]
-    assert usage_out(Usage(3, 4, reported=True), messages, "") == USAGE
-    estimated = usage_out(Usage(), messages, "Because of the air.")
+    asked = PromptRequest("m", (PromptMessage("user", "Why is the sky blue?"),))
+    assert usage_out(Usage(3, 4, reported=True), asked, "") == USAGE
+    estimated = usage_out(Usage(), asked, "Because of the air.")
     assert 3 < estimated["prompt_tokens"] < 30
     assert 3 < estimated["completion_tokens"] < 30
     assert estimated["total_tokens"] == estimated["prompt_tokens"] + estimated["completion_tokens"]
+    tools = tuple(Tool(f"tool_{number}", "Tells the weather of a city.", {}) for number in range(9))
+    assert usage_out(Usage(), structs.replace(asked, tools=tools), "")["prompt_tokens"] > 60
+    turn = PromptMessage("assistant", "", tool_calls=(ToolCall("c", "weather", "x " * 100),))
+    assert usage_out(Usage(), structs.replace(asked, messages=(turn,)), "")["prompt_tokens"] > 60
+
+
+def test_usage_tells_what_was_cached_and_thought_when_it_is_known() -> None:
+    asked = PromptRequest("m", (PromptMessage("user", "Hi"),))
+    details = {"prompt_tokens_details": {"cached_tokens": 2}, "completion_tokens_details": {"reasoning_tokens": 0}}
+    assert usage_out(Usage(3, 4, reported=True, cached_input_tokens=2, reasoning_tokens=0), asked, "") == (
+        USAGE | details
+    )
 
 
 @pytest.mark.parametrize(
