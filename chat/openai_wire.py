@@ -12,12 +12,13 @@ from typing import Annotated, Any, Final, NoReturn
 import msgspec
 
 from chat.errors import BadCompletionRequest
-from chat.openai_tools import Called, OfferedTool, calls_in, result_in, tools_in
+from chat.openai_tools import Called, OfferedTool, calls_in, result_in, schema_in, tools_in
 from inference.types import GenerationOptions, PromptMessage, Tool
 
 _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _MOST_STOPS: Final = 8
 _LONGEST_STOP: Final = 100
+_NULL: Final = msgspec.Raw(b"null")
 _LARGEST_INT: Final = 2**63 - 1
 # The seeds that every model server takes. The same seed stays the same one.
 _SEED_BITS: Final = 2**31 - 1
@@ -29,7 +30,6 @@ _UNSERVED: Final[dict[str, tuple[Any, ...]]] = {
     "n": (1,),
     "functions": (),
     "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
     "audio": (),
     "logprobs": (False,),
@@ -56,6 +56,15 @@ class _Message(msgspec.Struct):
     function_call: Any = None
 
 
+class _NamedSchema(msgspec.Struct):
+    schema: msgspec.Raw = _NULL
+
+
+class _ResponseFormat(msgspec.Struct):
+    type: str
+    json_schema: _NamedSchema | None = None
+
+
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
@@ -76,7 +85,7 @@ class _Body(msgspec.Struct):
     functions: Any = None
     tool_choice: Any = None
     function_call: Any = None
-    response_format: Any = None
+    response_format: _ResponseFormat | None = None
     modalities: Any = None
     audio: Any = None
     logprobs: Any = None
@@ -130,6 +139,7 @@ def completion_request(body: bytes) -> CompletionRequest:
             max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
             seed=_seed(asked.seed),
             stop=_stops(asked.stop),
+            json_schema=_schema(asked.response_format),
         ),
         stream=bool(asked.stream),
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
@@ -191,6 +201,24 @@ def _text_of(content: str | list[_Part], where: str) -> str:
             )
         texts.append(part.text)
     return "\n".join(texts)
+
+
+def _schema(wanted: _ResponseFormat | None) -> dict[str, Any] | None:
+    """The schema that the answer has to fit: an empty one is any JSON, None any text."""
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type == "json_object":
+        return {}
+    if wanted.type != "json_schema":
+        raise BadCompletionRequest(
+            "response_format.type: “text”, “json_object” or “json_schema” is expected.",
+            param="response_format.type",
+            reason="invalid_value",
+        )
+    param = "response_format.json_schema.schema"
+    if wanted.json_schema is None or wanted.json_schema.schema == _NULL:
+        raise BadCompletionRequest(f"{param}: the schema is missing.", param=param, reason="missing_required_parameter")
+    return schema_in(wanted.json_schema.schema, param)
 
 
 def _seed(seed: int | None) -> int | None:

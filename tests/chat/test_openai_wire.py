@@ -54,6 +54,11 @@ def nested(levels: int) -> dict[str, Any]:
     return schema
 
 
+def wanted(schema: Any) -> dict[str, Any]:
+    """A `response_format` with the schema."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+
+
 def read(**fields: Any) -> Any:
     return completion_request(json.dumps({"model": "m", "messages": HI, **fields}).encode())
 
@@ -128,6 +133,12 @@ def test_tools_calls_and_results_are_read() -> None:
     assert read(tools=[offer(parameters=nested(32))]).tools[0].parameters == nested(32)
 
 
+def test_the_form_of_the_answer_is_read() -> None:
+    assert read(response_format={"type": "json_object"}).options.json_schema == {}
+    assert read(response_format=wanted(nested(32))).options.json_schema == nested(32)
+    assert read(response_format={"type": "text"}).options.json_schema is None
+
+
 def test_what_only_hints_labels_or_says_the_default_is_passed_over() -> None:
     asked = read(
         n=1,
@@ -159,8 +170,6 @@ def test_what_only_hints_labels_or_says_the_default_is_passed_over() -> None:
         ("functions", [{"name": "f"}]),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function", "function": {"name": "f"}}),
-        ("response_format", {"type": "json_object"}),
-        ("response_format", {"type": "json_schema", "json_schema": {}}),
         ("modalities", ["text", "audio"]),
         ("audio", {"voice": "alloy"}),
         ("logprobs", True),
@@ -221,6 +230,14 @@ def test_what_would_change_the_answer_and_cannot_be_served_is_refused(field: str
             "messages[0].content[1]",
         ),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]}, "messages[0].content[0].text"),
+        ({"response_format": "json"}, "response_format"),
+        ({"response_format": {}}, "response_format.type"),
+        ({"response_format": {"type": "grammar"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema.schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.schema"),
+        ({"response_format": wanted([])}, "response_format.json_schema.schema"),
+        ({"response_format": wanted(nested(33))}, "response_format.json_schema.schema"),
+        ({"response_format": wanted({"x": "y" * 65_536})}, "response_format.json_schema.schema"),
         ({"temperature": 2.1}, "temperature"),
         ({"temperature": "hot"}, "temperature"),
         ({"top_p": -0.1}, "top_p"),
