@@ -15,6 +15,7 @@ import structlog
 from bson import ObjectId
 
 from chat.answering import HELD_BACK_CHARS, HELD_BACK_S, LONGEST_ANSWER_CHARS
+from chat.attachments.errors import ModelCannotSee
 from chat.context import surely_truncated, tokens_of
 from chat.errors import AnswerInterrupted, BadCompletionRequest, Draining, TooManyCompletions
 from eloquent.foundation import lifecycle
@@ -200,6 +201,7 @@ def begin_completion(owner: UserId, model: OfferedModel, request: PromptRequest)
         TooManyCompletions: the owner has as many at once as one may.
         PromptTooLong: the messages do not fit the model's window.
         BadCompletionRequest: tools are offered, and the model calls none.
+        ModelCannotSee: there are pictures, and the model has no eyes.
     """
     if lifecycle.is_draining():
         raise Draining(retry_after_s=5)
@@ -212,6 +214,8 @@ def begin_completion(owner: UserId, model: OfferedModel, request: PromptRequest)
             param="tools",
             reason="model_cannot_call_tools",
         )
+    if not model.sees and any(message.images for message in request.messages):
+        raise ModelCannotSee(model.shown_name)
     careless = not provider_of(model).refuses_overflow
     if careless and max(tokens_of(request.messages), prompt_tokens(request)) >= model.context_window:
         raise PromptTooLong(model.name)

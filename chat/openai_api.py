@@ -5,6 +5,7 @@ Stateless: nothing is stored, and an answer ends with its client. The shapes are
 `eloquent.middleware`. It is not in our OpenAPI document: the interface is OpenAI's, and documented there.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import wraps
@@ -26,7 +27,9 @@ from chat.openai_answers import (
     models_out,
     usage_out,
 )
-from chat.openai_wire import CompletionRequest, completion_request
+from chat.openai_pictures import PictureLimits
+from chat.openai_wire import MOST_WORDS_BYTES, CompletionRequest, completion_request
+from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.leaving import ends_with_client
 from eloquent.foundation.replies import json_reply
@@ -80,7 +83,7 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     stream has begun, and a failure is its last event.
     """
     identity = await identity_of_api_key(request, Scope.CHAT)
-    asked = completion_request(request.body)
+    asked = await _asked(request.body)
     model = await model_named(asked.model, identity.user_id)
     prompt = PromptRequest(model=model.id, messages=asked.messages, options=asked.options, tools=asked.tools)
     completion = begin_completion(identity.user_id, model, prompt)
@@ -96,6 +99,15 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
         return await _whole(completion)
     finally:
         await completion.aclose()
+
+
+async def _asked(body: bytes) -> CompletionRequest:
+    config = get_config()
+    limits = PictureLimits(config.attachment_max_bytes, config.attachment_max_pixels)
+    if len(body) <= MOST_WORDS_BYTES:
+        return completion_request(body, limits)
+    # To walk through the pictures takes longer than an answer's next words may wait.
+    return await asyncio.to_thread(completion_request, body, limits)
 
 
 async def _whole(completion: Completion) -> HttpResponse:

@@ -12,8 +12,13 @@ from typing import Annotated, Any, Final, NoReturn
 import msgspec
 
 from chat.errors import BadCompletionRequest
+from chat.openai_pictures import MOST_PICTURES, PictureLimits, picture_in, words_bytes
 from chat.openai_tools import Called, OfferedTool, calls_in, result_in, schema_in, tools_in
-from inference.types import GenerationOptions, PromptMessage, Tool
+from eloquent.foundation.errors import PayloadTooLarge
+from inference.types import GenerationOptions, Image, PromptMessage, Tool
+
+MOST_WORDS_BYTES: Final = 1024 * 1024
+"""Of a request, without the pictures in it."""
 
 _ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _MOST_STOPS: Final = 8
@@ -43,9 +48,14 @@ _UNSERVED: Final[dict[str, tuple[Any, ...]]] = {
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
+class _Address(msgspec.Struct):
+    url: str
+
+
 class _Part(msgspec.Struct):
     type: str
     text: str | None = None
+    image_url: _Address | None = None
 
 
 class _Message(msgspec.Struct):
@@ -110,12 +120,15 @@ class CompletionRequest(msgspec.Struct, frozen=True):
     tools: tuple[Tool, ...] = ()
 
 
-def completion_request(body: bytes) -> CompletionRequest:
-    """The request in a body.
+def completion_request(body: bytes, limits: PictureLimits) -> CompletionRequest:
+    """The request in a body. For one of megabytes this takes a while: call it in a thread.
 
     Raises:
         BadCompletionRequest: it cannot be read, or asks for what we cannot serve; `param` names the field.
+        PayloadTooLarge: it is too large even without its pictures: more than this fits no window.
     """
+    if len(body) > MOST_WORDS_BYTES and words_bytes(body) > MOST_WORDS_BYTES:
+        _refuse_words()
     try:
         asked = _BODIES.decode(body)
     except msgspec.ValidationError as error:
@@ -130,9 +143,14 @@ def completion_request(body: bytes) -> CompletionRequest:
             )
     if not asked.messages:
         raise BadCompletionRequest("At least one message is needed.", param="messages", reason="empty_array")
+    messages = _prompt_messages(asked.messages, limits)
+    if sum(len(each.content) + sum(len(call.arguments) for call in each.tool_calls) for each in messages) > (
+        MOST_WORDS_BYTES
+    ):
+        _refuse_words()  # words that begin as a picture's address does
     return CompletionRequest(
         model=asked.model,
-        messages=_prompt_messages(asked.messages),
+        messages=messages,
         options=GenerationOptions(
             temperature=asked.temperature,
             top_p=asked.top_p,
@@ -147,6 +165,10 @@ def completion_request(body: bytes) -> CompletionRequest:
     )
 
 
+def _refuse_words() -> NoReturn:
+    raise PayloadTooLarge(f"Without its pictures a request has at most {MOST_WORDS_BYTES:,} bytes.")
+
+
 def _refuse_by(told: str) -> NoReturn:
     match = _WHERE.fullmatch(told)
     what, where = (match["what"], match["where"]) if match else (told, None)
@@ -157,14 +179,25 @@ def _refuse_by(told: str) -> NoReturn:
     raise BadCompletionRequest(f"{param or 'The body'}: {what}.", param=param, reason=reason) from None
 
 
-def _prompt_messages(messages: Sequence[_Message]) -> tuple[PromptMessage, ...]:
+def _prompt_messages(messages: Sequence[_Message], limits: PictureLimits) -> tuple[PromptMessage, ...]:
     read: list[PromptMessage] = []
+    pictures = 0
     for number, message in enumerate(messages):
-        read.append(_prompt_message(f"messages[{number}]", message, read))
+        where = f"messages[{number}]"
+        pictures += sum(part.type == "image_url" for part in message.content or () if isinstance(part, _Part))
+        if pictures > MOST_PICTURES:
+            raise BadCompletionRequest(
+                f"{where}: a request has at most {MOST_PICTURES} pictures.",
+                param=f"{where}.content",
+                reason="array_above_max_length",
+            )
+        read.append(_prompt_message(where, message, read, limits))
     return tuple(read)
 
 
-def _prompt_message(where: str, message: _Message, before: Sequence[PromptMessage]) -> PromptMessage:
+def _prompt_message(
+    where: str, message: _Message, before: Sequence[PromptMessage], limits: PictureLimits
+) -> PromptMessage:
     role = _ROLES.get(message.role)
     if role is None:
         raise BadCompletionRequest(
@@ -182,25 +215,31 @@ def _prompt_message(where: str, message: _Message, before: Sequence[PromptMessag
         raise BadCompletionRequest(
             f"{where}: a text is needed.", param=f"{where}.content", reason="missing_required_parameter"
         )
-    text = _text_of(message.content or "", where)
+    text, images = _content(message.content or "", where, limits if role == "user" else None)
     if role == "tool":
         return result_in(text, message.tool_call_id, before, where)
-    return PromptMessage(role, text, tool_calls=calls)  # type: ignore[arg-type]  # from a closed set
+    return PromptMessage(role, text, images, calls)  # type: ignore[arg-type]  # from a closed set
 
 
-def _text_of(content: str | list[_Part], where: str) -> str:
+def _content(content: str | list[_Part], where: str, limits: PictureLimits | None) -> tuple[str, tuple[Image, ...]]:
+    """The words and the pictures of a message; without limits it may have no pictures."""
     if isinstance(content, str):
-        return content
-    texts = []
+        return content, ()
+    texts: list[str] = []
+    images: list[Image] = []
     for index, part in enumerate(content):
-        if part.type != "text" or part.text is None:
+        at = f"{where}.content[{index}]"
+        if part.type == "text" and part.text is not None:
+            texts.append(part.text)
+        elif part.type == "image_url" and part.image_url is not None and limits is not None:
+            images.append(picture_in(part.image_url.url, limits, f"{at}.image_url.url"))
+        else:
             raise BadCompletionRequest(
-                f"{where}: only parts of type “text” are supported here.",
-                param=f"{where}.content[{index}]",
+                f"{where}: only parts of type “text”, and in a user's messages “image_url”, are supported here.",
+                param=at,
                 reason="unsupported_content_type",
             )
-        texts.append(part.text)
-    return "\n".join(texts)
+    return "\n".join(texts), tuple(images)
 
 
 def _schema(wanted: _ResponseFormat | None) -> dict[str, Any] | None:

@@ -128,11 +128,11 @@ STORAGES: dict[str, Any] = {
 
 # 256 KiB is far above any JSON body that the API takes.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
-# The AI SDK posts its whole list of messages, of which we read the last. A completion's prompt comes whole; more than
-# this fits no window.
+# The AI SDK posts its whole list of messages, of which we read the last. A completion's prompt comes whole: more words
+# than this fit no window, and beside them there is room for one picture of the largest size, or several smaller ones.
 REQUEST_ROAD_LARGER_BODIES = {
     "/api/v1/ui/chat": 4 * 1024 * 1024,
-    "/v1/chat/completions": 1024 * 1024,
+    "/v1/chat/completions": 1024 * 1024 + _config.attachment_max_bytes * 4 // 3,
     "/api/v1/imports/{id}/content": 1024 * 1024,
     "/api/v1/attachments": _config.attachment_max_bytes,
 }

@@ -1,5 +1,6 @@
 """OpenAI's shapes: requests as they are read, answers as they are written."""
 
+import base64
 import contextlib
 import json
 from typing import Any
@@ -19,11 +20,14 @@ from chat.openai_answers import (
     usage_out,
 )
 from chat.openai_errors import error_body, status_of
+from chat.openai_pictures import MOST_PICTURES, PictureLimits
 from chat.openai_wire import completion_request
-from eloquent.foundation.errors import EloquentError
+from eloquent.foundation.errors import EloquentError, PayloadTooLarge
 from inference.errors import ModelBusy, ModelNotOffered, PromptRejected, PromptTooLong
-from inference.types import FinishReason, GenerationOptions, PromptMessage, PromptRequest, Tool, ToolCall, Usage
+from inference.types import FinishReason, GenerationOptions, Image, PromptMessage, PromptRequest, Tool, ToolCall, Usage
+from tests.pictures import gif, jpeg, png, webp
 
+LIMITS = PictureLimits(most_bytes=3_000, most_pixels=2_000)
 HI = [{"role": "user", "content": "Hi"}]
 
 
@@ -59,13 +63,23 @@ def wanted(schema: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
+def data_url(content: bytes, media_type: str = "image/png") -> str:
+    """The bytes as an address."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def showing(*urls: str, role: str = "user") -> dict[str, Any]:
+    """A message with pictures at these addresses."""
+    return {"role": role, "content": [{"type": "image_url", "image_url": {"url": url}} for url in urls]}
+
+
 def read(**fields: Any) -> Any:
-    return completion_request(json.dumps({"model": "m", "messages": HI, **fields}).encode())
+    return completion_request(json.dumps({"model": "m", "messages": HI, **fields}).encode(), LIMITS)
 
 
 def refused(body: bytes) -> BadCompletionRequest:
     with pytest.raises(BadCompletionRequest) as caught:
-        completion_request(body)
+        completion_request(body, LIMITS)
     return caught.value
 
 
@@ -137,6 +151,80 @@ def test_the_form_of_the_answer_is_read() -> None:
     assert read(response_format={"type": "json_object"}).options.json_schema == {}
     assert read(response_format=wanted(nested(32))).options.json_schema == nested(32)
     assert read(response_format={"type": "text"}).options.json_schema is None
+
+
+def test_pictures_are_what_their_bytes_are() -> None:
+    pictures = [png(), jpeg(), gif(), webp()]
+    [question] = read(
+        messages=[
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Which"},
+                    *showing(*map(data_url, pictures))["content"],
+                    {"type": "image_url", "image_url": {"url": data_url(png(), "x;a=b"), "detail": "low"}},
+                    {"type": "text", "text": "is best?"},
+                ],
+            }
+        ]
+    ).messages
+    assert question.content == "Which\nis best?"
+    kinds = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/png")
+    assert question.images == tuple(Image(*each) for each in zip(kinds, [*pictures, png()], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://example.org/cat.png", "invalid_image_url"),
+        ("http://127.0.0.1/cat.png", "invalid_image_url"),
+        ("file:///etc/passwd", "invalid_image_url"),
+        ("data:image/png,abc", "invalid_image_url"),
+        ("data:" + "x;" * 100_000, "invalid_image_url"),
+        ("", "invalid_image_url"),
+        ("data:image/png;base64,", "invalid_image"),
+        ("data:image/png;base64,abc", "invalid_base64"),
+        ("data:image/png;base64,ab=c", "invalid_base64"),
+        ("data:image/png;base64,ééé", "invalid_base64"),
+        (data_url(b"just words"), "invalid_image"),
+        (data_url(b"\0\1\2"), "invalid_image"),
+        (data_url(png()[:-1]), "invalid_image"),
+        (data_url(png(50, 41)), "image_too_large"),
+        (data_url(png() + b"x" * 3_000), "image_too_large"),
+        (data_url(b"x" * 3_001), "image_too_large"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_is_no_picture_is_refused(url: str, reason: str) -> None:
+    error = refused(json.dumps({"model": "m", "messages": [*HI, showing(data_url(png()), url)]}).encode())
+    assert (error.param, error.reason) == ("messages[1].content[1].image_url.url", reason)
+    assert url not in error.detail or not url
+    assert read(messages=[*HI, showing(data_url(png()), data_url(png(50, 40)))])
+
+
+def test_only_a_user_shows_pictures_and_not_too_many() -> None:
+    for role in ("system", "assistant"):
+        error = refused(json.dumps({"model": "m", "messages": [showing(data_url(png()), role=role)]}).encode())
+        assert (error.param, error.reason) == ("messages[0].content[0]", "unsupported_content_type")
+    many = [showing(data_url(png())) for _ in range(MOST_PICTURES)]
+    assert len(read(messages=many).messages) == MOST_PICTURES
+    error = refused(json.dumps({"model": "m", "messages": [*many, *many[:1]]}).encode())
+    assert (error.param, error.reason) == (f"messages[{MOST_PICTURES}].content", "array_above_max_length")
+
+
+def test_beside_its_pictures_a_request_is_no_larger_than_another() -> None:
+    large = PictureLimits(most_bytes=4_000_000, most_pixels=2_000)
+    picture = showing(data_url(png() + b"x" * 3_000_000))
+    body = json.dumps({"model": "m", "messages": [picture, {"role": "user", "content": "x" * 1_000_000}]}).encode()
+    assert len(completion_request(body, large).messages[0].images[0].data) > 3_000_000
+    for words in ("x", "data:", '"data:', '\\"data:'):
+        for more in (
+            {"messages": [picture, {"role": "user", "content": words + "x" * 1_100_000}]},
+            {"messages": [picture, asking(CALL | {"function": {"name": "f", "arguments": words + "x" * 1_100_000}})]},
+            {"x": [words] * 400_000},
+        ):
+            with pytest.raises(PayloadTooLarge):
+                completion_request(json.dumps({"model": "m", "messages": HI, **more}).encode(), large)
 
 
 def test_what_only_hints_labels_or_says_the_default_is_passed_over() -> None:
@@ -299,7 +387,7 @@ FIELDS = ["messages", "model", "stop", "n", "tools", "seed", "stream_options", "
 @given(VALUES, st.sampled_from(FIELDS))
 def test_whatever_stands_in_a_field_is_read_or_refused(value: Any, field: str) -> None:
     with contextlib.suppress(BadCompletionRequest):
-        completion_request(json.dumps({"model": "m", "messages": HI, field: value}).encode())
+        completion_request(json.dumps({"model": "m", "messages": HI, field: value}).encode(), LIMITS)
 
 
 # Answers
