@@ -1,4 +1,4 @@
-"""OpenAI's interface at `/v1`, for programs that know it: completions and the list of models, with API keys.
+"""OpenAI's interface at `/v1`, for programs that know it: completions, vectors and the list of models, with API keys.
 
 Stateless: nothing is stored, and an answer ends with its client. The shapes are in `chat.openai_wire` and
 `chat.openai_answers`, refusals in `chat.openai_errors`; whatever goes wrong on `/v1` is answered in that shape, see
@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.api_key_access import Scope, identity_of_api_key
 from chat.completions import SILENCE_S, Completion, Delta, begin_completion, written_in
+from chat.embeddings import vectors_for
 from chat.openai_answers import (
     DONE,
     STILL_ALIVE,
@@ -27,13 +28,15 @@ from chat.openai_answers import (
     models_out,
     usage_out,
 )
+from chat.openai_embeddings import embeddings_out, embeddings_request
 from chat.openai_pictures import PictureLimits
 from chat.openai_wire import MOST_WORDS_BYTES, CompletionRequest, completion_request
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError
+from eloquent.foundation.ids import UserId
 from eloquent.foundation.leaving import ends_with_client
 from eloquent.foundation.replies import json_reply
-from inference.catalog import model_named, models_for
+from inference.catalog import OfferedModel, embedder_named, embedders_for, model_named, models_for
 from inference.errors import AnswerCutOff, ModelNotOffered
 from inference.types import PromptRequest, ReasoningDelta, ToolCall
 
@@ -59,16 +62,16 @@ def _only(method: str) -> Callable[[View], View]:
 
 @_only("GET")
 async def list_models(request: HttpRequest) -> HttpResponseBase:
-    """The models that the key's owner may use now."""
+    """The models that the key's owner may use now, those that only make vectors behind the others."""
     identity = await identity_of_api_key(request, Scope.MODELS)
-    return json_reply(models_out(await models_for(identity.user_id)))
+    return json_reply(models_out(await _models_for(identity.user_id)))
 
 
 @_only("GET")
 async def read_model(request: HttpRequest, model_id: str) -> HttpResponseBase:
     """One of them, by its id."""
     identity = await identity_of_api_key(request, Scope.MODELS)
-    for model in await models_for(identity.user_id):
+    for model in await _models_for(identity.user_id):
         if model.id == model_id:
             return json_reply(model_out(model))
     raise ModelNotOffered(model_id)
@@ -99,6 +102,24 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
         return await _whole(completion)
     finally:
         await completion.aclose()
+
+
+@ends_with_client
+@_only("POST")
+async def create_embeddings(request: HttpRequest) -> HttpResponseBase:
+    """Texts as vectors, by a model that makes them."""
+    identity = await identity_of_api_key(request, Scope.CHAT)
+    asked = embeddings_request(request.body)
+    model = await embedder_named(asked.model, identity.user_id)
+    made = await vectors_for(identity.user_id, model, asked.texts)
+    told = embeddings_out(model.id, made.vectors, asked.encoding, texts=asked.texts, input_tokens=made.input_tokens)
+    return json_reply(told)
+
+
+async def _models_for(user_id: UserId) -> list[OfferedModel]:
+    chatting = await models_for(user_id)
+    known = {model.id for model in chatting}
+    return chatting + [model for model in await embedders_for(user_id) if model.id not in known]
 
 
 async def _asked(body: bytes) -> CompletionRequest:

@@ -132,7 +132,7 @@ def completion_request(body: bytes, limits: PictureLimits) -> CompletionRequest:
     try:
         asked = _BODIES.decode(body)
     except msgspec.ValidationError as error:
-        _refuse_by(str(error))
+        refuse_by(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadCompletionRequest("The body cannot be read as JSON in UTF-8.", reason="invalid_json") from None
     for field, harmless in _UNSERVED.items():
@@ -169,7 +169,8 @@ def _refuse_words() -> NoReturn:
     raise PayloadTooLarge(f"Without its pictures a request has at most {MOST_WORDS_BYTES:,} bytes.")
 
 
-def _refuse_by(told: str) -> NoReturn:
+def refuse_by(told: str) -> NoReturn:
+    """Raise a `BadCompletionRequest` of what msgspec told, with the place in `param`."""
     match = _WHERE.fullmatch(told)
     what, where = (match["what"], match["where"]) if match else (told, None)
     missing = what.startswith("Object missing required field")

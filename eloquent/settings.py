@@ -133,6 +133,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 REQUEST_ROAD_LARGER_BODIES = {
     "/api/v1/ui/chat": 4 * 1024 * 1024,
     "/v1/chat/completions": 1024 * 1024 + _config.attachment_max_bytes * 4 // 3,
+    "/v1/embeddings": 1024 * 1024,
     "/api/v1/imports/{id}/content": 1024 * 1024,
     "/api/v1/attachments": _config.attachment_max_bytes,
 }

@@ -13,6 +13,7 @@ from eloquent.health import healthz, readyz
 urlpatterns = [
     path("api/v1/", api.urls),
     path("v1/chat/completions", openai_api.create_completion),
+    path("v1/embeddings", openai_api.create_embeddings),
     path("v1/models", openai_api.list_models),
     path("v1/models/<path:model_id>", openai_api.read_model),
     path(".well-known/jwks.json", jwks),

@@ -23,13 +23,8 @@ from eloquent.foundation.remembered import Remembered
 from inference.billing.prices import price_at
 from inference.entries import Decision, Decisions, decisions, in_order, options_of, timeouts_of
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
-from inference.providers.anthropic import Anthropic
-from inference.providers.base import Provider, ProviderModel
-from inference.providers.bedrock import Bedrock
-from inference.providers.llamacpp import LlamaCppServer
-from inference.providers.ollama import Ollama
-from inference.providers.openai import OpenAI
-from inference.providers.openai_compatible import OpenAICompatible
+from inference.providers.base import Embedder, Provider, ProviderModel
+from inference.providers.configured import configured_providers
 from inference.store import ModelEntry
 from inference.timeouts import Timeouts
 from inference.types import GenerationOptions, Price
@@ -108,6 +103,7 @@ class Catalog:
         self._preferred = preferred
         self._decided = decided
         self._models: list[OfferedModel] = []
+        self._embedders: list[OfferedModel] = []
         self._listed_at: float | None = None
         self._listing: asyncio.Task[None] | None = None
 
@@ -134,6 +130,13 @@ class Catalog:
         """Whether what staff decided was read at all."""
         return self._decided is None or self._decided.is_known
 
+    async def embedders(self) -> list[OfferedModel]:
+        """The models that make vectors, in the same order; none is the default."""
+        await self.models()
+        decided = {} if self._decided is None else await self._decided.current()
+        offered = _as_decided(self._embedders, decided, now()) if decided else self._embedders
+        return [msgspec.structs.replace(model, default=False) for model in offered]
+
     async def aclose(self) -> None:
         """End a listing that is running, and the providers."""
         if self._listing is not None:
@@ -153,6 +156,12 @@ class Catalog:
         ]
         default = next((m for m in found if self._is_preferred(m)), found[0] if found else None)
         self._models = [msgspec.structs.replace(m, default=m is default) for m in found]
+        self._embedders = [
+            _offered(name, model)
+            for name, provider in self.providers.items()
+            if isinstance(provider, Embedder) and name not in self.unreachable
+            for model in provider.embedders
+        ]
         self._listed_at = asyncio.get_running_loop().time()
 
     async def _models_of(self, provider: Provider) -> list[ProviderModel]:
@@ -176,34 +185,9 @@ class Catalog:
         return wanted in names
 
 
-def configured_providers() -> list[Provider]:
-    """The providers that the settings name, the preferred ones first. Empty when none is set."""
-    config = get_config()
-    providers: list[Provider] = []
-    if config.ollama_host:
-        providers.append(Ollama(*config.ollama_host))
-    if config.llamacpp_host:
-        providers.append(LlamaCppServer(config.llamacpp_host))
-    if config.openai_compatible_url:
-        key = config.openai_compatible_api_key
-        providers.append(
-            OpenAICompatible(config.openai_compatible_url, api_key=key.get_secret_value() if key else None)
-        )
-    if config.openai_api_key:
-        secret, address = config.openai_api_key.get_secret_value(), config.openai_base_url
-        providers.append(OpenAI(api_key=secret, names=config.openai_models, base_url=address))
-    if config.anthropic_api_key:
-        secret, address = config.anthropic_api_key.get_secret_value(), config.anthropic_base_url
-        providers.append(Anthropic(api_key=secret, names=config.anthropic_models, base_url=address))
-    if config.bedrock_model_id:
-        region = config.bedrock_region or config.aws_region
-        providers.append(Bedrock(config.bedrock_model_id, region=region, endpoint_url=config.bedrock_endpoint_url))
-    return providers
-
-
 async def models_offered() -> list[OfferedModel]:
     """The models that may be chosen now; at most one is the default. Empty when nothing is configured or answers."""
-    inserted = [model for model, _ in _inserted]
+    inserted = [model for model, _ in _inserted if model.capabilities != ("embedding",)]
     listed = await _catalog().models()
     if any(model.default for model in inserted):
         listed = [msgspec.structs.replace(model, default=False) for model in listed]
@@ -228,6 +212,15 @@ async def models_for(user_id: UserId) -> list[OfferedModel]:
     return theirs
 
 
+async def embedders_for(user_id: UserId) -> list[OfferedModel]:
+    """The models that make vectors of texts, and that the user may use; a chat's among them if they do both."""
+    offered = [model for model, _ in _inserted if "embedding" in model.capabilities] + await _catalog().embedders()
+    if not any(model.groups for model in offered):
+        return offered
+    groups = await groups_of(user_id)
+    return [model for model in offered if may_use(model, groups)]
+
+
 def may_use(model: OfferedModel, groups: GroupIds) -> bool:
     """Whether somebody in these groups may use the model."""
     return not model.groups or not groups.isdisjoint(model.groups)
@@ -249,6 +242,15 @@ async def model_named(model_id: str | None, user_id: UserId | None = None) -> Of
         if default is None:
             raise NoModelAvailable
         return default
+    return _named(model_id, offered)
+
+
+async def embedder_named(model_id: str, user_id: UserId) -> OfferedModel:
+    """The model with this id that makes vectors; else as `model_named`."""
+    return _named(model_id, await embedders_for(user_id))
+
+
+def _named(model_id: str, offered: Sequence[OfferedModel]) -> OfferedModel:
     for model in offered:
         if model.id == model_id:
             return model

@@ -19,6 +19,7 @@ class Purpose(StrEnum):
     ANSWER = "answer"
     COMPLETION = "completion"
     TITLE = "title"
+    EMBEDDING = "embedding"
 
 
 class Source(StrEnum):

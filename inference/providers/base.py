@@ -4,8 +4,8 @@ Who one talks to (address, key, connection) is a `Server`; how one talks (the by
 output of its own. A provider joins the two.
 """
 
-from collections.abc import AsyncGenerator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -24,6 +24,13 @@ class ProviderModel(msgspec.Struct, frozen=True):
     context_window: int | None = None
     capabilities: tuple[str, ...] = ()
     loaded: bool | None = None
+
+
+class Vectors(msgspec.Struct, frozen=True):
+    """One vector for each text, in order. `input_tokens` is None when the server did not count them."""
+
+    vectors: list[list[float]]
+    input_tokens: int | None = None
 
 
 class Provider(Protocol):
@@ -60,4 +67,21 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Let go of what the provider itself opened. The shared HTTP client is not its own."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A provider that also has models which turn texts into vectors. Such a model need not be able to chat."""
+
+    @property
+    def embedders(self) -> Sequence[ProviderModel]:
+        """These models, as of the last call of `models`."""
+        ...
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
+        """The texts as vectors. A text that does not fit the model's window is a `PromptTooLong`; nothing is cut.
+
+        Raises `InferenceError` alone.
+        """
         ...

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from inference.errors import InferenceError, ModelUnreachable
-from inference.providers.base import ProviderModel
+from inference.providers.base import ProviderModel, Vectors
 from inference.providers.lines import LineDecoder, arguments_of, flush, think
 from inference.providers.ollama_hosts import Host, Hosts
 from inference.providers.refusals import failure_in_stream, unreadable
@@ -31,6 +31,8 @@ HOST_LIMIT_S: Final = 1.5
 """How long one of several servers may take to list its models: less than the catalog waits for all of them."""
 WINDOW_CAP: Final = 8192
 """Tokens. Memory grows with it for each parallel answer, so a model that could read 128k does not by default."""
+_TEXTS_AT_ONCE: Final = 32
+"""So that what comes back stays below the bound of a whole answer, whatever the length of a vector."""
 
 _REASONS: Final = {None: FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
@@ -166,6 +168,34 @@ class Ollama:
                 )
         return list(found.values())
 
+    @property
+    def embedders(self) -> list[ProviderModel]:
+        """The models that make vectors, of all servers, as they were last listed."""
+        return list({model.name: model for host in self._hosts.all for model in host.embedders}.values())
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
+        """One vector of length 1 for each text (https://docs.ollama.com/api/embed), a few at a time."""
+        host = self._hosts.choose(model)
+        vectors: list[list[float]] = []
+        tokens: int | None = 0
+        host.answering += 1
+        try:
+            for at in range(0, len(texts), _TEXTS_AT_ONCE):
+                some = texts[at : at + _TEXTS_AT_ONCE]
+                asked = msgspec.json.encode({"model": model, "input": some, "truncate": False})
+                told = await host.server.post("/api/embed", asked, _Embedded, about=model)
+                if len(told.embeddings) != len(some):
+                    raise unreadable(model, b"", ValueError(f"{len(told.embeddings)} vectors for {len(some)} texts"))
+                vectors += told.embeddings
+                tokens = None if tokens is None or told.prompt_eval_count is None else tokens + told.prompt_eval_count
+            host.noted(None)
+        except InferenceError as error:
+            host.noted(error)
+            raise
+        finally:
+            host.answering -= 1
+        return Vectors(vectors, tokens)
+
     async def aclose(self) -> None:
         """Close what is kept open for readers who have left."""
         await asyncio.gather(*(host.loads.aclose() for host in self._hosts.all))
@@ -183,14 +213,15 @@ class Ollama:
                         loaded=None if resident is None else _tagged(model.name) in resident,
                     )
                     for model in listed.models or []
-                    if model.capabilities is None or "completion" in model.capabilities
+                    if model.capabilities is None or {"completion", "embedding"} & set(model.capabilities)
                 ]
         except (InferenceError, TimeoutError) as error:
             failure = error if isinstance(error, InferenceError) else ModelUnreachable(self.name)
             host.noted(failure)
             raise failure from error
         host.models = frozenset(model.name for model in models)
-        return models
+        host.embedders = tuple(model for model in models if "embedding" in model.capabilities)
+        return [model for model in models if not model.capabilities or "completion" in model.capabilities]
 
     async def _window_of(self, host: Host, model: "_Tag") -> int | None:
         known = model.details.context_length if model.details else None
@@ -283,6 +314,11 @@ class _Tag(msgspec.Struct):
 
 class _Tags(msgspec.Struct):
     models: list[_Tag] | None = None
+
+
+class _Embedded(msgspec.Struct):
+    embeddings: list[list[float]] = []
+    prompt_eval_count: int | None = None
 
 
 class _Shown(msgspec.Struct):

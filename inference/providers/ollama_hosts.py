@@ -16,6 +16,7 @@ from typing import Any, Final
 import httpx
 
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
+from inference.providers.base import ProviderModel
 from inference.providers.server import Server, close
 from inference.types import Event
 
@@ -93,6 +94,8 @@ class Host:
         self.answering = 0
         self.models: frozenset[str] | None = None
         """The models it listed last; None when it never did."""
+        self.embedders: tuple[ProviderModel, ...] = ()
+        """Those of them that make vectors."""
         self.unwell_since: float | None = None
 
     def noted(self, error: InferenceError | None) -> None:

@@ -57,6 +57,8 @@ class FakeOllama:
         """What pulling a model tells, by its full name; the last line is "success" when it is there then."""
         self.loads: list[dict[str, Any]] = []
         """The JSON of each chat without messages."""
+        self.embedded: list[dict[str, Any]] = []
+        """The JSON of each POST /api/embed that had vectors for an answer."""
         self._changed = asyncio.Condition()
         self._connections: set[asyncio.StreamWriter] = set()
 
@@ -158,7 +160,9 @@ class FakeOllama:
             return 404, {"error": f'model "{body["model"]}" not found, try pulling it first'}
         if "embedding" not in model.capabilities:
             return 501, {"error": "This server does not support embeddings. Start it with `--embeddings`"}
-        return 200, {"embeddings": [[1.0, float(len(text))] for text in body["input"]]}
+        self.embedded.append(body)
+        vectors = [[1.0, float(len(text))] for text in body["input"]]
+        return 200, {"embeddings": vectors, "prompt_eval_count": len(vectors) * model.input_tokens}
 
     async def _chat(self, body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """False when the connection cannot be used again."""

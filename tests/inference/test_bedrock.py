@@ -18,7 +18,6 @@ from botocore.parsers import ResponseParserError
 
 from eloquent.foundation.config import get_config
 from eloquent.foundation.logs import configure_logging
-from inference.catalog import configured_providers
 from inference.errors import (
     InferenceError,
     ModelAccessDenied,
@@ -34,6 +33,7 @@ from inference.errors import (
 from inference.providers.bedrock import Bedrock
 from inference.providers.bedrock_errors import failure_of, refused
 from inference.providers.bedrock_models import shown_name, window_of
+from inference.providers.configured import configured_providers
 from inference.retries import pause_before_retry_s
 from inference.types import Image, PromptMessage, PromptRequest, TextDelta, Tool
 from tests.inference.replay import ReplayServer, Reply, recorded

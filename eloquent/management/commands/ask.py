@@ -19,8 +19,9 @@ from eloquent.foundation.redis import close_redis
 from eloquent.management.asking import Asking, TooManySteps, usage_shown
 from eloquent.management.generation import add_generation_arguments, generation_options, prompt
 from inference.admission.queues import close_queues
-from inference.catalog import close_catalog, configured_providers, model_named
+from inference.catalog import close_catalog, model_named
 from inference.errors import NoModelAvailable
+from inference.providers.configured import configured_providers
 from inference.tools.toolbox import close_tools
 from inference.types import PromptRequest
 
