@@ -4,6 +4,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from eloquent.foundation.config import get_config
+
 
 def content_security_policy(host: str) -> str:
     """The page's Content-Security-Policy.
@@ -31,7 +33,7 @@ def content_security_policy(host: str) -> str:
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """The page itself. It holds nothing of a user: its scripts sign in and fetch through the API."""
-    response = render(request, "chat/index.html")
+    response = render(request, "chat/index.html", {"largest_file_bytes": get_config().attachment_max_bytes})
     response["Content-Security-Policy"] = content_security_policy(request.get_host())
     response["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
     # Asked for again after a deployment, so that the page and its scripts are of one version.

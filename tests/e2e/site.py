@@ -16,6 +16,7 @@ from tests.fakes.ollama import FakeModel, FakeOllama, fake_ollama_in_a_thread
 
 SCRIPTED = "scripted"
 REAL = "smollm2-135m"
+SEES = ("completion", "vision")
 
 
 class Site:
@@ -35,7 +36,9 @@ class Site:
         """What the scripted model says next. A gate at n holds back token n and what follows until it is opened."""
         made = {at: Gate(self.ollama) for at in gates}
         events = {at: gate.event for at, gate in made.items()}
-        self.ollama.models[f"{SCRIPTED}:latest"] = FakeModel(tokens=tokens, gates=events, **manners)  # type: ignore[arg-type]
+        self.ollama.models[f"{SCRIPTED}:latest"] = FakeModel(  # type: ignore[arg-type]
+            tokens=tokens, gates=events, **({"capabilities": SEES} | manners)
+        )
         return made
 
     def manage(self, *arguments: str) -> str:
@@ -67,7 +70,7 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
     """Start all of it; `directory` takes its data and logs."""
     with ExitStack() as stack:
         llamacpp = stack.enter_context(LlamaCpp(data_dir=directory / "llamacpp"))
-        ollama = stack.enter_context(fake_ollama_in_a_thread(**{SCRIPTED: FakeModel()}))
+        ollama = stack.enter_context(fake_ollama_in_a_thread(**{SCRIPTED: FakeModel(capabilities=SEES)}))
         environment = {
             "ELOQUENT_ENV": "test",
             "ELOQUENT_STATE_DIR": str(directory / "state"),

@@ -20,11 +20,13 @@ export class LiveAnswer extends EventTarget {
 
   // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message in whose place
   // it comes, a question when it is worded anew, else an answer.
-  constructor(conversationId, { question = null, replacing = null, draft = null } = {}) {
+  // files: the parts of the files that were sent with the question.
+  constructor(conversationId, { question = null, files = [], replacing = null, draft = null } = {}) {
     super();
     if (draft?.parts.length) this.#before = { ...emptyAnswer(), id: draft.id, parts: draft.parts, status: "streaming" };
     this.conversationId = conversationId;
     this.question = question;
+    this.files = files;
     this.replacing = replacing;
   }
 
@@ -78,9 +80,9 @@ export class Answers extends EventTarget {
 
   // Sends a question. The server puts it at the end of the conversation as it knows it, or, as the new wording of the
   // question `edits`, beside that one.
-  ask(conversationId, question, edits = null) {
-    const live = new LiveAnswer(conversationId, { question, replacing: edits });
-    const message = { id: crypto.randomUUID?.() ?? String(Date.now()), role: "user", parts: [{ type: "text", text: question }] };
+  ask(conversationId, question, { files = [], edits = null } = {}) {
+    const live = new LiveAnswer(conversationId, { question, files, replacing: edits });
+    const message = { id: crypto.randomUUID?.() ?? String(Date.now()), role: "user", parts: partsOf(question, files) };
     const named = edits ? { messageId: edits } : {};
     this.#start(live);
     live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messages: [message], ...named }, this.#handler(live));
@@ -171,4 +173,9 @@ export class Answers extends EventTarget {
       },
     };
   }
+}
+
+// A question as parts of a message: its words, if it has any, and its files.
+export function partsOf(question, files) {
+  return [...(question ? [{ type: "text", text: question }] : []), ...files];
 }

@@ -55,6 +55,20 @@ export class Api {
     return this.session.request("POST", `/runs/${id}/stop`);
   }
 
+  // Uploads a file to be sent with a message. `moved` is told the share that is under way, from 0 to 1.
+  attach(content, name, moved, signal) {
+    return this.session.upload(`/attachments${query({ name })}`, content, { moved, signal });
+  }
+
+  // What is known of it, with an address that opens for ten minutes.
+  attachment(id) {
+    return this.session.request("GET", `/attachments/${id}`);
+  }
+
+  deleteAttachment(id) {
+    return this.session.request("DELETE", `/attachments/${id}`);
+  }
+
   async socketTicket() {
     return (await this.session.request("POST", "/auth/socket-ticket")).ticket;
   }

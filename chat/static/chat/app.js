@@ -13,6 +13,7 @@ import { Drawer } from "./sidebar.js";
 import { ChatSocket } from "./socket.js";
 import { setUpTheme } from "./theme.js";
 import { Thread } from "./thread.js";
+import { Tray } from "./tray.js";
 
 // A socket that comes back at once is not worth a word.
 const BANNER_AFTER_MS = 1_200;
@@ -24,7 +25,8 @@ const notices = new Notices(() => api.socketTicket());
 const answers = new Answers(socket, api);
 const conversations = new Conversations(api);
 const search = new Search(api);
-const composer = new Composer();
+const tray = new Tray(api);
+const composer = new Composer(tray);
 const thread = new Thread(api, answers, conversations);
 const auth = new AuthForm(session);
 const drawer = new Drawer();
@@ -96,6 +98,8 @@ function leave({ detail }) {
   conversations.models = [];
   chosenModel = null;
   composer.text = "";
+  tray.clear();
+  thread.addresses.clear();
   search.clear();
   thread.open(null);
   hideBanner();
@@ -169,14 +173,13 @@ function showState() {
   byId("main").classList.toggle("empty", empty);
 }
 
-async function send(text) {
-  composer.text = "";
+async function send({ text, files = [] }) {
   if (!thread.id) {
     let made;
     try {
       made = await api.createConversation(chosenModel ? { model: chosenModel } : {});
     } catch (error) {
-      thread.showUnsent(text, error.message);
+      thread.showUnsent({ text, files }, error.message);
       return;
     }
     conversations.put(made);
@@ -187,7 +190,7 @@ async function send(text) {
     showTitle();
     showModels();
   }
-  thread.ask(text);
+  thread.ask(text, { files });
   composer.focus();
 }
 
@@ -279,7 +282,12 @@ thread.addEventListener("missing", () => {
   toast("This conversation does not exist any more.");
   startAnew();
 });
-composer.addEventListener("send", ({ detail }) => send(detail));
+composer.addEventListener("send", ({ detail }) => {
+  composer.text = "";
+  tray.sent();
+  send(detail);
+});
+tray.addEventListener("fault", ({ detail }) => toast(detail));
 composer.addEventListener("stop", () => thread.stop());
 for (const way of ["hashchange", "popstate"]) addEventListener(way, () => session.user && openFromAddress());
 document.addEventListener("visibilitychange", () => {
@@ -315,8 +323,8 @@ byId("model-picker").addEventListener("change", ({ target }) => {
 });
 for (const example of document.querySelectorAll("#welcome button")) {
   example.addEventListener("click", () => {
-    composer.text = example.dataset.question;
-    send(composer.text);
+    composer.text = "";
+    send({ text: example.dataset.question });
   });
 }
 setUpTheme(document.querySelectorAll("[data-theme-button]"));

@@ -5,12 +5,15 @@ import { byId } from "./dom.js";
 export const LONGEST_MESSAGE = 32_000;
 const GROWS_BY_ITSELF = CSS.supports("field-sizing", "content");
 
-// Events: "send" (detail: the text), "stop".
+// Events: "send" (detail: {text, files}, the files as parts), "stop".
 export class Composer extends EventTarget {
   #running = false;
 
-  constructor() {
+  // tray: the files that go with the message.
+  constructor(tray) {
     super();
+    this.tray = tray;
+    tray.addEventListener("changed", () => this.#changed());
     this.box = byId("composer-box");
     this.button = byId("composer-button");
     byId("composer").addEventListener("submit", (event) => {
@@ -53,12 +56,13 @@ export class Composer extends EventTarget {
   }
 
   #sendable() {
-    return this.box.value.trim() !== "" && this.box.value.length <= LONGEST_MESSAGE;
+    if (this.tray.uploading || this.box.value.length > LONGEST_MESSAGE) return false;
+    return this.box.value.trim() !== "" || this.tray.parts.length > 0;
   }
 
   #send() {
     if (!this.#sendable()) return;
-    this.dispatchEvent(new CustomEvent("send", { detail: this.box.value.trim() }));
+    this.dispatchEvent(new CustomEvent("send", { detail: { text: this.box.value.trim(), files: this.tray.parts } }));
   }
 
   #changed() {

@@ -2,6 +2,7 @@
 
 import { copyText, el, icon } from "./dom.js";
 import { QuestionEditor } from "./editor.js";
+import { FilesView } from "./files.js";
 import { MarkdownView } from "./markdown.js";
 import { noticesOf, reasoningOf, textOf, toolsOf } from "./stream.js";
 import { Versions } from "./versions.js";
@@ -24,11 +25,14 @@ export class QuestionView {
     this.edit = el("button", { type: "button", class: "icon-button", "aria-label": "Edit message", title: "Edit", onclick: () => this.#open() }, icon("edit"));
     this.actions = el("div", { class: "actions" }, this.edit, this.versions.element);
     this.foot = el("div", { class: "question-foot" });
-    this.element = el("article", { class: "message question", "aria-label": "You" }, this.text, this.actions, this.foot);
+    this.files = new FilesView();
+    this.element = el("article", { class: "message question", "aria-label": "You" }, this.files.element, this.text, this.actions, this.foot);
   }
 
-  update({ text, unsent = null, onretry, ondiscard, onedit = null, onshow = null, siblings = null }) {
+  update({ text, files = [], addresses, unsent = null, onretry, ondiscard, onedit = null, onshow = null, siblings = null }) {
     if (this.text.textContent !== text) this.text.textContent = text;
+    this.files.update(files, addresses);
+    if (!this.#editor) this.text.hidden = !text;
     this.onedit = onedit;
     this.#editor?.setFree(Boolean(onedit));
     this.edit.hidden = !onedit;
@@ -47,14 +51,15 @@ export class QuestionView {
     if (this.#editor) return;
     this.#editor = new QuestionEditor(this.text.textContent, { onsend: (text) => this.onedit?.(text), onclose: () => this.#close() });
     this.text.hidden = this.actions.hidden = true;
-    this.element.prepend(this.#editor.element);
+    this.files.element.after(this.#editor.element);
     this.#editor.focus();
   }
 
   #close() {
     this.#editor.element.remove();
     this.#editor = null;
-    this.text.hidden = this.actions.hidden = false;
+    this.text.hidden = !this.text.textContent;
+    this.actions.hidden = false;
     this.edit.focus();
   }
 }

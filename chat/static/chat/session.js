@@ -87,6 +87,11 @@ export class Session extends EventTarget {
     });
   }
 
+  // Sends a file as it is, telling `moved` which share of it has gone; `signal` ends it. The parsed JSON answer.
+  upload(path, content, { moved, signal }) {
+    return this.#signed(() => sent(this.base + path, content, { token: this.#token, moved, signal }));
+  }
+
   // A token that ran out is replaced once, then the request is repeated.
   async #signed(ask) {
     const token = this.#token;
@@ -181,6 +186,28 @@ async function whole(promise) {
       detail: late ? "The server takes too long to answer." : "The server cannot be reached. Check your connection and try again.",
     });
   }
+}
+
+// `fetch` tells nothing of how far an upload is.
+function sent(address, content, { token, moved, signal }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const offline = { code: "offline", detail: "The upload was interrupted. Check your connection and try again." };
+    request.open("POST", address);
+    request.responseType = "json";
+    request.timeout = FILE_TIMEOUT_MS;
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
+    request.upload.addEventListener("progress", (event) => event.lengthComputable && moved(event.loaded / event.total));
+    request.addEventListener("load", () => {
+      if (request.status >= 200 && request.status < 300) resolve(request.response);
+      else reject(new ApiError(request.status, request.response ?? {}));
+    });
+    for (const way of ["error", "abort", "timeout"]) request.addEventListener(way, () => reject(new ApiError(0, offline)));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(content);
+  });
 }
 
 async function jsonOf(response) {

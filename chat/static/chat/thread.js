@@ -1,6 +1,8 @@
 // The open conversation: its history, the answer on its way, and what the user can do with them.
 
+import { partsOf } from "./answers.js";
 import { announce, byId, el } from "./dom.js";
+import { FileAddresses, filesOf } from "./files.js";
 import { AnswerView, QuestionView } from "./message.js";
 import { textOf } from "./stream.js";
 
@@ -35,6 +37,7 @@ export class Thread extends EventTarget {
     this.api = api;
     this.answers = answers;
     this.conversations = conversations;
+    this.addresses = new FileAddresses(api);
     this.scroller = byId("thread");
     this.list = byId("messages");
     this.top = byId("thread-top");
@@ -109,17 +112,17 @@ export class Thread extends EventTarget {
     this.#reset(id);
   }
 
-  // `edits`: the question that this is a new wording of.
-  ask(text, edits = null) {
+  // `files`: parts. `edits`: the question that this is a new wording of.
+  ask(text, { files = [], edits = null } = {}) {
     this.#unsent.delete(this.id);
     this.#sticks = true;
-    this.answers.ask(this.id, text, edits);
+    this.answers.ask(this.id, text, { files, edits });
     this.conversations.touch(this.id);
   }
 
   // The text of a question that could not even make its conversation, shown with the reason.
-  showUnsent(text, reason) {
-    this.#unsent.set(this.id, { text, reason });
+  showUnsent({ text, files }, reason) {
+    this.#unsent.set(this.id, { text, files, reason });
     this.#draw();
   }
 
@@ -213,8 +216,8 @@ export class Thread extends EventTarget {
     else this.dispatchEvent(new CustomEvent("fault", { detail: live.refusal }));
   }
 
-  #keepUnsent({ conversationId, question, replacing }, reason) {
-    this.#unsent.set(conversationId, { text: question, reason, replacing });
+  #keepUnsent({ conversationId, question, files, replacing }, reason) {
+    this.#unsent.set(conversationId, { text: question, files, reason, replacing });
   }
 
   // The answer came to its end: it is history now, in the views that showed it, so that nothing flickers and the next
@@ -225,7 +228,7 @@ export class Thread extends EventTarget {
     if (cut >= 0) this.#messages = this.#messages.slice(0, cut);
     if (live.question !== null && !this.#endsWith(this.#messages, live.question)) {
       const sent = `sent-${live.requestId}`;
-      this.#messages.push({ id: sent, role: "user", parts: [{ type: "text", text: live.question }], status: "complete" });
+      this.#messages.push({ id: sent, role: "user", parts: partsOf(live.question, live.files), status: "complete" });
       this.#rename("question", sent);
     }
     const ended = status === "waiting" || status === "streaming" ? "interrupted" : status;
@@ -311,7 +314,7 @@ export class Thread extends EventTarget {
       else if (message.role === "assistant") entries.push([message.id, AnswerView, this.#storedAnswer(message, index === history.length - 1)]);
     });
     if (live) {
-      if (live.question !== null && !this.#endsWith(history, live.question)) entries.push(["question", QuestionView, { text: live.question }]);
+      if (live.question !== null && !this.#endsWith(history, live.question)) entries.push(["question", QuestionView, { text: live.question, files: live.files, addresses: this.addresses }]);
       entries.push(["live", AnswerView, this.#liveAnswer(live)]);
     }
     if (unsent) entries.push(["unsent", QuestionView, this.#unsentQuestion(unsent)]);
@@ -329,7 +332,9 @@ export class Thread extends EventTarget {
 
   #storedQuestion(message) {
     const free = this.#free && !message.id.startsWith("sent-");
-    return { text: textOf(message.parts), onedit: free ? (text) => this.ask(text, message.id) : null, ...this.#branching(message) };
+    const files = filesOf(message.parts);
+    const onedit = free ? (text) => this.ask(text, { files, edits: message.id }) : null;
+    return { text: textOf(message.parts), files, addresses: this.addresses, onedit, ...this.#branching(message) };
   }
 
   #storedAnswer(message, last) {
@@ -351,11 +356,13 @@ export class Thread extends EventTarget {
     return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null, trimmed: trimmedSentence(context) };
   }
 
-  #unsentQuestion({ text, reason, replacing }) {
+  #unsentQuestion({ text, files = [], reason, replacing }) {
     return {
       text,
+      files,
+      addresses: this.addresses,
       unsent: reason,
-      onretry: () => (replacing ? this.ask(text, replacing) : this.dispatchEvent(new CustomEvent("resend", { detail: text }))),
+      onretry: () => (replacing ? this.ask(text, { files, edits: replacing }) : this.dispatchEvent(new CustomEvent("resend", { detail: { text, files } }))),
       ondiscard: () => {
         this.#unsent.delete(this.id);
         this.#draw();
