@@ -242,15 +242,15 @@ async def model_named(model_id: str | None, user_id: UserId | None = None) -> Of
         if default is None:
             raise NoModelAvailable
         return default
-    return _named(model_id, offered)
+    return _named(model_id, offered, none=NoModelAvailable())
 
 
 async def embedder_named(model_id: str, user_id: UserId) -> OfferedModel:
     """The model with this id that makes vectors; else as `model_named`."""
-    return _named(model_id, await embedders_for(user_id))
+    return _named(model_id, await embedders_for(user_id), none=ModelNotOffered(model_id))
 
 
-def _named(model_id: str, offered: Sequence[OfferedModel]) -> OfferedModel:
+def _named(model_id: str, offered: Sequence[OfferedModel], *, none: InferenceError) -> OfferedModel:
     for model in offered:
         if model.id == model_id:
             return model
@@ -262,7 +262,7 @@ def _named(model_id: str, offered: Sequence[OfferedModel]) -> OfferedModel:
     if name and down is not None:
         raise ModelUnreachable(name) from down
     if not offered:
-        raise NoModelAvailable
+        raise none
     raise ModelNotOffered(model_id)
 
 
