@@ -30,8 +30,8 @@ from eloquent.foundation.errors import EloquentError
 from inference.admission.queues import require_room_at
 from inference.billing.bill import Bill
 from inference.billing.types import Purpose
-from inference.catalog import OfferedModel
 from inference.errors import AnswerCutOff
+from inference.offers import OfferedModel
 from inference.router import answer as ask
 from inference.steps import answer_in_steps
 from inference.types import (

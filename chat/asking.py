@@ -12,7 +12,7 @@ from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatu
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import MessageId, id_after
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.types import GenerationOptions
 
 # A run whose worker has not said for this long that it lives is lost.

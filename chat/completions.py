@@ -23,8 +23,9 @@ from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.ids import UserId
 from inference.billing.bill import Bill, prompt_tokens
 from inference.billing.types import Purpose
-from inference.catalog import OfferedModel, provider_of
+from inference.catalog import provider_of
 from inference.errors import AnswerCutOff, PromptTooLong
+from inference.offers import OfferedModel
 from inference.router import answer as ask
 from inference.types import Finished, FinishReason, PromptRequest, ReasoningDelta, TextDelta, ToolCall, Usage
 

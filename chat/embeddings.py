@@ -11,8 +11,8 @@ from eloquent.foundation import lifecycle
 from eloquent.foundation.ids import UserId
 from inference.billing.bill import Bill
 from inference.billing.types import Purpose
-from inference.catalog import OfferedModel
 from inference.embeddings import embed
+from inference.offers import OfferedModel
 from inference.providers.base import Vectors
 
 MOST_AT_ONCE_OF_A_USER: Final = 8

@@ -12,7 +12,7 @@ import orjson
 from chat.openai_errors import error_body
 from eloquent.foundation.errors import EloquentError
 from inference.billing.bill import prompt_tokens
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.tokens import estimated_tokens
 from inference.types import FinishReason, PromptRequest, ToolCall, Usage
 

@@ -36,8 +36,9 @@ from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.leaving import ends_with_client
 from eloquent.foundation.replies import json_reply
-from inference.catalog import OfferedModel, embedder_named, embedders_for, model_named, models_for
+from inference.catalog import embedder_named, embedders_for, model_named, models_for
 from inference.errors import AnswerCutOff, ModelNotOffered
+from inference.offers import OfferedModel
 from inference.types import PromptRequest, ReasoningDelta, ToolCall
 
 View: TypeAlias = Callable[..., Coroutine[Any, Any, HttpResponseBase]]

@@ -24,8 +24,9 @@ from eloquent.foundation.clock import now
 from eloquent.foundation.ids import RunId
 from inference.billing.bill import Bill, Call, charge_lost
 from inference.billing.types import Outcome, Purpose, line_id
-from inference.catalog import OfferedModel, model_named
+from inference.catalog import model_named
 from inference.errors import InferenceError
+from inference.offers import OfferedModel
 from inference.store import usage_lines
 from inference.tokens import estimated_tokens
 from inference.types import PromptRequest, Usage

@@ -24,7 +24,8 @@ from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
 from eloquent.foundation.ids import ConversationId, RunId, UserId
 from inference.billing.errors import BudgetSpent
-from inference.catalog import OfferedModel, model_named
+from inference.catalog import model_named
+from inference.offers import OfferedModel
 
 # How long a stop waits for the other worker's word that the answer is saved.
 _STOPPED_WITHIN_S: Final = 5.0

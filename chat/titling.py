@@ -26,8 +26,9 @@ from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ConversationId
 from inference.billing.bill import Bill
 from inference.billing.types import Purpose
-from inference.catalog import OfferedModel, model_named
+from inference.catalog import model_named
 from inference.errors import InferenceError
+from inference.offers import OfferedModel
 from inference.router import answer
 from inference.types import Finished, FinishReason, GenerationOptions, PromptMessage, PromptRequest, TextDelta
 

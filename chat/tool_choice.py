@@ -6,7 +6,7 @@ from chat.errors import ModelWithoutTools, ToolNotOffered
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.membership import permissions_of
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.tools import toolbox
 from inference.tools.base import Caller
 from inference.types import Tool

@@ -7,27 +7,22 @@ gets the last one, so that a slow server costs one reader two seconds, once.
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Final
 
 import msgspec
 import structlog
-from bson import ObjectId
 
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import Unavailable
 from eloquent.foundation.ids import UserId
-from eloquent.foundation.membership import GroupIds, groups_of
+from eloquent.foundation.membership import groups_of
 from eloquent.foundation.remembered import Remembered
-from inference.billing.prices import price_at
-from inference.entries import Decision, Decisions, decisions, in_order, options_of, timeouts_of
+from inference.entries import Decisions, decisions
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
+from inference.offers import OfferedModel, as_decided, may_use
 from inference.providers.base import Embedder, Provider, ProviderModel
 from inference.providers.configured import configured_providers
-from inference.store import ModelEntry
-from inference.timeouts import Timeouts
-from inference.types import GenerationOptions, Price
 
 log = structlog.get_logger(__name__)
 
@@ -37,50 +32,6 @@ STALE_S: Final = 60.0
 LISTING_LIMIT_S: Final = 2.0
 UNKNOWN_WINDOW: Final = 4096
 """For a server that does not say: small enough to be true of nearly every model, so that nothing is cut silently."""
-
-
-class OfferedModel(msgspec.Struct, frozen=True):
-    """A model that a person may choose.
-
-    `id` is "provider/name" and is what conversations store. `name` is what its server calls it. `context_window` is in
-    tokens, prompt and answer together, and stays the same for as long as the model does. `fallbacks` are the ids of
-    models that answer in its place while it cannot, in their order. `options` hold where a question says nothing.
-    `price` is today's, None when nobody has set one. `title` is the name that people are shown. `groups` are
-    the ids of those who may use it; with none, everyone may. `loaded` is None where the
-    server does not say whether it is.
-    """
-
-    id: str
-    name: str
-    provider: str
-    default: bool
-    context_window: int
-    capabilities: tuple[str, ...] = ()
-    timeouts: Timeouts = Timeouts()
-    fallbacks: tuple[str, ...] = ()
-    options: GenerationOptions = GenerationOptions()
-    title: str = ""
-    price: Price | None = None
-    groups: tuple[ObjectId, ...] = ()
-    loaded: bool | None = None
-
-    @property
-    def sees(self) -> bool:
-        """Whether it takes pictures. A model of which nobody says so does not."""
-        return "vision" in self.capabilities
-
-    @property
-    def may_call_tools(self) -> bool:
-        """Whether it can be offered tools: not when its server tells what the model can do, and this is not in it.
-
-        llama.cpp and servers like OpenAI's tell nothing of it; of these the first tells of eyes alone.
-        """
-        return "tools" in self.capabilities or not set(self.capabilities) - {"vision"}
-
-    @property
-    def shown_name(self) -> str:
-        """What people call it."""
-        return self.title or self.name
 
 
 class Catalog:
@@ -123,18 +74,22 @@ class Catalog:
         if self._decided is None:
             return self._models
         decided = await self._decided.current()
-        return _as_decided(self._models, decided, now()) if decided else self._models
+        return as_decided(self._models, decided, now()) if decided else self._models
 
-    @property
-    def knows_decisions(self) -> bool:
-        """Whether what staff decided was read at all."""
-        return self._decided is None or self._decided.is_known
+    def require_decisions(self) -> None:
+        """Return when what staff decided was read at all.
+
+        Raises:
+            Unavailable: it was not, so nobody knows who may use what.
+        """
+        if self._decided is not None and not self._decided.is_known:
+            raise Unavailable(retry_after_s=2)
 
     async def embedders(self) -> list[OfferedModel]:
         """The models that make vectors, in the same order; none is the default."""
         await self.models()
         decided = {} if self._decided is None else await self._decided.current()
-        offered = _as_decided(self._embedders, decided, now()) if decided else self._embedders
+        offered = as_decided(self._embedders, decided, now()) if decided else self._embedders
         return [msgspec.structs.replace(model, default=False) for model in offered]
 
     async def aclose(self) -> None:
@@ -201,8 +156,7 @@ async def models_for(user_id: UserId) -> list[OfferedModel]:
         Unavailable: what staff decided was never read, so who may use which is not known.
     """
     offered = await models_offered()
-    if not _catalog().knows_decisions:
-        raise Unavailable(retry_after_s=2)
+    _catalog().require_decisions()
     if not any(model.groups for model in offered):
         return offered
     groups = await groups_of(user_id)
@@ -215,15 +169,11 @@ async def models_for(user_id: UserId) -> list[OfferedModel]:
 async def embedders_for(user_id: UserId) -> list[OfferedModel]:
     """The models that make vectors of texts, and that the user may use; a chat's among them if they do both."""
     offered = [model for model, _ in _inserted if "embedding" in model.capabilities] + await _catalog().embedders()
+    _catalog().require_decisions()
     if not any(model.groups for model in offered):
         return offered
     groups = await groups_of(user_id)
     return [model for model in offered if may_use(model, groups)]
-
-
-def may_use(model: OfferedModel, groups: GroupIds) -> bool:
-    """Whether somebody in these groups may use the model."""
-    return not model.groups or not groups.isdisjoint(model.groups)
 
 
 async def model_named(model_id: str | None, user_id: UserId | None = None) -> OfferedModel:
@@ -306,7 +256,6 @@ async def close_catalog() -> None:
         await catalog.aclose()
 
 
-_UNDECIDED: Final = ModelEntry(ObjectId(), "", "")
 _inserted: list[tuple[OfferedModel, Provider]] = []
 _current: tuple[asyncio.AbstractEventLoop, Catalog] | None = None
 
@@ -319,38 +268,6 @@ def _catalog() -> Catalog:
         decided: Remembered[Decisions] = Remembered("the catalog of language models", decisions, {})
         _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model, decided=decided))
     return _current[1]
-
-
-def _as_decided(listed: Sequence[OfferedModel], decided: Decisions, moment: datetime) -> list[OfferedModel]:
-    """What is listed, as staff want it: hidden, renamed, ordered, with options, prices and fallbacks."""
-    models = {model.id: _with_decision(model, decided.get(model.id), moment) for model in listed}
-    ids = in_order([model_id for model_id in models if _entry_of(model_id, decided).enabled], decided)
-    chosen = next((model_id for model_id in ids if _entry_of(model_id, decided).is_default), None)
-    if chosen is None:
-        chosen = next((model_id for model_id in ids if models[model_id].default), ids[0] if ids else None)
-    return [msgspec.structs.replace(models[model_id], default=model_id == chosen) for model_id in ids]
-
-
-def _entry_of(model_id: str, decided: Decisions) -> ModelEntry:
-    decision = decided.get(model_id)
-    return _UNDECIDED if decision is None else decision.entry
-
-
-def _with_decision(model: OfferedModel, decision: Decision | None, moment: datetime) -> OfferedModel:
-    if decision is None:
-        return model
-    entry = decision.entry
-    return msgspec.structs.replace(
-        model,
-        title=entry.title,
-        context_window=entry.context_window or model.context_window,
-        timeouts=timeouts_of(entry),
-        fallbacks=tuple(entry.fallbacks),
-        options=options_of(entry),
-        capabilities=tuple(entry.capabilities) or model.capabilities,
-        groups=tuple(entry.groups),
-        price=price_at(decision.prices, moment),
-    )
 
 
 def _offered(provider: str, model: ProviderModel) -> OfferedModel:

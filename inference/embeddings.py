@@ -7,8 +7,9 @@ import structlog
 
 from inference.billing.bill import Bill, Call
 from inference.billing.types import Outcome
-from inference.catalog import OfferedModel, provider_of
+from inference.catalog import provider_of
 from inference.errors import InferenceError, ModelNotOffered, ModelTimeout
+from inference.offers import OfferedModel
 from inference.providers.base import Embedder, Vectors
 from inference.types import GenerationOptions, PromptMessage, PromptRequest, Usage
 

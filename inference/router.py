@@ -21,9 +21,10 @@ from inference.billing.bill import Bill
 from inference.billing.meter import Meter
 from inference.billing.types import Purpose
 from inference.breaker import Breaker
-from inference.catalog import OfferedModel, models_for, models_offered, provider_of
+from inference.catalog import models_for, models_offered, provider_of
 from inference.entries import with_defaults
 from inference.errors import AnswerCutOff, InferenceError, ModelAtRest, ModelFailed, ModelNotOffered, ModelTimeout
+from inference.offers import OfferedModel
 from inference.providers.base import Provider
 from inference.retries import may_fall_back, pause_before_retry_s
 from inference.timeouts import Watch

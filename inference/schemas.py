@@ -8,7 +8,7 @@ from pydantic import Field
 from eloquent.foundation.config import get_config
 from inference.billing.reports import BudgetState, UsageReport
 from inference.billing.types import DaysUsage, Period, Unit
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 
 ReportDays = Annotated[int, Field(ge=1, le=366)]
 

@@ -11,8 +11,8 @@ from django.db.models import Max
 
 from eloquent.foundation.price_lists import ListedPrice
 from inference.admin.money import amount_shown
-from inference.catalog import OfferedModel
 from inference.models import ModelEntry, ModelPrice
+from inference.offers import OfferedModel
 
 _LAST_PLACE: Final = 32_767
 """The largest `order` that an entry can have."""

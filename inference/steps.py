@@ -15,8 +15,9 @@ import structlog
 from msgspec.structs import replace
 
 from inference.billing.bill import Bill
-from inference.catalog import OfferedModel, model_named
+from inference.catalog import model_named
 from inference.errors import InferenceError
+from inference.offers import OfferedModel
 from inference.router import answer
 from inference.tokens import estimated_tokens
 from inference.tools import toolbox

@@ -16,7 +16,7 @@ from chat.errors import MessageTooLong
 from chat.types import Attachment, Message, Role
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import AttachmentId, MessageId
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.tokens import estimated_tokens
 from inference.types import Image
 

@@ -8,7 +8,8 @@ import msgspec
 
 from eloquent.management.tally import Tally
 from inference.admin.money import money_shown
-from inference.catalog import OfferedModel, model_named
+from inference.catalog import model_named
+from inference.offers import OfferedModel
 from inference.router import answer
 from inference.tools import toolbox
 from inference.tools.base import Caller, ToolResult, unknown

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from eloquent.management.tally import Taken, Tally
-from inference.catalog import OfferedModel
 from inference.errors import InferenceError, ModelTimeout
+from inference.offers import OfferedModel
 from inference.router import answer, forget_failures
 from inference.types import Finished, GenerationOptions, PromptMessage, PromptRequest, Status
 

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from inference.billing.prices import cost_micros
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.types import Event, Finished, Status, Usage
 
 _SHORTEST_S = 0.001

@@ -26,7 +26,7 @@ from inference.billing.current import current_budgets
 from inference.billing.errors import BudgetSpent, told
 from inference.billing.prices import cost_micros
 from inference.billing.types import Budget, BudgetSpending, Outcome, Purpose, Source, Unit, UsageLine, line_id
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.tokens import estimated_tokens
 from inference.types import DEFAULT_OUTPUT_TOKENS, PromptRequest, Usage
 

@@ -4,8 +4,8 @@ import asyncio
 
 from inference.billing.bill import Bill, Call
 from inference.billing.types import Outcome
-from inference.catalog import OfferedModel
 from inference.errors import InferenceError, ModelTimeout
+from inference.offers import OfferedModel
 from inference.types import Event, Finished, PromptRequest, ReasoningDelta, Status, TextDelta, ToolCall, Usage
 
 

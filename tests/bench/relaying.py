@@ -17,8 +17,9 @@ from typing import Any
 import uvloop
 
 from eloquent.foundation.http import close_http_client
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import InferenceError
+from inference.offers import OfferedModel
 from inference.providers.base import Provider
 from inference.router import answer
 from inference.types import Finished, PromptMessage, PromptRequest, TextDelta

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from chat import titling, work
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step, saying
 from tests.people import Person
 

@@ -17,7 +17,8 @@ from chat import asking, removal, work
 from chat.attachments import showing, storage
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
+from inference.offers import OfferedModel
 from inference.types import Image, PromptMessage
 from tests.chat.conftest import SCRIPTED, LanguageModel
 from tests.commands import recorded_commands

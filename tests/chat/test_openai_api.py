@@ -19,8 +19,9 @@ from eloquent.foundation.database import database
 from eloquent.lifespan import Lifespan
 from inference.admission import queues
 from inference.admission.limits import Limit
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import AnswerCutOff, ModelBusy, PromptTooLong
+from inference.offers import OfferedModel
 from inference.providers.ollama import Ollama
 from inference.providers.scripted import Scripted, saying
 from inference.types import Finished, FinishReason, ReasoningDelta, Status, Usage

@@ -22,7 +22,8 @@ from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import UserId
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
+from inference.offers import OfferedModel
 from inference.providers.llamacpp import LlamaCppServer
 from inference.providers.scripted import saying
 from inference.types import Finished, FinishReason, ToolCall, Usage

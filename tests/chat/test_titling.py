@@ -14,8 +14,9 @@ from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
 from inference.billing.bill import all_settled
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import ModelBusy
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step, saying
 from inference.types import Finished, FinishReason, PromptRequest, ReasoningDelta, Usage
 from tests.chat.conftest import SCRIPTED

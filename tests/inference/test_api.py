@@ -6,7 +6,8 @@ from bson import ObjectId
 from ninja.testing import TestAsyncClient
 
 from inference.api import router
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted
 
 

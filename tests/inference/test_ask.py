@@ -10,7 +10,8 @@ import pytest
 from django.core.management.base import CommandError
 
 from eloquent.management.commands import ask
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted
 from inference.tools import toolbox
 from inference.types import Finished, FinishReason, Price, ReasoningDelta, Usage

@@ -7,8 +7,9 @@ import pytest
 import pytest_asyncio
 
 from inference import catalog
-from inference.catalog import Catalog, OfferedModel, model_named, models_offered, offering
+from inference.catalog import Catalog, model_named, models_offered, offering
 from inference.errors import ModelNotOffered, ModelUnreachable, NoModelAvailable
+from inference.offers import OfferedModel
 from inference.providers.base import ProviderModel
 from inference.providers.scripted import Scripted
 from inference.types import Event, PromptRequest

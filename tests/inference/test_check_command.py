@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import pytest
 from django.core.management.base import CommandError
 
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted
 from inference.types import Finished, FinishReason, Price, ReasoningDelta, Usage
 from tests.fakes.ollama import FakeModel, FakeOllama, fake_ollama_in_a_thread

@@ -6,8 +6,9 @@ from bson import ObjectId
 from msgspec.structs import replace
 
 from eloquent.foundation.remembered import Remembered
-from inference.catalog import Catalog, OfferedModel, offering
+from inference.catalog import Catalog, offering
 from inference.entries import Decision, Decisions, options_of, with_defaults
+from inference.offers import OfferedModel
 from inference.providers.base import ProviderModel
 from inference.providers.scripted import Scripted, saying
 from inference.router import answer

@@ -18,8 +18,9 @@ from inference import store
 from inference.billing.bill import Bill, all_settled
 from inference.billing.current import forget_budgets
 from inference.billing.types import Outcome, Purpose, Source
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import InferenceError
+from inference.offers import OfferedModel
 from inference.providers.base import Provider
 from inference.router import answer, forget_failures
 from inference.timeouts import Timeouts

@@ -8,7 +8,6 @@ import pytest
 
 from inference import catalog, retries, router
 from inference.breaker import FAILURES_TO_OPEN
-from inference.catalog import OfferedModel
 from inference.errors import (
     AnswerCutOff,
     InferenceError,
@@ -22,6 +21,7 @@ from inference.errors import (
     PromptTooLong,
     VendorError,
 )
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step, saying
 from inference.router import answer
 from inference.timeouts import Timeouts

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from inference import catalog
-from inference.catalog import OfferedModel
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelNotOffered, ModelTimeout, VendorError
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step, saying
 from inference.router import answer
 from inference.timeouts import Timeouts

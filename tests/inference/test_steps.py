@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from inference import retries, steps
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import ModelFailed
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step
 from inference.steps import MOST_CALLS_A_STEP, MOST_STEPS, answer_in_steps
 from inference.tools import registry

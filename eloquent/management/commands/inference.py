@@ -16,8 +16,9 @@ from eloquent.management.checkup import OK, Checked, check_up
 from eloquent.management.commands.ask import INTERRUPTED, NOTHING_CONFIGURED, close_connections, discreet_log
 from eloquent.management.generation import seconds
 from inference.admin.money import money_shown
-from inference.catalog import configured_providers, model_named, models_offered, providers_unreachable
+from inference.catalog import model_named, models_offered, providers_unreachable
 from inference.errors import NoModelAvailable
+from inference.providers.configured import configured_providers
 
 PATIENCE_S: Final = 120.0
 """A cold model of some size is loaded within this."""

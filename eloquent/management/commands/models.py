@@ -18,8 +18,9 @@ from rich.table import Table
 from eloquent.foundation.config import get_config
 from eloquent.foundation.price_lists import price_list
 from eloquent.management.commands.ask import INTERRUPTED, NOTHING_CONFIGURED, close_connections, discreet_log
-from inference.catalog import OfferedModel, models_offered, providers_unreachable
+from inference.catalog import models_offered, providers_unreachable
 from inference.errors import InferenceError, ModelMissing
+from inference.offers import OfferedModel
 from inference.providers.configured import configured_providers
 from inference.providers.ollama_shelf import Shelf, said_by_the_server
 from inference.seeding import seed_entries, seed_prices

@@ -16,8 +16,9 @@ from chat.openai_embeddings import MOST_TEXTS, embeddings_out
 from eloquent.foundation import lifecycle
 from eloquent.foundation.database import database
 from inference.billing.bill import all_settled
-from inference.catalog import Catalog, OfferedModel, offering
+from inference.catalog import Catalog, offering
 from inference.errors import ModelUnreachable
+from inference.offers import OfferedModel
 from inference.providers.base import Embedder
 from inference.providers.ollama import Ollama
 from tests.chat.conftest import SCRIPTED, LanguageModel

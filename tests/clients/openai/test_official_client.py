@@ -9,8 +9,9 @@ from openai import AsyncOpenAI, OpenAI
 
 from chat import completions
 from eloquent.foundation import lifecycle
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import AnswerCutOff, ModelBusy, PromptTooLong
+from inference.offers import OfferedModel
 from inference.providers.ollama import Ollama
 from inference.types import Finished, FinishReason, ReasoningDelta, Usage
 from tests.chat.conftest import LanguageModel

@@ -8,8 +8,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from inference.catalog import OfferedModel, offering
+from inference.catalog import offering
 from inference.errors import ModelFailed
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, saying
 from inference.types import Finished, FinishReason, PromptMessage, Tool, ToolCall, Usage
 from tests.chat.conftest import SCRIPTED, LanguageModel

@@ -15,7 +15,7 @@ from inference import catalog, retries
 from inference.billing.bill import all_settled
 from inference.billing.current import forget_budgets
 from inference.billing.types import Budget, Period, Unit
-from inference.catalog import OfferedModel
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step
 from inference.timeouts import Timeouts
 from inference.types import Price

@@ -23,8 +23,8 @@ from inference.billing.errors import BudgetSpent
 from inference.billing.overdue import give_back_overdue
 from inference.billing.types import Budget, BudgetSpending, Outcome, Purpose, Source, Unit, UsageLine
 from inference.breaker import FAILURES_TO_OPEN
-from inference.catalog import OfferedModel
 from inference.errors import ModelBusy, ModelFailed, ModelUnreachable
+from inference.offers import OfferedModel
 from inference.providers.scripted import Step, saying
 from inference.router import answer
 from inference.timeouts import Timeouts

@@ -21,8 +21,8 @@ from inference.billing.bill import Bill, Call, charge_lost
 from inference.billing.budgets import untouched
 from inference.billing.prices import cost_micros
 from inference.billing.types import Outcome, Purpose, Unit
-from inference.catalog import OfferedModel
 from inference.errors import AnswerCutOff, ModelBusy, ModelFailed, ModelUnreachable
+from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step
 from inference.router import answer
 from inference.timeouts import Timeouts
