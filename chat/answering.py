@@ -22,7 +22,7 @@ from chat.context import Prompt
 from chat.errors import AnswerInterrupted
 from chat.journal import Journal
 from chat.titling import TitleWish
-from chat.tool_choice import Toolkit
+from chat.tool_choice import NO_TOOLS, Toolkit
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation.clock import now
@@ -98,8 +98,8 @@ class Answering:
         self._message = message
         self._model = model
         self._prompt = prompt
-        self._request = PromptRequest(model=model.id, messages=prompt.messages, options=options)
-        self._toolkit = toolkit if toolkit is not None and toolkit.tools else None
+        self._toolkit = toolkit or NO_TOOLS
+        self._request = PromptRequest(model.id, prompt.messages, options, tools=self._toolkit.tools)
         self._journal = journal
         self._title = title
         self._answer = Answer()
@@ -227,10 +227,9 @@ class Answering:
             self._flush_later = loop.call_later(HELD_BACK_S, self._flush)
 
     def _events(self) -> AsyncGenerator[Event, None]:
-        if self._toolkit is None:
+        if not self._toolkit.tools:
             return ask(self._model, self._request, bill=self.bill)
-        request = replace(self._request, tools=self._toolkit.tools)
-        return answer_in_steps(self._model, request, caller=self._toolkit.caller, bill=self.bill)
+        return answer_in_steps(self._model, self._request, caller=self._toolkit.caller, bill=self.bill)
 
     def _change_model(self, event: ModelChanged) -> None:
         provider = event.model_id.partition("/")[0]

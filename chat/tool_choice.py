@@ -21,6 +21,9 @@ class Toolkit(NamedTuple):
     caller: Caller
 
 
+NO_TOOLS: Final = Toolkit((), Caller(""))
+
+
 async def toolkit_of(user_id: UserId) -> Toolkit:
     """All that the user may have called, always in the same order.
 
