@@ -42,6 +42,7 @@ class Anthropic:
             self._ours = httpx2_transport.OURS
         self._api_key, self._base_url, self._names = api_key, base_url, tuple(names)
         self._ways: dict[str, Ways] = {}
+        self._made: Any = None
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         """The answer."""
@@ -69,12 +70,14 @@ class Anthropic:
     def _client(self, about: str) -> Any:
         if self._sdk is None or not self._api_key:
             raise ModelAccessDenied(about)
-        return self._sdk.AsyncAnthropic(
-            api_key=self._api_key,
-            base_url=self._base_url or "https://api.anthropic.com",
-            max_retries=0,
-            timeout=None,  # the shared client keeps that for the connection
-            http_client=self._http,
-            # Compression would hold tokens back in the server's compressor, and we read raw bytes.
-            default_headers={"Accept-Encoding": "identity"},
-        )
+        if self._made is None:  # once: it is a sixth of what asking costs
+            self._made = self._sdk.AsyncAnthropic(
+                api_key=self._api_key,
+                base_url=self._base_url or "https://api.anthropic.com",
+                max_retries=0,
+                timeout=None,  # the shared client keeps that for the connection
+                http_client=self._http,
+                # Compression would hold tokens back in the server's compressor, and we read raw bytes.
+                default_headers={"Accept-Encoding": "identity"},
+            )
+        return self._made

@@ -49,6 +49,7 @@ class OpenAI:
         else:
             self._sdk = openai
         self._api_key, self._base_url, self._names = api_key, base_url, tuple(names)
+        self._made: tuple[httpx.AsyncClient, Any] | None = None
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         """The answer."""
@@ -71,15 +72,19 @@ class OpenAI:
     def _client(self, about: str) -> Any:
         if self._sdk is None or not self._api_key:
             raise ModelAccessDenied(about)
-        return self._sdk.AsyncOpenAI(
-            api_key=self._api_key,
-            base_url=self._base_url or "https://api.openai.com/v1",
-            max_retries=0,
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
-            http_client=http_client(),
-            # Compression would hold tokens back in the server's compressor, and we read raw bytes.
-            default_headers={"Accept-Encoding": "identity"},
-        )
+        http = http_client()
+        if self._made is None or self._made[0] is not http:  # one for each event loop: a sixth of what asking costs
+            client = self._sdk.AsyncOpenAI(
+                api_key=self._api_key,
+                base_url=self._base_url or "https://api.openai.com/v1",
+                max_retries=0,
+                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+                http_client=http,
+                # Compression would hold tokens back in the server's compressor, and we read raw bytes.
+                default_headers={"Accept-Encoding": "identity"},
+            )
+            self._made = (http, client)
+        return self._made[1]
 
 
 def _fields(request: PromptRequest) -> dict[str, Any]:
