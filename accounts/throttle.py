@@ -1,4 +1,4 @@
-"""How often someone may try: sign in, register, change a password, make an API key, ask for a socket ticket.
+"""How often someone may try: sign in, register, change a password, make a key or a ticket, upload a file.
 
 Counted in Redis when there is one. While Redis is away each process counts for itself and says so in the log: a guesser
 then gets as many tries as there are processes, and nobody is locked out by a broken Redis.
@@ -37,6 +37,7 @@ REGISTER_BY_ADDRESS: Final = Limit("register", 60, 600)
 CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 API_KEY_BY_USER: Final = Limit("api-key", 30, 3600)
 SOCKET_TICKET_BY_USER: Final = Limit("socket-ticket", 60, 60)
+ATTACHMENT_BY_USER: Final = Limit("attachment", 120, 60)
 
 _REDIS_ANSWER_S: Final = 0.5
 _LEAVE_REDIS_ALONE_S: Final = 5.0

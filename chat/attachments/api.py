@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 from ninja import Path, Query, Router, Schema
 
+from accounts import throttle
 from accounts.authentication import SessionAuth, identity_of
 from chat.attachments import keeping, links
 from chat.attachments.kinds import MEDIA_TYPES, TEXT
@@ -53,7 +54,7 @@ class AttachmentOut(Schema):
 
 @router.post(
     "/attachments",
-    response={201: AttachmentOut, **problems(401, 409, 422)},
+    response={201: AttachmentOut, **problems(401, 409, 422, 429)},
     operation_id="create_attachment",
     summary="Upload a file to send with a message",
     openapi_extra={"requestBody": _FILE_DOC},
@@ -66,8 +67,11 @@ async def create_attachment(
     What it is is told by its bytes; a Content-Type that says something else is refused, `application/octet-stream` is
     always right. Send it with a message within a day, as a part `{"type": "file", "id": …}`.
     """
+    owner = identity_of(request).user_id
+    # Files that are refused are counted too: to look at one takes up to a second of CPU.
+    await throttle.spend(throttle.ATTACHMENT_BY_USER, str(owner))
     kept = await keeping.keep_attachment(
-        identity_of(request).user_id, request.body, name=name, announced=request.headers.get("Content-Type", "")
+        owner, request.body, name=name, announced=request.headers.get("Content-Type", "")
     )
     return json_reply(attachment_out(kept), status=201)
 

@@ -7,6 +7,7 @@ that nobody knows of.
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -36,6 +37,7 @@ from eloquent.foundation.ids import AttachmentId, ConversationId, UserId
 SENT_WITHIN: Final = timedelta(days=1)
 """An attachment that no message has by then is deleted."""
 LONGEST_NAME: Final = 200
+_examiner: Final = ThreadPoolExecutor(1, thread_name_prefix="examiner")
 COUNTED_AS_AT_LEAST: Final = 64 * 1024
 """Bytes that a small file counts for among those not sent yet: a million of them are a burden, too."""
 _AT_ONCE: Final = 100
@@ -66,8 +68,8 @@ async def keep_attachment(owner: UserId, content: bytes, *, name: str, announced
     """
     if len(content) > get_config().attachment_max_bytes:
         raise PayloadTooLarge(f"A file has at most {get_config().attachment_max_bytes:,} bytes.")
-    # In a thread: to walk through megabytes takes longer than an answer's next words may wait.
-    kind, sha256 = await asyncio.to_thread(_examined, content, announced)
+    # In a thread, one file at a time: to walk through megabytes takes longer than an answer's next words may wait.
+    kind, sha256 = await asyncio.get_running_loop().run_in_executor(_examiner, _examined, content, announced)
     attachment_id, at = ObjectId(), now()
     attachment = Attachment(
         id=attachment_id,

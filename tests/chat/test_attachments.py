@@ -10,6 +10,7 @@ import pytest
 from bson import ObjectId
 from django.core.files.storage import storages
 
+from accounts import throttle
 from chat import work
 from chat.attachments import links, storage, sweep
 from eloquent.foundation.clock import now
@@ -101,6 +102,17 @@ async def test_a_file_up_to_the_limit_is_taken_and_a_longer_one_is_not(ann: Pers
     assert (await ann.attach(b"x" * most))["size_bytes"] == most
     assert (await ann.attach(b"x" * (most + 1), status=413))["code"] == "too_large"
     assert len(files()) == 1
+
+
+async def test_uploads_are_throttled_those_that_are_refused_too(
+    ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "ATTACHMENT_BY_USER", throttle.Limit("attachment-test", 3, 60))
+    statuses = [
+        (await ann.http.post("/attachments", content=content)).status_code for content in (b"x", b"", b"x", b"x")
+    ]
+    assert statuses == [201, 422, 201, 429]
+    await bob.attach(b"x")
 
 
 async def test_all_that_one_has_attached_is_bounded(ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
