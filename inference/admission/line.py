@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from inference.billing.types import Purpose
 
-PRIORITIES: Final = {Purpose.ANSWER: 0, Purpose.COMPLETION: 1, Purpose.TITLE: 2}
+PRIORITIES: Final = {Purpose.ANSWER: 0, Purpose.COMPLETION: 1, Purpose.EMBEDDING: 1, Purpose.TITLE: 2}
 """The lower goes first."""
 
 

@@ -1,10 +1,14 @@
 """GET /models: what a person may choose from."""
 
 import json
+from typing import Any
 
+import pytest
 from bson import ObjectId
 from ninja.testing import TestAsyncClient
 
+from eloquent.foundation.errors import Unavailable
+from inference import catalog
 from inference.api import router
 from inference.catalog import offering
 from inference.offers import OfferedModel
@@ -18,6 +22,7 @@ class SomeUser:
         self.user_id = user_id
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_the_models_offered_are_listed_with_all_that_a_choice_needs() -> None:
     model = OfferedModel("test/x", "x", "test", default=True, context_window=10, capabilities=("tools",))
     with offering(model, Scripted(())):
@@ -36,3 +41,17 @@ async def test_the_models_offered_are_listed_with_all_that_a_choice_needs() -> N
         "price": None,
     }
     assert [item["id"] for item in told["items"] if item["default"]] == ["test/x"]
+
+
+async def test_nobody_is_offered_a_model_before_it_is_known_who_may_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away() -> dict[str, Any]:
+        raise ConnectionError("away")
+
+    await catalog.close_catalog()
+    monkeypatch.setattr(catalog, "decisions", away)
+    try:
+        with pytest.raises(Unavailable):
+            await catalog.models_for(ObjectId())
+        assert await catalog.models_offered() is not None  # the operator's own commands go on
+    finally:
+        await catalog.close_catalog()
