@@ -92,11 +92,15 @@ class Reaper:
         last: list[Chunk] | None = None
         if message.status is MessageStatus.STREAMING:
             message, last = await self._ended(run, message)
-            message = await _charged(run, message)
+            # At once: what its worker, if it was only late, writes from here on is nobody's.
             if not await store.keep_answer(message):
                 # Its worker was only late, and has saved the answer in this moment: so it is, and who reads resumes.
                 message, last = await store.message_of_run(run) or message, None
                 self._journal.disown(run.id)
+        if message.usage is None:
+            # Nobody has charged it: its worker tells the usage with the end.
+            message = await _charged(run, message)
+            await store.keep_usage(message)
         rested = replace(
             run,
             status=RunStatus(message.status.value),

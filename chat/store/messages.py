@@ -179,6 +179,13 @@ async def message_of_run(run: Run) -> Message | None:
     return None if document is None else message_from(document)
 
 
+async def keep_usage(message: Message) -> None:
+    """Save what an answer at rest cost, and how many calls it took."""
+    await database()[MESSAGES].update_one(
+        {"_id": message.id}, {"$set": {"usage": message.usage, "calls": message.calls}}
+    )
+
+
 async def keep_progress(message: Message) -> bool:
     """Save the parts so far with the chunks they cover. False when the answer is not ours any more: deleted or reaped.
 

@@ -666,6 +666,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
         "forget_run": [lambda world: chat.store.forget_run(world.run)],
+        "keep_usage": [lambda world: chat.store.keep_usage(world.answer)],
         "keep_progress": [lambda world: chat.store.keep_progress(world.answer)],
         "request_stop": [lambda world: chat.store.request_stop(world.owner.id, world.run.id, at=NOW)],
         "renew_lease": [lambda world: chat.store.renew_lease(world.run)],
