@@ -97,10 +97,6 @@ class Reaper:
                 # Its worker was only late, and has saved the answer in this moment: so it is, and who reads resumes.
                 message, last = await store.message_of_run(run) or message, None
                 self._journal.disown(run.id)
-        if message.usage is None:
-            # Nobody has charged it: its worker tells the usage with the end.
-            message = await _charged(run, message)
-            await store.keep_usage(message)
         rested = replace(
             run,
             status=RunStatus(message.status.value),
@@ -114,6 +110,10 @@ class Reaper:
             # Whoever still reads hears of the end now that it is saved.
             self._journal.append(run.id, last)
             self._journal.close(run.id)
+        if message.usage is None:
+            # Nobody has charged it: its worker tells the usage with the end. Last of all, because until the log is
+            # closed a worker that was only late may write on, and readers would be shown what is not kept.
+            await store.keep_usage(await _charged(run, message))
         notices.tell_finished(rested)
         log.info("lost run brought to rest", run_id=str(run.id), status=message.status.value)
 

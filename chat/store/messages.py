@@ -6,7 +6,7 @@ from typing import Any, Final
 from bson import ObjectId
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
-from chat.store.documents import CONVERSATIONS, MESSAGES, conversation_from, many, message_from
+from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, conversation_from, many, message_from
 from chat.tree import path_up
 from chat.types import Conversation, Link, Message, MessageStatus, Role, Run, Sibling
 from eloquent.foundation import group_commit
@@ -180,10 +180,11 @@ async def message_of_run(run: Run) -> Message | None:
 
 
 async def keep_usage(message: Message) -> None:
-    """Save what an answer at rest cost, and how many calls it took."""
+    """Save what an answer at rest cost, with its run too, and how many calls it took."""
     await database()[MESSAGES].update_one(
         {"_id": message.id}, {"$set": {"usage": message.usage, "calls": message.calls}}
     )
+    await database()[RUNS].update_one({"_id": message.run_id}, {"$set": {"usage": message.usage}})
 
 
 async def keep_progress(message: Message) -> bool:
