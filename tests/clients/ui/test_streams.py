@@ -91,6 +91,11 @@ def shown(message: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def steps_of(parts: list[dict[str, Any]]) -> int:
+    """How many steps the parts mark."""
+    return sum(part["type"] == "step-start" for part in parts)
+
+
 THINKS: list[Event | str] = [ReasoningDelta("Hm, "), ReasoningDelta("tea."), TextDelta("Three"), TextDelta(" minutes.")]
 CALLS: list[Event | str] = [
     TextDelta("Let me see."),
@@ -209,7 +214,9 @@ async def test_a_replay_of_a_saved_answer_is_read_as_the_answer_was(
     chat = await parsed(await as_sent(replay_of(message), profile_of(parser)))
     broken = status in (MessageStatus.FAILED, MessageStatus.INTERRUPTED)
     assert chat["status"] == ("error" if broken else "ready")
-    assert shown(chat["messages"][1]) == answer.parts()
+    assert shown(chat["messages"][1]) == [part for part in answer.parts() if part["type"] != "step-start"]
+    # A client marks the first step too; what we keep marks those behind it.
+    assert steps_of(chat["messages"][1]["parts"]) == 1 + steps_of(answer.parts())
     assert chat["messages"][1]["id"] == str(message.id)
 
 
