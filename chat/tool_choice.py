@@ -11,8 +11,6 @@ from inference.tools import toolbox
 from inference.tools.base import Caller
 from inference.types import Tool
 
-CAPABILITY: Final = "tools"
-
 
 class Toolkit(NamedTuple):
     """The tools of one answer, and for whom they are called."""
@@ -43,13 +41,13 @@ async def toolkit_for(user_id: UserId, model: OfferedModel, names: tuple[str, ..
     """
     if names is None:
         defaults = get_config().default_tools
-        if not defaults or CAPABILITY not in model.capabilities:
+        if not defaults or "tools" not in model.capabilities:
             return None
         tools, caller = await toolkit_of(user_id)
         return Toolkit(tuple(tool for tool in tools if tool.name in defaults), caller)
     if not names:
         return None
-    if model.capabilities and CAPABILITY not in model.capabilities:
+    if not model.may_call_tools:
         raise ModelWithoutTools(model.shown_name)
     tools, caller = await toolkit_of(user_id)
     offered = {tool.name: tool for tool in tools}

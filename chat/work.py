@@ -19,7 +19,7 @@ from chat.reaper import Reaper
 from chat.types import Message, Run
 from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
-from eloquent.foundation.errors import NotFound
+from eloquent.foundation.errors import EloquentError, NotFound
 from eloquent.foundation.ids import RunId, UserId
 from eloquent.foundation.redis import redis_client
 from eloquent.foundation.streams import StreamReader
@@ -82,7 +82,11 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
         ModelBusy: too many answers wait for the language model already.
     """
     # Asked again, because what was read since took a while. From here on `drain` and the others see this run.
-    require_room(answering.run.user_id)
+    try:
+        require_room(answering.run.user_id)
+    except EloquentError:
+        answering.bill.close()
+        raise
     beginning = asyncio.create_task(_write_and_begin(answering, messages, title))
     _beginning[beginning] = answering.run
     beginning.add_done_callback(_begun)

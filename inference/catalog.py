@@ -30,6 +30,8 @@ FRESH_S: Final = 10.0
 STALE_S: Final = 60.0
 """A list this old is not served while a new one is made: nobody has asked for a while, and much may have changed."""
 LISTING_LIMIT_S: Final = 2.0
+PRICED_EVERY_S: Final = 1.0
+"""A price that begins is in force so soon."""
 UNKNOWN_WINDOW: Final = 4096
 """For a server that does not say: small enough to be true of nearly every model, so that nothing is cut silently."""
 
@@ -54,6 +56,7 @@ class Catalog:
         self._preferred = preferred
         self._decided = decided
         self._models: list[OfferedModel] = []
+        self._last_shown: tuple[list[OfferedModel], Decisions, float, list[OfferedModel]] = ([], {}, 0.0, [])
         self._embedders: list[OfferedModel] = []
         self._listed_at: float | None = None
         self._listing: asyncio.Task[None] | None = None
@@ -74,7 +77,16 @@ class Catalog:
         if self._decided is None:
             return self._models
         decided = await self._decided.current()
-        return as_decided(self._models, decided, now()) if decided else self._models
+        return self._shown(decided) if decided else self._models
+
+    def _shown(self, decided: Decisions) -> list[OfferedModel]:
+        """The list with the decisions over it, made anew when either is another, or a price may have begun."""
+        at = asyncio.get_running_loop().time()
+        listed, by, until, shown = self._last_shown
+        if listed is not self._models or by is not decided or at >= until:
+            shown = as_decided(self._models, decided, now())
+            self._last_shown = (self._models, decided, at + PRICED_EVERY_S, shown)
+        return shown
 
     def require_decisions(self) -> None:
         """Return when what staff decided was read at all.

@@ -23,9 +23,8 @@ class OfferedModel(msgspec.Struct, frozen=True):
     `id` is "provider/name" and is what conversations store. `name` is what its server calls it. `context_window` is in
     tokens, prompt and answer together, and stays the same for as long as the model does. `fallbacks` are the ids of
     models that answer in its place while it cannot, in their order. `options` hold where a question says nothing.
-    `price` is today's, None when nobody has set one. `title` is the name that people are shown. `groups` are
-    the ids of those who may use it; with none, everyone may. `loaded` is None where the
-    server does not say whether it is.
+    `price` is today's, None when nobody has set one. `title` is the name that people are shown. `groups` are the ids of
+    those who may use it; with none, everyone may. `loaded` is None where the server does not say whether it is.
     """
 
     id: str

@@ -44,9 +44,8 @@ async def answer(
     """Ask `model` and yield its events; the last one is `Finished`. Closing it closes the connection to the model.
 
     `request.model` and `request.context_window` are replaced by the model's own; its options hold where the request's
-    say nothing. With `restarts` False no other model
-    begins anew once there were words: for those who cannot take words back. Every call is reserved and charged on the
-    `bill`, which whoever made it closes; without one nobody pays.
+    say nothing. With `restarts` False no other model begins anew once there were words: for those who cannot take
+    words back. Every call is reserved and charged on the `bill`, which whoever made it closes; without one nobody pays.
 
     Raises:
         InferenceError: nothing else. Events that came before it are good. What the server said is logged here. When

@@ -37,10 +37,10 @@ from eloquent.foundation.ids import AttachmentId, ConversationId, UserId
 SENT_WITHIN: Final = timedelta(days=1)
 """An attachment that no message has by then is deleted."""
 LONGEST_NAME: Final = 200
-_examiner: Final = ThreadPoolExecutor(1, thread_name_prefix="examiner")
 COUNTED_AS_AT_LEAST: Final = 64 * 1024
 """Bytes that a small file counts for among those not sent yet: a million of them are a burden, too."""
 _AT_ONCE: Final = 100
+_examiner: Final = ThreadPoolExecutor(1, thread_name_prefix="examiner")
 _BOM: Final = b"\xef\xbb\xbf"
 _ENDINGS: Final = {
     "image/png": ("png",),

@@ -119,7 +119,7 @@ async def test_without_a_word_the_tools_of_the_settings_are_offered_to_models_th
 async def test_what_cannot_be_offered_is_refused_before_anything_is_written(ann: Person) -> None:
     conversation = await ann.conversation()
     assert (await ann.ask(conversation, "Hi", 422, tools=["launch"]))["code"] == "tool_not_offered"
-    blind = replace(SCRIPTED, id="blind/it", provider="blind", capabilities=("vision",))
+    blind = replace(SCRIPTED, id="blind/it", provider="blind", capabilities=("completion",))
     with offering(blind, Scripted(saying("x"), name="blind")):
         problem = await ann.ask(conversation, "Hi", 422, tools=["calculate"], model="blind/it")
         assert problem["code"] == "model_without_tools"

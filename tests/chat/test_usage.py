@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat import store as chat_store
 from chat import work
+from chat.errors import Draining
 from chat.reaper import Reaper
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -201,6 +202,28 @@ async def test_files_of_a_question_over_budget_stay_unsent(ann: Person, budgets:
     assert stored is not None
     assert stored["conversation_id"] is None
     assert stored["expires_at"] is not None
+
+
+@pytest.mark.usefixtures("model")
+async def test_a_question_with_files_that_cannot_begin_holds_nothing(
+    ann: Person, budgets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await budgets(limit=100_000)
+    conversation, kept = await ann.conversation(), await ann.attach(b"Some words in a file.")
+    has_room, asked = work.require_room, []
+
+    def full_at_last(owner: ObjectId) -> None:
+        asked.append(owner)
+        if len(asked) == 3:
+            raise Draining(retry_after_s=5)
+        has_room(owner)
+
+    monkeypatch.setattr(work, "require_room", full_at_last)
+    parts = [{"type": "text", "text": "Read it."}, {"type": "file", "id": kept["id"]}]
+    await ann.ok("POST", f"/conversations/{conversation}/runs", 503, json={"parts": parts})
+    await all_settled()
+    [spending] = await database().budget_spending.find({}).to_list()
+    assert (spending["used"], spending["holds"]) == (0, [])
 
 
 async def test_what_was_held_is_given_back_when_nothing_was_written(

@@ -1,22 +1,26 @@
 """What staff decided, laid over what servers list."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from bson import ObjectId
 from msgspec.structs import replace
 
 from eloquent.foundation.remembered import Remembered
+from inference import catalog as catalog_module
 from inference.catalog import Catalog, offering
 from inference.entries import Decision, Decisions, options_of, with_defaults
 from inference.offers import OfferedModel
 from inference.providers.base import ProviderModel
 from inference.providers.scripted import Scripted, saying
 from inference.router import answer
-from inference.store import ModelEntry
+from inference.store import ModelEntry, ModelPrice
 from inference.timeouts import Timeouts
-from inference.types import GenerationOptions, PromptMessage, PromptRequest
+from inference.types import GenerationOptions, Price, PromptMessage, PromptRequest
 from tests.inference.rigs import collected
 
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LISTED = (ProviderModel("a", 8192), ProviderModel("b", 4096), ProviderModel("c", 2048))
 
 
@@ -109,3 +113,31 @@ async def test_options_reach_the_models_server() -> None:
         asked = PromptRequest("", (PromptMessage("user", "Hi"),), GenerationOptions(max_output_tokens=3))
         await collected(answer(model, asked))
     assert provider.requests[0].options == GenerationOptions(temperature=0.2, max_output_tokens=3)
+
+
+async def test_a_price_that_begins_is_in_force_soon_and_the_list_is_made_once_until_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decision = Decision(entry("a"), (ModelPrice(ObjectId(), ObjectId(), NOON, 1, 2),))
+    made: list[datetime] = []
+    original = catalog_module.as_decided
+
+    def counted(*args: Any) -> list[OfferedModel]:
+        made.append(args[2])
+        return original(*args)
+
+    async def read() -> Decisions:
+        return {"scripted/a": decision}
+
+    moments = [NOON - timedelta(seconds=1), NOON]
+    monkeypatch.setattr(catalog_module, "as_decided", counted)
+    monkeypatch.setattr(catalog_module, "now", lambda: moments[len(made)])
+    catalog = Catalog([Scripted(models=LISTED)], decided=Remembered("entries", read, {}))
+    try:
+        assert [(await catalog.models())[0].price for _ in range(3)] == [None] * 3
+        assert len(made) == 1
+        monkeypatch.setattr(catalog_module, "PRICED_EVERY_S", 0.0)
+        catalog._last_shown = (*catalog._last_shown[:2], 0.0, catalog._last_shown[3])  # a second later
+        assert (await catalog.models())[0].price == Price(1, 2)
+    finally:
+        await catalog.aclose()
