@@ -47,29 +47,36 @@ _CHARS_A_TOKEN: Final = 2
 
 
 async def answer_in_steps(
-    model: OfferedModel, request: PromptRequest, *, caller: Caller, bill: Bill | None = None
+    model: OfferedModel,
+    request: PromptRequest,
+    *,
+    caller: Caller,
+    bill: Bill | None = None,
+    restarts: bool = True,
+    most_steps: int = MOST_STEPS,
 ) -> AsyncGenerator[Event, None]:
     """As `router.answer`, with the tools of the request called for `caller`; the one `Finished` is the last step's.
 
     Each `ToolCall` is followed by one `ToolOutput` with its id, unless the answer ends before. Ids are made unique
-    within the answer, whatever the server calls them.
+    within the answer, whatever the server calls them. A model that calls tools in the last step, which has none, ends
+    with the reason TOOL_CALLS.
     """
     taken: set[str] = set()
-    for number in range(MOST_STEPS):
-        if number:
-            yield NextStep()
-        step = _Step(request if number < MOST_STEPS - 1 else replace(request, tools=()), number, taken)
-        async with aclosing(answer(model, step.request, bill=bill)) as events:
+    for number in range(most_steps):
+        step = _Step(request if number < most_steps - 1 else replace(request, tools=()), number, taken)
+        async with aclosing(answer(model, step.request, bill=bill, restarts=restarts)) as events:
             async for event in events:
                 if (told := step.saw(event)) is not None:
                     yield told
+        if step.finished is None:
+            return
         if not step.wants_tools:
-            if step.finished is not None:
-                yield step.finished
+            yield step.finished
             return
         outputs = _fitted(await _outputs_of(step, caller), model, step)
         for output in outputs:
             yield output
+        yield NextStep(step.finished.usage)
         request = replace(request, messages=(*request.messages, *_turns(step, outputs)))
         model = await _who_goes_on(model, step, bill)
 

@@ -78,7 +78,9 @@ class ToolOutput(msgspec.Struct, frozen=True, gc=False):
 
 
 class NextStep(msgspec.Struct, frozen=True, gc=False):
-    """The language model is asked again, with what its tools have said."""
+    """The language model is asked again, with what its tools have said. `usage` is of the step that is over."""
+
+    usage: Usage = Usage()
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,6 @@
 """One question of an operator: asked, answered on the terminal, with the tools that the model calls on the way."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final, Protocol
 
@@ -11,19 +11,22 @@ from inference.admin.money import money_shown
 from inference.catalog import model_named
 from inference.offers import OfferedModel
 from inference.router import answer
+from inference.steps import answer_in_steps
 from inference.tools import toolbox
-from inference.tools.base import Caller, ToolResult, unknown
+from inference.tools.base import Caller
 from inference.types import (
+    Event,
     Finished,
     FinishReason,
     ModelChanged,
-    PromptMessage,
+    NextStep,
     PromptRequest,
     ReasoningDelta,
     Status,
     TextDelta,
     Tool,
     ToolCall,
+    ToolOutput,
 )
 
 MOST_STEPS: Final = 5
@@ -58,6 +61,7 @@ class Asking:
         self._model = model
         self._terminal = terminal
         self._shows_thoughts = shows_thoughts
+        self._spoke = False
 
     async def ask(self, request: PromptRequest, *, with_tools: bool) -> None:
         """Print the answer as it comes.
@@ -66,45 +70,42 @@ class Asking:
             InferenceError: there is none, or it broke off behind what was printed.
             TooManySteps: the model does not come to an end.
         """
-        if not with_tools:
-            await self._step(request)
-            return
-        tools = await self._tools()
-        request = msgspec.structs.replace(request, tools=tools)
-        for _ in range(MOST_STEPS):
-            text, calls = await self._step(request)
-            if not calls:
-                return
-            if text:
-                self._terminal.answer("\n")
-            said = PromptMessage("assistant", text, tool_calls=tuple(calls))
-            results = [await self._called(call, tools) for call in calls]
-            request = msgspec.structs.replace(request, messages=(*request.messages, said, *results))
-        raise TooManySteps
-
-    async def _step(self, request: PromptRequest) -> tuple[str, list[ToolCall]]:
-        texts: list[str] = []
-        calls: list[ToolCall] = []
-        async with aclosing(answer(self._model, request, restarts=False)) as events:
+        async with aclosing(await self._answer(request, with_tools=with_tools)) as events:
             async for event in events:
                 self.tally.saw(event)
-                match event:
-                    case TextDelta(text=text):
-                        texts.append(text)
-                        self._terminal.answer(text)
-                    case ReasoningDelta(text=text) if self._shows_thoughts:
-                        self._terminal.remark(text, ending="")
-                    case ToolCall():
-                        calls.append(event)
-                    case Status(state=state, elapsed_s=elapsed_s, position=position):
-                        where = "" if position is None else f", number {position}"
-                        self._terminal.remark(f"{self._model.name} is {state}{where} ({elapsed_s:.0f} s)")
-                    case ModelChanged(model_id=other, model_name=name, instead_of=instead_of):
-                        self.tally.model_changed(await model_named(other))
-                        self._terminal.remark(f"{instead_of} cannot answer; {name} does.")
-                    case Finished(reason=FinishReason.LENGTH):
-                        self._terminal.remark("\nThe answer was longer than its limit and ends here.")
-        return "".join(texts), calls
+                await self._tell(event)
+
+    async def _answer(self, request: PromptRequest, *, with_tools: bool) -> AsyncGenerator[Event, None]:
+        # What was printed cannot be taken back, so no other model begins anew.
+        if not with_tools:
+            return answer(self._model, request, restarts=False)
+        request = msgspec.structs.replace(request, tools=await self._tools())
+        return answer_in_steps(self._model, request, caller=OPERATOR, restarts=False, most_steps=MOST_STEPS)
+
+    async def _tell(self, event: Event) -> None:
+        match event:
+            case TextDelta(text=text):
+                self._spoke = True
+                self._terminal.answer(text)
+            case ReasoningDelta(text=text) if self._shows_thoughts:
+                self._terminal.remark(text, ending="")
+            case ToolCall(name=name, arguments=arguments):
+                self._terminal.remark(f"→ {name} {arguments}")
+            case ToolOutput(text=text):
+                self._terminal.remark(f"← {_shown(text)}")
+            case NextStep() if self._spoke:
+                self._spoke = False
+                self._terminal.answer("\n")
+            case Status(state=state, elapsed_s=elapsed_s, position=position):
+                where = "" if position is None else f", number {position}"
+                self._terminal.remark(f"{self._model.name} is {state}{where} ({elapsed_s:.0f} s)")
+            case ModelChanged(model_id=other, model_name=name, instead_of=instead_of):
+                self.tally.model_changed(await model_named(other))
+                self._terminal.remark(f"{instead_of} cannot answer; {name} does.")
+            case Finished(reason=FinishReason.LENGTH):
+                self._terminal.remark("\nThe answer was longer than its limit and ends here.")
+            case Finished(reason=FinishReason.TOOL_CALLS):
+                raise TooManySteps
 
     async def _tools(self) -> tuple[Tool, ...]:
         offered = await toolbox.tools_for(OPERATOR.permissions)
@@ -112,14 +113,6 @@ class Asking:
         if asking:
             self._terminal.remark(f"Not offered, because a person must agree to each call: {', '.join(asking)}.")
         return tuple(tool for tool in offered if tool.name not in asking)
-
-    async def _called(self, call: ToolCall, tools: Sequence[Tool]) -> PromptMessage:
-        self._terminal.remark(f"→ {call.name} {call.arguments}")
-        # What was not offered is not called either, whatever the model made up.
-        known = any(tool.name == call.name for tool in tools)
-        result = await toolbox.call(call.name, call.arguments, user=OPERATOR) if known else unknown(call.name)
-        self._terminal.remark(f"← {_shown(result)}")
-        return PromptMessage("tool", result.output_text, tool_call_id=call.id, tool_name=call.name)
 
 
 def usage_shown(tally: Tally) -> str:
@@ -143,8 +136,7 @@ def _number(number: float | None, places: int) -> str:
     return "-" if number is None else f"{number:.{places}f}"
 
 
-def _shown(result: ToolResult) -> str:
-    text = result.output_text
+def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN_OF_A_RESULT else f"{text[:_SHOWN_OF_A_RESULT]}… ({len(text)} characters)"
 
 

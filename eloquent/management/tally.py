@@ -6,7 +6,7 @@ import msgspec
 
 from inference.billing.prices import cost_micros
 from inference.offers import OfferedModel
-from inference.types import Event, Finished, Status, Usage
+from inference.types import Event, Finished, NextStep, Status, ToolOutput, Usage
 
 _SHORTEST_S = 0.001
 """Words that came within less are one network read: they have no speed."""
@@ -40,10 +40,10 @@ class Tally:
 
     def saw(self, event: Event) -> None:
         """The next event."""
-        if isinstance(event, Status):
+        if isinstance(event, Status | ToolOutput):
             return
         now = self._loop.time()
-        if isinstance(event, Finished):
+        if isinstance(event, Finished | NextStep):
             price, usage = self._model.price, event.usage
             if self._call_first_at is not None:
                 self._writing_s += now - self._call_first_at

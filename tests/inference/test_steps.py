@@ -112,7 +112,7 @@ async def test_a_call_is_made_and_the_model_is_asked_again_with_what_it_said(mod
         TextDelta("Let me see. "),
         DOUBLE,
         ToolOutput("a", "double", "42"),
-        NextStep(),
+        NextStep(CALLS.usage),
         TextDelta("It is 42."),
         STOP,
     ]
