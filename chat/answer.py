@@ -7,11 +7,11 @@ import orjson
 from chat import chunks
 from chat.chunks import Chunk
 from chat.parts import STEP_START, before_last_step, plain_text, tool_part, with_output
+from eloquent.foundation.json_values import is_storable
 from inference.types import Event, ModelChanged, NextStep, ReasoningDelta, Status, TextDelta, ToolCall, ToolOutput
 
 # MongoDB takes 100 levels, and the parts of a message are some of them.
 _DEEPEST_ARGUMENTS: Final = 64
-_FIRST_TOO_LARGE: Final = 2**63
 
 
 class Answer:
@@ -146,13 +146,4 @@ def _parsed(arguments: str) -> Any:
         value = orjson.loads(arguments)
     except orjson.JSONDecodeError:
         return arguments
-    return value if _is_storable(value, _DEEPEST_ARGUMENTS) else arguments
-
-
-def _is_storable(value: Any, levels: int) -> bool:
-    """Whether MongoDB takes the value: its bounds on numbers, names and nesting are narrower than JSON's."""
-    if isinstance(value, dict):
-        return levels > 0 and all("\0" not in name and _is_storable(inner, levels - 1) for name, inner in value.items())
-    if isinstance(value, list):
-        return levels > 0 and all(_is_storable(inner, levels - 1) for inner in value)
-    return not isinstance(value, int) or value < _FIRST_TOO_LARGE
+    return value if is_storable(value, levels=_DEEPEST_ARGUMENTS) else arguments

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from chat.errors import BadCompletionRequest
+from eloquent.foundation.json_values import is_storable
 from inference.types import PromptMessage, Tool, ToolCall
 
 MOST_TOOLS: Final = 128
@@ -101,8 +102,8 @@ def schema_in(given: msgspec.Raw, where: str) -> dict[str, Any]:
         schema = _OBJECTS.decode(given)
     except (msgspec.DecodeError, RecursionError):
         raise _wrong(where, "a JSON schema is expected, an object") from None
-    if _is_deeper(schema, DEEPEST_SCHEMA):
-        raise _wrong(where, f"a schema is nested at most {DEEPEST_SCHEMA} levels deep")
+    if not is_storable(schema, levels=DEEPEST_SCHEMA):
+        raise _wrong(where, f"a schema is nested at most {DEEPEST_SCHEMA} levels deep, with integers of 64 bits")
     return schema
 
 
@@ -144,20 +145,6 @@ def _name(name: str, where: str) -> str:
     if not _NAME.fullmatch(name):
         raise _wrong(where, "a name has 1 to 64 characters of a-z, A-Z, 0-9, _ and -")
     return name
-
-
-def _is_deeper(value: Any, most: int) -> bool:
-    level = [value]
-    for _ in range(most):
-        level = [
-            child
-            for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _wrong(param: str, sentence: str, *, reason: str = "invalid_value") -> BadCompletionRequest:

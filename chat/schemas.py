@@ -18,6 +18,7 @@ from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatu
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Body
+from eloquent.foundation.json_values import is_storable
 from inference.types import GenerationOptions
 
 LONGEST_TEXT: Final = 32_000
@@ -28,6 +29,7 @@ LONGEST_MODEL_ID: Final = 200
 LONGEST_TOOL_NAME: Final = 64
 MOST_TOOLS: Final = 64
 LARGEST_OUTPUT_SCHEMA: Final = 16_000
+DEEPEST_OUTPUT_SCHEMA: Final = 32
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE)]
 SystemPrompt = Annotated[str, StringConstraints(max_length=LONGEST_SYSTEM_PROMPT)]
@@ -98,7 +100,11 @@ class OptionsIn(Body):
     @field_validator("output_schema")
     @classmethod
     def _bounded(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
-        if schema is not None and len(orjson.dumps(schema)) > LARGEST_OUTPUT_SCHEMA:
+        if schema is None:
+            return None
+        if not is_storable(schema, levels=DEEPEST_OUTPUT_SCHEMA):
+            raise ValueError(f"at most {DEEPEST_OUTPUT_SCHEMA} levels deep, and integers of 64 bits")
+        if len(orjson.dumps(schema)) > LARGEST_OUTPUT_SCHEMA:
             raise ValueError(f"at most {LARGEST_OUTPUT_SCHEMA} bytes of JSON")
         return schema
 

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from chat.exports.file_schemas import FORMAT, ConversationFile, ExportedMessage
 from chat.imports.talks import LONGEST_TEXT, LONGEST_TITLE, Node, NotAConversation, Talk
 from chat.types import MessageStatus
+from eloquent.foundation.json_values import is_storable
 
 _LONGEST_SYSTEM_PROMPT: Final = 8_000
 _LONGEST_PARTS: Final = 4_000_000
 _DEEPEST: Final = 64
-_LARGEST: Final = 2**63
 
 
 def talk_of(value: Any) -> Talk:
@@ -77,13 +77,5 @@ def _parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _storable(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The value if MongoDB takes it: its bounds on numbers, names and nesting are narrower than JSON's."""
-    return value if value is not None and _fits(value, _DEEPEST) else None
-
-
-def _fits(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels > 0 and all("\0" not in name and _fits(inner, levels - 1) for name, inner in value.items())
-    if isinstance(value, list):
-        return levels > 0 and all(_fits(inner, levels - 1) for inner in value)
-    return not isinstance(value, int) or -_LARGEST <= value < _LARGEST
+    """The value if it can be kept."""
+    return value if value is not None and is_storable(value, levels=_DEEPEST) else None

@@ -194,8 +194,12 @@ async def test_an_answer_by_a_schema_is_asked_for_as_one(ann: Person, model: Lan
     await ann.at_rest((await ann.ask(await ann.conversation(), "Hi", options=options))["id"])
     assert model.provider.requests[-1].options.json_schema == schema
     assert model.provider.requests[-1].options.thinking is False
-    too_large = {"output_schema": {"description": "x" * 16_000}}
-    await ann.ask(await ann.conversation(), "Hi", 422, options=too_large)
+    deep: dict[str, Any] = {}
+    for _ in range(40):
+        deep = {"not": deep}
+    for wrong in ({"description": "x" * 16_000}, {"maximum": 10**30}, deep, {"a\0": 1}):
+        problem = await ann.ask(await ann.conversation(), "Hi", 422, options={"output_schema": wrong})
+        assert problem["code"] == "invalid_input"
 
 
 @pytest.mark.parametrize("wrote", [False, True], ids=["while a tool works", "in the second step"])
