@@ -1,14 +1,35 @@
 """One answer as it grows: a language model's events in, chunks for readers and parts for the message out. Pure."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 
 from chat import chunks
 from chat.chunks import Chunk
-from chat.parts import STEP_START, before_last_step, plain_text, tool_part, with_output
+from chat.parts import (
+    STEP_START,
+    approval_id,
+    before_last_step,
+    calls_that_wait,
+    plain_text,
+    tool_part,
+    with_approval_request,
+    with_output,
+    words_of,
+)
 from eloquent.foundation.json_values import is_storable
-from inference.types import Event, ModelChanged, NextStep, ReasoningDelta, Status, TextDelta, ToolCall, ToolOutput
+from inference.types import (
+    ApprovalRequest,
+    Event,
+    ModelChanged,
+    NextStep,
+    ReasoningDelta,
+    Status,
+    TextDelta,
+    ToolCall,
+    ToolOutput,
+)
 
 # MongoDB takes 100 levels, and the parts of a message are some of them.
 _DEEPEST_ARGUMENTS: Final = 64
@@ -19,17 +40,20 @@ class Answer:
 
     Text that arrives between two `take`s becomes one chunk, however many pieces it came in: what is ready together
     travels together. Call `feed` for each event, `take` when the chunks are wanted, `close` once at the end.
+
+    Args:
+        parts: what was written before, of an answer that goes on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Sequence[dict[str, Any]] = ()) -> None:
         self._ready: list[Chunk] = []
         self._kind: str | None = None  # of the open part: text, reasoning or none
         self._part_id = ""
         self._unsent: list[str] = []
         self._whole: list[str] = []
-        self._closed_parts: list[dict[str, Any]] = []
+        self._closed_parts = list(parts)
         self.held_chars = 0
-        self.chars = 0
+        self.chars = sum(map(len, words_of(parts)))
         """All that was fed, tools' words too."""
 
     def feed(self, event: Event) -> None:
@@ -46,6 +70,9 @@ class Answer:
             self._count(event.arguments)
         elif isinstance(event, ToolOutput):
             self._tell_output(event)
+        elif isinstance(event, ApprovalRequest):
+            self._closed_parts = with_approval_request(self._closed_parts, event.call_id)
+            self.add(chunks.tool_approval(approval_id(event.call_id), event.call_id))
         elif isinstance(event, NextStep):
             self._close_part()
             self._closed_parts.append(STEP_START)
@@ -58,6 +85,10 @@ class Answer:
 
     def _tell_output(self, event: ToolOutput) -> None:
         self._count(event.text)
+        if event.is_denied:
+            self._closed_parts = with_output(self._closed_parts, event.call_id)
+            self.add(chunks.tool_denied(event.call_id))
+            return
         if event.is_error:
             self._closed_parts = with_output(self._closed_parts, event.call_id, errorText=event.text)
             self.add(chunks.tool_error(event.call_id, event.text))
@@ -99,6 +130,11 @@ class Answer:
         if self._kind is not None:
             parts.append({"type": self._kind, "text": "".join(self._whole)})
         return parts
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call waits for the user's agreement."""
+        return bool(calls_that_wait(self._closed_parts))
 
     def text(self) -> str:
         """The plain text so far, without reasoning."""

@@ -5,7 +5,6 @@ so far is saved before the readers hear of it. When MongoDB is away the answer g
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
@@ -18,33 +17,18 @@ from chat import chunks, store
 from chat.answer import Answer
 from chat.asking import LEASE_S
 from chat.chunks import Chunk
-from chat.context import Prompt
 from chat.errors import AnswerInterrupted
+from chat.generation import Generation
 from chat.journal import Journal
 from chat.titling import TitleWish
-from chat.tool_choice import NO_TOOLS, Toolkit
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import EloquentError
-from inference.admission.queues import require_room_at
 from inference.billing.bill import Bill
 from inference.billing.types import Purpose
 from inference.errors import AnswerCutOff
-from inference.offers import OfferedModel
-from inference.router import answer as ask
-from inference.steps import answer_in_steps
-from inference.types import (
-    Event,
-    Finished,
-    FinishReason,
-    GenerationOptions,
-    ModelChanged,
-    NextStep,
-    PromptRequest,
-    Status,
-    Usage,
-)
+from inference.types import Event, Finished, FinishReason, ModelChanged, NextStep, Status, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -84,26 +68,20 @@ class Answering:
         run: Run,
         message: Message,
         *,
-        model: OfferedModel,
-        prompt: Prompt,
-        options: GenerationOptions,
-        toolkit: Toolkit | None = None,
+        generation: Generation,
         journal: Journal,
-        title: str | None,
+        title: str | None = None,
         title_wish: TitleWish | None = None,
     ) -> None:
         self.run = run
-        self.bill = Bill(run.user_id, run.id, Purpose.ANSWER)
+        self.message = message
+        self.bill = Bill(run.user_id, run.id, Purpose.ANSWER, answer_id=message.id, step=message.calls)
         self.title_wish = title_wish
-        self._message = message
-        self._model = model
-        self._prompt = prompt
-        self._toolkit = toolkit or NO_TOOLS
-        self._request = PromptRequest(model.id, prompt.messages, options, tools=self._toolkit.tools)
+        self._generation = generation
         self._journal = journal
         self._title = title
-        self._answer = Answer()
-        self._position = 0
+        self._answer = Answer(message.parts)
+        self._position = run.begins_at
         self._flush_later: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._ending = RunStatus.INTERRUPTED
@@ -117,14 +95,12 @@ class Answering:
             BudgetSpent: there is not enough left for it.
             ModelBusy: the queue of its model is full, and no other model would answer.
         """
-        if not self._model.fallbacks:
-            await require_room_at(self._model.provider, model=self._model.name)
-        await self.bill.reserve(self._model, self._request)
+        await self._generation.reserve(self.bill)
 
     def begin(self) -> None:
         """Open the log and start to work."""
         self.run = replace(self.run, started_at=now())
-        self._journal.open(self.run.id)
+        self._journal.open(self.run.id, head=self._position)
         self._open_message()
         self._relay = asyncio.create_task(self._relay_answer(), name=f"relay {self.run.id}")
         self.finished = asyncio.create_task(self._work(self._relay), name=f"run {self.run.id}")
@@ -177,20 +153,23 @@ class Answering:
             "runId": str(self.run.id),
             "conversationId": str(self.run.conversation_id),
             "userMessageId": str(self.run.user_message_id),
-            "model": self._model.id,
+            "model": self._generation.model.id,
         }
-        self._answer.add(chunks.start(self.run.message_id, metadata))
+        goes_on = self._generation.before is not None
+        # Who reads on from where it waited has the message; who reads it anew is given what was saved first.
+        self._answer.add(chunks.metadata(metadata) if goes_on else chunks.start(self.run.message_id, metadata))
         if self._title:
             self._answer.add(chunks.data("title", {"title": self._title}, transient=True))
-        self._answer.add(chunks.context(self._prompt.told()))
+        self._answer.add(chunks.context(self._generation.prompt.told()))
         for warning in self.bill.warnings:
             self._answer.add(chunks.notice("budget_warning", warning))
-        self._answer.add(chunks.START_STEP)
+        if not goes_on:
+            self._answer.add(chunks.START_STEP)
         self._flush()
 
     async def _relay_answer(self) -> Finished:
         finished: Finished | None = None
-        async with aclosing(self._events()) as events:
+        async with aclosing(self._generation.events(self.bill)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     finished = event
@@ -207,7 +186,7 @@ class Answering:
                 if self._answer.chars > LONGEST_ANSWER_CHARS:
                     return Finished(FinishReason.LENGTH, Usage())
         if finished is None:
-            raise AnswerCutOff(self._model.name)
+            raise AnswerCutOff(self._generation.model.name)
         return finished
 
     def _let_out(self, event: Event) -> None:
@@ -226,15 +205,10 @@ class Answering:
         elif self._flush_later is None:
             self._flush_later = loop.call_later(HELD_BACK_S, self._flush)
 
-    def _events(self) -> AsyncGenerator[Event, None]:
-        if not self._toolkit.tools:
-            return ask(self._model, self._request, bill=self.bill)
-        return answer_in_steps(self._model, self._request, caller=self._toolkit.caller, bill=self.bill)
-
     def _change_model(self, event: ModelChanged) -> None:
         provider = event.model_id.partition("/")[0]
         self.run = replace(self.run, model=event.model_id, provider=provider)
-        self._message = replace(self._message, model=event.model_id)
+        self.message = replace(self.message, model=event.model_id)
 
     def _set_status(self, status: RunStatus) -> None:
         if self.run.status is not status and self.run.first_token_at is None:
@@ -251,7 +225,7 @@ class Answering:
 
     def _written(self, status: MessageStatus, **changes: Any) -> Message:
         return replace(
-            self._message,
+            self.message,
             parts=self._answer.parts(),
             status=status,
             position=self._position,
@@ -286,11 +260,20 @@ class Answering:
         self._flush()
         self._answer.close()
         status, last, usage, problem = self._outcome(relay)
+        waits = status is RunStatus.COMPLETE and self._answer.waits
         unsent = self._answer.take()
         ending = [*unsent, *last]
         self._position += len(ending)
-        self.run = replace(self.run, status=status, active=False, usage=usage, error=problem, finished_at=now())
-        message = self._written(_MESSAGE_STATUS[status], text=self._answer.text(), usage=usage, error=problem)
+        self.run = replace(
+            self.run, status=status, active=False, usage=self._own(usage), error=problem, finished_at=now()
+        )
+        message = self._written(
+            _MESSAGE_STATUS[status],
+            text=self._answer.text(),
+            usage=usage,
+            error=problem,
+            resumption=self._generation.resumption if waits else None,
+        )
         saving = asyncio.create_task(self._save(message))
         await asyncio.wait({saving}, timeout=TOLD_AFTER_S)
         if saving.done() and saving.exception() is not None:
@@ -306,7 +289,7 @@ class Answering:
         """How it ended: the status, the last chunks, the usage and the problem, both None when there are none."""
         if relay.cancelled():
             if self._ending is RunStatus.STOPPED:
-                return RunStatus.STOPPED, [chunks.FINISH_STEP, chunks.ABORT], usage_told(self.bill.lines), None
+                return RunStatus.STOPPED, [chunks.FINISH_STEP, chunks.ABORT], self._usage, None
             return RunStatus.INTERRUPTED, *self._failed(AnswerInterrupted())
         failure = relay.exception()
         if failure is not None:
@@ -314,21 +297,34 @@ class Answering:
             log.warning("run failed", run_id=str(self.run.id), code=expected.code, exc_info=failure)
             return RunStatus.FAILED, *self._failed(expected)
         finished = relay.result()
-        usage = {**(usage_told(self.bill.lines) or {}), "finishReason": finished.reason.value}
+        usage = {**(self._usage or {}), "finishReason": finished.reason.value}
         metadata = {"runId": str(self.run.id), "model": self.run.model, "usage": usage}
         last = [*self._notices(finished.usage), chunks.FINISH_STEP, chunks.finish(finished.reason.value, metadata)]
         return RunStatus.COMPLETE, last, usage, None
 
     def _notices(self, usage: Usage) -> list[Chunk]:
-        if not self._prompt.was_truncated(usage.input_tokens):
+        if not self._generation.prompt.was_truncated(usage.input_tokens):
             return []
         log.warning("prompt truncated by the provider", run_id=str(self.run.id), model=self.run.model)
-        self._message = replace(self._message, context={**self._prompt.told(), "truncated_by_provider": True})
+        self.message = replace(self.message, context={**self._generation.prompt.told(), "truncated_by_provider": True})
         return [chunks.notice("truncated_by_provider", _TRUNCATED)]
 
     def _failed(self, error: EloquentError) -> tuple[list[Chunk], dict[str, Any] | None, dict[str, Any]]:
         problem = {"code": error.code, "detail": error.detail}
-        return _told_failure(error), usage_told(self.bill.lines), problem
+        return _told_failure(error), self._usage, problem
+
+    @property
+    def _usage(self) -> dict[str, Any] | None:
+        """What the whole answer cost, with what came before where it goes on."""
+        before = self._generation.before
+        return usage_told([*(before.lines if before else ()), *self.bill.lines])
+
+    def _own(self, usage: dict[str, Any] | None) -> dict[str, Any] | None:
+        """This run's share of the answer's usage."""
+        if usage is None or self._generation.before is None:
+            return usage
+        reason = {name: value for name, value in usage.items() if name == "finishReason"}
+        return {**(usage_told(self.bill.lines) or {}), **reason} or None
 
     async def _save(self, message: Message) -> None:
         """Save how it ended, however long the database is away or refuses: only here is the answer whole."""

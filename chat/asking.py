@@ -88,6 +88,38 @@ def new_run(
     )
 
 
+def question_answered_by(answer: Message) -> MessageId:
+    """The message that the answer answers."""
+    if answer.parent_id is None:
+        raise ValueError("an answer answers something")
+    return answer.parent_id
+
+
+def run_that_goes_on(answer: Message, model: OfferedModel, *, idempotency_key: str | None) -> Run:
+    """The run that goes on with an answer which waited for its user; queued, with its first lease.
+
+    It has the branch behind the answer for itself: nobody can ask something else there meanwhile.
+    """
+    created_at = now()
+    return Run(
+        id=ObjectId(),
+        conversation_id=answer.conversation_id,
+        user_id=answer.user_id,
+        user_message_id=question_answered_by(answer),
+        message_id=answer.id,
+        branch_id=answer.id,
+        model=model.id,
+        provider=model.provider,
+        status=RunStatus.QUEUED,
+        active=True,
+        idempotency_key=idempotency_key,
+        worker=lifecycle.worker_id(),
+        begins_at=answer.position,
+        lease_expires_at=created_at + timedelta(seconds=LEASE_S),
+        created_at=created_at,
+    )
+
+
 def with_fresh_lease(run: Run) -> Run:
     """The new run as if it began now: what it was made for took a while since, and a lease is for the living."""
     return msgspec.structs.replace(run, lease_expires_at=now() + timedelta(seconds=LEASE_S))

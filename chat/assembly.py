@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from chat.chunks import Chunk
-from chat.parts import STEP_START, before_last_step, tool_part, with_output
+from chat.parts import STEP_START, before_last_step, tool_part, with_approval_request, with_output
 from chat.types import MessageStatus
 
 
@@ -58,6 +58,10 @@ class _Assembly:
                 self._parts = with_output(self._parts, chunk["toolCallId"], output=chunk["output"])
             case "tool-output-error":
                 self._parts = with_output(self._parts, chunk["toolCallId"], errorText=chunk["errorText"])
+            case "tool-output-denied":
+                self._parts = with_output(self._parts, chunk["toolCallId"])
+            case "tool-approval-request":
+                self._parts = with_approval_request(self._parts, chunk["toolCallId"])
             case "data-notice" if not chunk.get("transient"):
                 self._parts.append({"type": "data-notice", "data": chunk["data"]})
             case "finish" | "abort" | "error":

@@ -1,8 +1,9 @@
 """The chunks of the AI SDK's UI message stream, as JSON bytes. Pure.
 
-Only types and fields that every version from 5.0.100 on accepts are made here (profile 6), but for `RESET_STEP`: an
-unknown type fails a client's whole stream, and so does a null where a field should be absent. What is our own travels
-as `data-*` parts or message metadata. The format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+Only types and fields that every version from 5.0.100 on accepts are made here (profile 6), but for `RESET_STEP` and
+what tells of approvals: an unknown type fails a client's whole stream, and so does a null where a field should be
+absent. What is our own travels as `data-*` parts or message metadata.
+The format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
 
 from typing import Any
@@ -63,6 +64,21 @@ def tool_output(call_id: str, output: Any) -> Chunk:
 def tool_error(call_id: str, sentence: str) -> Chunk:
     """A tool could not do what it was asked."""
     return orjson.dumps({"type": "tool-output-error", "toolCallId": call_id, "errorText": sentence, "dynamic": True})
+
+
+def tool_denied(call_id: str) -> Chunk:
+    """The user did not agree to a call: it was not made."""
+    return b'{"type":"tool-output-denied","toolCallId":%b}' % orjson.dumps(call_id)
+
+
+def tool_approval(approval_id: str, call_id: str) -> Chunk:
+    """A call waits for the user's agreement. Known from version 6 on; `chat.profiles` has what others get."""
+    return orjson.dumps({"type": "tool-approval-request", "approvalId": approval_id, "toolCallId": call_id})
+
+
+def metadata(known: dict[str, Any]) -> Chunk:
+    """More metadata of the message that is being written."""
+    return orjson.dumps({"type": "message-metadata", "messageMetadata": known})
 
 
 def data(name: str, value: dict[str, Any], *, transient: bool) -> Chunk:

@@ -13,6 +13,7 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from chat import frames, runs, ui_runs
+from chat.chunks import NOTHING
 from chat.errors import StreamBroke
 from chat.journal import BehindLog, Entries, LogCut
 from chat.posting import Wish
@@ -108,10 +109,10 @@ class ChatConsumer(SignedInSocket):
         owner = self.identity.user_id
         run = await ui_runs.start(owner, frame.id, wish)
         self._runs[frame.request_id] = run.id
-        entries = await runs.entries_of(owner, run.id)
+        entries = await runs.entries_begun_by(run)
         if frame.request_id in self._aborted:
             await runs.stop_run(owner, run.id)
-        await self._relay(frame.request_id, entries)
+        await self._relay(frame.request_id, _from_zero(entries) if run.begins_at else entries)
 
     async def _resume_answer(self, frame: frames.Resume) -> None:
         await self.require_access()
@@ -156,3 +157,16 @@ class ChatConsumer(SignedInSocket):
 
     async def _refuse(self, request_id: str, error: EloquentError) -> None:
         await self.send(frames.failed(request_id, problem(error, None)))
+
+
+async def _from_zero(entries: AsyncIterator[Entries]) -> AsyncIterator[Entries]:
+    """The entries of a run that goes on with an answer, for a client that counts what it asked for from 0.
+
+    It has what came before: in the places of that, nothing is said.
+    """
+    is_begun = False
+    async for batch in entries:
+        if batch.chunks and not is_begun and not batch.is_replay:
+            yield Entries(0, [NOTHING] * batch.first)
+        is_begun = is_begun or bool(batch.chunks)
+        yield batch

@@ -1,5 +1,6 @@
 """Expected failures of the chat domain, below `eloquent.foundation.errors`."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from eloquent.foundation.errors import Conflict, EloquentError, InvalidInput, Throttled, Unavailable
@@ -130,6 +131,29 @@ class ImportOffset(Conflict):
             received=received,
             import_status=status,
         )
+
+
+class NothingToApprove(Conflict):
+    """No call of the answer waits for the user's agreement: it was decided already, or there never was one."""
+
+    code = "nothing_to_approve"
+    sentence = "Nothing in this answer waits for your agreement any more."
+
+
+class ApprovalsMissing(InvalidInput):
+    """Some of the calls that wait were not decided about. `missing` are the ids of the questions."""
+
+    code = "approvals_missing"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__("Decide about every call that waits for your agreement.", missing=list(missing))
+
+
+class ConversationWentOn(Conflict):
+    """The answer waited for the user's agreement, and the user has written something else behind it."""
+
+    code = "conversation_went_on"
+    sentence = "The conversation went on without these calls. Ask again to have them made."
 
 
 class ToolNotOffered(EloquentError):

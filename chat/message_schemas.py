@@ -4,15 +4,17 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from ninja import Schema
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from chat.branches import SiblingPage
 from chat.schemas import Asked, PartsIn
 from chat.types import MessageStatus, Role
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Body
+from inference.steps import LONGEST_REASON, MOST_CALLS_A_STEP
 
 LONGEST_COMMENT: Final = 2_000
+LONGEST_APPROVAL_ID: Final = 300
 
 
 class Rewording(Asked):
@@ -23,6 +25,20 @@ class Rewording(Asked):
 
 class Regeneration(Asked):
     """How the other answer is to be made; with nothing in it, as the conversation says."""
+
+
+class ApprovalIn(Body):
+    """What the user decided about one call: `approval_id` is the `approval.id` of its part."""
+
+    approval_id: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_APPROVAL_ID)]
+    approved: bool
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_REASON)] = ""
+
+
+class ApprovalsIn(Body):
+    """The decisions about every call of an answer that waits for one. Of two about one call the last holds."""
+
+    approvals: Annotated[list[ApprovalIn], Field(min_length=1, max_length=MOST_CALLS_A_STEP)]
 
 
 class FeedbackIn(Body):

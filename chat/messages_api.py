@@ -4,9 +4,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Router
 
 from accounts.authentication import SessionAuth, identity_of
-from chat import branches, feedback, runs
+from chat import approvals, branches, feedback, runs
 from chat.asking import Ask
-from chat.message_schemas import FeedbackIn, Regeneration, Rewording, SiblingsOut, siblings_out
+from chat.message_schemas import ApprovalsIn, FeedbackIn, Regeneration, Rewording, SiblingsOut, siblings_out
 from chat.posting import message_parts
 from chat.run_replies import STREAM_DOC, IdempotencyKey, started_reply
 from chat.schemas import ConversationOut, MessageOut, RunOut, conversation_out, generation_options, message_out
@@ -14,6 +14,7 @@ from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import json_reply
+from inference.steps import Decision
 
 router = Router(tags=["messages"], auth=SessionAuth())
 
@@ -71,6 +72,29 @@ async def regenerate_message(
         idempotency_key=idempotency_key or None,
     )
     return await started_reply(request, await runs.start_run(owner, message.conversation_id, ask))
+
+
+@router.post(
+    "/messages/{message_id}/approvals",
+    response={202: RunOut, **problems(401, 404, 409, 422, 429)},
+    operation_id="approve_calls",
+    summary="Decide about the tools that an answer wants to call",
+    openapi_extra={"responses": {200: STREAM_DOC}},
+)
+async def approve_calls(
+    request: HttpRequest, message_id: ObjectIdField, body: ApprovalsIn, idempotency_key: IdempotencyKey = None
+) -> HttpResponseBase:
+    """The answer goes on in a run of its own: what was agreed to is called, what was denied is not.
+
+    It waits while parts of it are in the state `approval-requested`; all of them are decided at once. The stream goes
+    on where the answer stopped, so it begins without a `start`; `GET /runs/{run_id}/stream` has all of it.
+    Answered as a send is: with `Accept: text/event-stream` by the stream, else by 202 and the run.
+    """
+    decisions = {given.approval_id: Decision(given.approved, given.reason) for given in body.approvals}
+    run = await approvals.go_on(
+        identity_of(request).user_id, message_id, decisions, idempotency_key=idempotency_key or None
+    )
+    return await started_reply(request, run)
 
 
 @router.get(

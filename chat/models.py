@@ -84,6 +84,7 @@ class Message(models.Model):
     client_id = models.CharField(max_length=_LONGEST_CLIENT_ID, null=True, blank=True)  # noqa: DJ001 - null is "none"
     position = models.IntegerField(default=0)
     calls = models.PositiveSmallIntegerField(default=0)
+    resumption = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -125,6 +126,7 @@ class Run(models.Model):
     idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null is "none given"
     worker = models.CharField(max_length=_LONGEST_WORKER, blank=True, default="")
     stop_requested_at = models.DateTimeField(null=True, blank=True)
+    begins_at = models.PositiveIntegerField(default=0)
     lease_expires_at = models.DateTimeField()
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)

@@ -2,9 +2,11 @@
 
 The request: https://ai-sdk.dev/docs/ai-sdk-ui/transport
 A client posts its whole list of messages; only the last one is read, because the server is the author of history. Of
-the rest nothing is believed, and nothing is even parsed.
+the rest nothing is believed, and nothing is even parsed. Where the last one is an answer, the user has decided about
+calls of tools in it: the decisions are read, and what is to be called is the server's own record.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -15,6 +17,7 @@ from chat.attachments.links import address_of, attachment_in
 from chat.schemas import LONGEST_MODEL_ID, LONGEST_TEXT, LONGEST_TOOL_NAME, MOST_PARTS, MOST_TOOLS, options_from
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import MessageId, parse_id
+from inference.steps import LONGEST_REASON, Decision
 from inference.types import GenerationOptions
 
 Trigger: TypeAlias = Literal["submit-message", "regenerate-message"]
@@ -59,7 +62,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for, in its own words: which messages its names mean is not known yet.
 
     `names` is the message to edit or to answer anew, empty for none. `parts` are the last message's, empty when it was
-    not posted; `called` is the client's name for it, empty when it has none that we keep.
+    not posted; `called` is the client's name for it, empty when it has none that we keep. With `decisions`, by the ids
+    of the questions, `names` is the answer that waits for them, and there is nothing else.
     """
 
     regenerates: bool
@@ -71,6 +75,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     options: GenerationOptions
     tools: tuple[str, ...] | None
     on_busy: OnBusy
+    decisions: Mapping[str, Decision] = {}
 
 
 class MalformedMessage(InvalidInput):
@@ -86,8 +91,33 @@ class _UIMessage(msgspec.Struct, frozen=True):
     id: str = ""
 
 
+class _Approval(msgspec.Struct, frozen=True):
+    id: str
+    approved: bool | None = None
+    reason: str | None = None
+
+
+class _AnswerPart(msgspec.Struct, frozen=True):
+    """Of a part of an answer, what is read of it: everything else is passed over as it comes."""
+
+    state: str | None = None
+    approval: _Approval | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    role: str
+    parts: list[_AnswerPart]
+    id: str = ""
+
+
+class _Role(msgspec.Struct, frozen=True):
+    role: str
+
+
 _posted: Final = msgspec.json.Decoder(Posted)
 _messages: Final = msgspec.json.Decoder(_UIMessage)
+_answers: Final = msgspec.json.Decoder(_Answer)
+_roles: Final = msgspec.json.Decoder(_Role)
 
 
 def wish_in_body(body: bytes) -> tuple[str, Wish]:
@@ -121,11 +151,20 @@ def wish_in(trigger: Trigger, names: str | None, last: msgspec.Raw | None, extra
     if names and len(names) > LONGEST_NAME:
         raise InvalidInput(f"messageId has at most {LONGEST_NAME} characters.")
     regenerates = trigger == "regenerate-message"
-    parts, called = _question_in(last) if regenerates else _message_in(last)
+    decisions: Mapping[str, Decision] = {}
+    parts: list[dict[str, Any]] = []
+    called = ""
+    if regenerates:
+        parts, called = _question_in(last)
+    elif last is not None and _is_answer(last):
+        names, decisions = _decided_in(last)
+    else:
+        parts, called = _message_in(last)
     return Wish(
         regenerates=regenerates,
         names=names or "",
         parts=parts,
+        decisions=decisions,
         called=called if len(called) <= LONGEST_NAME else "",
         parent_id=_parent(extras.parent_id),
         model=model,
@@ -150,6 +189,30 @@ def _message_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:
     if message.role != "user":
         raise InvalidInput("The last message must be the user's.")
     return message_parts(message.parts), message.id
+
+
+def _is_answer(last: msgspec.Raw) -> bool:
+    try:
+        return _roles.decode(last).role == "assistant"
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False  # whoever reads it as a question says what is wrong
+
+
+def _decided_in(last: msgspec.Raw) -> tuple[str, dict[str, Decision]]:
+    """The answer's id, and what the user decided about calls in it, by the ids of the questions."""
+    try:
+        answer = _answers.decode(last)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise MalformedMessage from None
+    given = [part.approval for part in answer.parts if part.state == "approval-responded" and part.approval]
+    decisions = {
+        approval.id: Decision(approval.approved, (approval.reason or "")[:LONGEST_REASON])
+        for approval in given
+        if approval.approved is not None
+    }
+    if not decisions:
+        raise InvalidInput("The last message must be the user's, or an answer with decisions about its calls of tools.")
+    return answer.id, decisions
 
 
 def _question_in(last: msgspec.Raw | None) -> tuple[list[dict[str, Any]], str]:

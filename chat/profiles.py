@@ -3,7 +3,8 @@
 The chunks that are stored and relayed are profile 6: what every version from 5.0.100 on accepts. Older ones refuse a
 whole stream for one field they do not know. Profile 5 is for them: the chunk types and fields of 5.0.0, nothing else.
 Profile 7 also has `reset-step`, which takes back what a language model wrote before it broke; to the others a new step
-begins there, and what stands before it stays.
+begins there, and what stands before it stays. Before 6 nobody was asked about a tool's call: such clients see a call
+that waits as one that is being made, and a call that the user denied as one that failed.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from chat.chunks import RESET_STEP, START_STEP, Chunk
+from chat.chunks import NOTHING, RESET_STEP, START_STEP, Chunk, tool_error
 from eloquent.foundation.errors import InvalidInput
 
 
@@ -27,6 +28,8 @@ class Profile(IntEnum):
 DEFAULT: Final = Profile.SIX
 _version: Final = re.compile(r"(\d{1,3})(\.[0-9A-Za-z.+-]{1,60})?", re.ASCII).fullmatch
 _FINISH: Final = b'{"type":"finish",'
+_APPROVAL: Final = b'{"type":"tool-approval-request",'
+_DENIED: Final = b'{"type":"tool-output-denied",'
 
 
 def profile_of(version: str | None) -> Profile:
@@ -47,8 +50,16 @@ def fitted(chunk: Chunk, profile: Profile) -> Chunk:
     """The chunk as a client of this profile takes it."""
     if chunk == RESET_STEP and profile is not Profile.SEVEN:
         return START_STEP
-    if profile is Profile.FIVE and chunk.startswith(_FINISH):
+    return _for_five(chunk) if profile is Profile.FIVE else chunk
+
+
+def _for_five(chunk: Chunk) -> Chunk:
+    if chunk.startswith(_FINISH):
         finish = orjson.loads(chunk)
         finish.pop("finishReason", None)
         return orjson.dumps(finish)
+    if chunk.startswith(_APPROVAL):
+        return NOTHING
+    if chunk.startswith(_DENIED):
+        return tool_error(orjson.loads(chunk)["toolCallId"], "The user did not agree to this call.")
     return chunk

@@ -17,7 +17,7 @@ from chat import store, work
 from chat.chunks import Chunk
 from chat.journal import Entries, LogCut, NotInJournal
 from chat.replay import replay_of, replay_through
-from chat.types import Message, Run
+from chat.types import Message, MessageStatus, Run
 from eloquent.foundation.clock import now
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,13 @@ def _replay(message: Message, chunks: list[Chunk]) -> Entries:
     return Entries(message.position - len(chunks), chunks, is_replay=True)
 
 
+async def _run_that_goes_on_with(message: Message, run: Run) -> Run | None:
+    """The run that goes on with the answer after this one, and has all of it; None when none is at work."""
+    if message.status is not MessageStatus.STREAMING or message.run_id in (None, run.id):
+        return None
+    return await store.find_run(run.user_id, message.run_id)
+
+
 def _rested_just_now(run: Run) -> bool:
     return run.finished_at is not None and now() - run.finished_at < _END_COPIED_WITHIN
 
@@ -87,17 +94,10 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
         else:
             if message is None:
                 return
-            # It may only have been in the making: then its whole log is there by now, where positions are the reader's.
-            rest = await _from_log(run, after=after) if run.active or _rested_just_now(run) else None
-            if rest is None and not current.active and (wait_s >= _POLL_MOST_S or not _rested_just_now(current)):
-                yield _replay(message, replay_of(message))
-                return
-            if rest is None and current.active and message.position:
-                rest = await _from_log(run, after=message.position - 1)
-                if rest is not None:
-                    yield _replay(message, replay_through(message))
-            if rest is not None:
-                async for batch in rest:
+            has_ended = not current.active and (wait_s >= _POLL_MOST_S or not _rested_just_now(current))
+            entries = await _by_now(run, message, after=after, is_active=current.active, has_ended=has_ended)
+            if entries is not None:
+                async for batch in entries:
                     yield batch
                 return
         yield Entries(0, ())
@@ -105,3 +105,27 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
         wait_s = min(wait_s * 2, _POLL_MOST_S)
         with suppress(PyMongoError):
             current = await store.find_run(run.user_id, run.id)
+
+
+async def _by_now(
+    run: Run, message: Message, *, after: int, is_active: bool, has_ended: bool
+) -> AsyncIterator[Entries] | None:
+    """What can be read of the saved answer and its log; None when the one ends before the other begins."""
+    if following := await _run_that_goes_on_with(message, run):
+        return await entries_of_run(following, after=-1)
+    # It may only have been in the making: then its whole log is there by now, where positions are the reader's.
+    if run.active or _rested_just_now(run):
+        rest = await _from_log(run, after=after)
+        if rest is not None:
+            return rest
+    if has_ended:
+        return _behind(_replay(message, replay_of(message)), None)
+    rest = await _from_log(run, after=message.position - 1) if is_active and message.position else None
+    return None if rest is None else _behind(_replay(message, replay_through(message)), rest)
+
+
+async def _behind(replay: Entries, rest: AsyncIterator[Entries] | None) -> AsyncIterator[Entries]:
+    yield replay
+    if rest is not None:
+        async for batch in rest:
+            yield batch

@@ -22,12 +22,11 @@ from chat.usage import usage_told
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import RunId
-from inference.billing.bill import Bill, Call, charge_lost
-from inference.billing.types import Outcome, Purpose, line_id
+from inference.billing.bill import Bill, Call, charge_lost, lines_of_answer
+from inference.billing.types import Outcome, Purpose
 from inference.catalog import model_named
 from inference.errors import InferenceError
 from inference.offers import OfferedModel
-from inference.store import usage_lines
 from inference.tokens import estimated_tokens
 from inference.types import PromptRequest, Usage
 
@@ -59,6 +58,8 @@ class Reaper:
             except PyMongoError as error:
                 log.warning("reaper waits for the database", error=type(error).__name__)
                 trusted_from = loop.time() + LEASE_S
+            except Exception:
+                log.exception("reaper goes on")  # whatever it met: without a reaper no lost answer comes to rest
             await asyncio.sleep(REAP_EVERY_S)
 
     async def reap(self) -> None:
@@ -85,8 +86,9 @@ class Reaper:
 
     async def _bring_to_rest(self, run: Run) -> None:
         message = await store.message_of_run(run)
-        if message is None:
-            await store.forget_run(run)  # the crash came before the answer was written: nothing was ever shown
+        if message is None or message.run_id != run.id:
+            # The crash came before the answer was written, or before one that waited was this run's: nothing was shown.
+            await store.forget_run(run)
             return
         await store.show_lost_run(run)
         last: list[Chunk] | None = None
@@ -113,7 +115,7 @@ class Reaper:
         if message.usage is None:
             # Nobody has charged it: its worker tells the usage with the end. Last of all, because until the log is
             # closed a worker that was only late may write on, and readers would be shown what is not kept.
-            await store.keep_usage(await _charged(run, message))
+            await store.keep_usage(*await _charged(run, message))
         notices.tell_finished(rested)
         log.info("lost run brought to rest", run_id=str(run.id), status=message.status.value)
 
@@ -144,22 +146,22 @@ class Reaper:
         return message, None if held is None else last
 
 
-async def _charged(run: Run, message: Message) -> Message:
-    """The message with what its calls cost, the one that its worker was at being charged unless that worker did.
+async def _charged(run: Run, message: Message) -> tuple[Run, Message]:
+    """Both with what their calls cost, the one that the worker was at being charged unless that worker did.
 
     What was written since that call began is counted here, and so is what was asked: nobody else knows any more. When
     not a word had come, nothing is charged: whether the model was asked at all is not known.
     """
-    ids = [line_id(run.id, step, Purpose.ANSWER) for step in range(message.calls + 1)]
-    over = [line for line in await usage_lines(ids[:-1]) if line.outcome is Outcome.COMPLETE]
+    over = [line for line in await lines_of_answer(message.id, message.calls) if line.outcome is Outcome.COMPLETE]
     before, latest = parts_by_step(message.parts)
     # Each call that ended whole and was not the last has a next step behind it. Without that, its tools were at work.
     steps_begun = sum(part["type"] == "step-start" for part in message.parts)
     if latest and steps_begun >= len(over):
-        bill = Bill(run.user_id, run.id, Purpose.ANSWER, step=message.calls)
+        bill = Bill(run.user_id, run.id, Purpose.ANSWER, answer_id=message.id, step=message.calls)
         await charge_lost(bill, await _lost_call(run, message, before, latest))
-    lines = sorted(await usage_lines(ids), key=lambda line: line.step)
-    return replace(message, calls=len(lines), usage={**(usage_told(lines) or {}), **(message.usage or {})} or None)
+    lines = await lines_of_answer(message.id, message.calls + 1)
+    own = [line for line in lines if line.run_id == run.id]
+    return replace(run, usage=usage_told(own)), replace(message, calls=len(lines), usage=usage_told(lines))
 
 
 async def _lost_call(

@@ -30,6 +30,11 @@ def replay_through(message: Message) -> list[Chunk]:
     return [*replay[:2], *[chunks.NOTHING] * (message.position - len(replay)), *replay[2:]]
 
 
+def chunks_of(message: Message) -> int:
+    """How many chunks it takes to say what is saved of an answer that is not at its end."""
+    return len(_beginning(message, open_part=None))
+
+
 def _beginning(message: Message, *, open_part: str | None) -> list[Chunk]:
     metadata: dict[str, Any] = {"runId": str(message.run_id), "model": message.model}
     replay = [chunks.start(message.id, metadata)]
@@ -44,13 +49,24 @@ def _beginning(message: Message, *, open_part: str | None) -> list[Chunk]:
             if part_id != open_part:
                 replay.append(chunks.part_end(kind, part_id))
         elif kind == "dynamic-tool":
-            replay.append(chunks.tool_input(part["toolCallId"], part["toolName"], part["input"]))
-            if part["state"] == "output-available":
-                replay.append(chunks.tool_output(part["toolCallId"], part["output"]))
-            elif part["state"] == "output-error":
-                replay.append(chunks.tool_error(part["toolCallId"], part["errorText"]))
+            replay += _tool(part)
         elif kind == "step-start":
             replay += [chunks.FINISH_STEP, chunks.START_STEP]
         elif kind == "data-notice":
             replay.append(chunks.data("notice", part["data"], transient=False))
+    return replay
+
+
+def _tool(part: dict[str, Any]) -> list[Chunk]:
+    call_id, state = part["toolCallId"], part["state"]
+    replay = [chunks.tool_input(call_id, part["toolName"], part["input"])]
+    # A call that is being made, because the user agreed, is shown as one: nobody is asked about it again.
+    if "approval" in part and state != "approval-responded":
+        replay.append(chunks.tool_approval(part["approval"]["id"], call_id))
+    if state == "output-available":
+        replay.append(chunks.tool_output(call_id, part["output"]))
+    elif state == "output-error":
+        replay.append(chunks.tool_error(call_id, part["errorText"]))
+    elif state == "output-denied":
+        replay.append(chunks.tool_denied(call_id))
     return replay

@@ -34,5 +34,5 @@ STREAM_DOC: Final[dict[str, Any]] = {
 async def started_reply(request: HttpRequest, run: Run) -> HttpResponseBase:
     """With `Accept: text/event-stream` the answer's stream; else 202 and the run."""
     if "text/event-stream" in request.headers.get("Accept", ""):
-        return sse.stream_response(await runs.entries_of(run.user_id, run.id), run.id)
+        return sse.stream_response(await runs.entries_begun_by(run), run.id)
     return json_reply(run_out(run), status=202)

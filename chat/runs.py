@@ -15,10 +15,11 @@ from chat.attachments.showing import shown_files
 from chat.branches import branch_to_go_on_from, place_of
 from chat.context import fit
 from chat.errors import BranchIsBusy, KeyUsedElsewhere
+from chat.generation import Generation
 from chat.inbox import Inbox
 from chat.journal import Entries, LogCut
 from chat.titles import first_title, named_by
-from chat.tool_choice import toolkit_for
+from chat.tool_choice import NO_TOOLS, toolkit_for
 from chat.types import Conversation, Message, Run
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound
@@ -50,7 +51,7 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         ToolNotOffered, ModelWithoutTools: a tool that was named cannot be offered.
         BudgetSpent: the owner has not enough left for an answer.
     """
-    if first := await _first_run_of(owner, conversation_id, ask):
+    if first := await first_run_of(owner, conversation_id, ask.idempotency_key):
         return first
     work.require_room(owner)
     conversation, shown = await place_of(owner, conversation_id, ask)
@@ -61,17 +62,22 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
             return await _start(conversation, shown, model, ask, beside=beside)
         except (BranchIsBusy, BudgetSpent) as error:
             # What keeps the branch busy, or has the rest of the budget, may be the same request, sent twice at once.
-            if first := await _first_run_of(owner, conversation_id, ask):
+            if first := await first_run_of(owner, conversation_id, ask.idempotency_key):
                 return first
             if beside or ask.on_busy is OnBusy.CONFLICT or isinstance(error, BudgetSpent):
                 raise
             beside, shown = True, None
 
 
-async def _first_run_of(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run | None:
-    if not ask.idempotency_key:
+async def first_run_of(owner: UserId, conversation_id: ConversationId, key: str | None) -> Run | None:
+    """The run that was started with this idempotency key; None without a key, or when there is none yet.
+
+    Raises:
+        KeyUsedElsewhere: it started a run in another conversation.
+    """
+    if not key:
         return None
-    first = await store.find_run_by_key(owner, ask.idempotency_key)
+    first = await store.find_run_by_key(owner, key)
     if first is not None and first.conversation_id != conversation_id:
         raise KeyUsedElsewhere
     return first
@@ -94,13 +100,11 @@ async def _start(
     if files is not None:
         run = with_fresh_lease(run)
     answer = empty_answer_of(run, prompt.told())
+    toolkit = await toolkit_for(conversation.user_id, model, ask.tools) or NO_TOOLS
     answering = Answering(
         run,
         answer,
-        model=model,
-        prompt=prompt,
-        options=ask.options,
-        toolkit=await toolkit_for(conversation.user_id, model, ask.tools),
+        generation=Generation(model, prompt, ask.options, toolkit),
         journal=work.journal(),
         title=title,
         title_wish=titling.wish_for(conversation, first_words=title, question=named_by(messages[0]), model=model.id),
@@ -175,6 +179,11 @@ async def stop_run(owner: UserId, run_id: RunId) -> Run:
     except (TimeoutError, LogCut):
         pass
     return await run_of(owner, run_id)
+
+
+async def entries_begun_by(run: Run) -> AsyncIterator[Entries]:
+    """The chunks of the run itself, from its first one, as they come: for whoever has just begun it."""
+    return await reading.entries_of_run(run, after=run.begins_at - 1)
 
 
 async def entries_of(owner: UserId, run_id: RunId, *, after: int = -1) -> AsyncIterator[Entries]:

@@ -21,7 +21,10 @@ class _Strict(BaseModel):
 
 
 class StartChunk(_Strict):
-    """The first chunk. In a replay it has the same `messageId`: begin the message anew."""
+    """The first chunk. In a replay it has the same `messageId`: begin the message anew.
+
+    The stream of an answer that goes on has none.
+    """
 
     type: Literal["start"]
     messageId: ObjectIdField  # noqa: N815 - the AI SDK's name
@@ -94,6 +97,24 @@ class ToolErrorChunk(_Strict):
     toolCallId: str  # noqa: N815 - the AI SDK's name
     errorText: str  # noqa: N815 - as above
     dynamic: Literal[True]
+
+
+class ToolApprovalChunk(_Strict):
+    """A tool call waits for the user's agreement: the answer ends here, and goes on when it is decided about.
+
+    Not to profile 5.
+    """
+
+    type: Literal["tool-approval-request"]
+    approvalId: str  # noqa: N815 - the AI SDK's name
+    toolCallId: str  # noqa: N815 - as above
+
+
+class ToolDeniedChunk(_Strict):
+    """The user did not agree to a tool call: it was not made. To profile 5 it is a `tool-output-error`."""
+
+    type: Literal["tool-output-denied"]
+    toolCallId: str  # noqa: N815 - the AI SDK's name
 
 
 class TitleValue(_Strict):
@@ -183,7 +204,10 @@ class AbortChunk(_Strict):
 
 
 class MetadataChunk(_Strict):
-    """More metadata. Ours is empty: in a replay it stands for a chunk whose words are in another's text."""
+    """More metadata. The stream of an answer that goes on begins with it: its message has begun.
+
+    An empty one says nothing: in a replay it stands for a chunk whose words are in another's text.
+    """
 
     type: Literal["message-metadata"]
     messageMetadata: dict[str, Any]  # noqa: N815 - as the AI SDK spells it
@@ -208,6 +232,8 @@ UIMessageChunk: TypeAlias = Annotated[
     | ToolInputChunk
     | ToolOutputChunk
     | ToolErrorChunk
+    | ToolApprovalChunk
+    | ToolDeniedChunk
     | TitleChunk
     | StatusChunk
     | ContextChunk

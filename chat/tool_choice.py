@@ -1,5 +1,6 @@
 """Which tools a language model may call in an answer."""
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from chat.errors import ModelWithoutTools, ToolNotOffered
@@ -23,13 +24,15 @@ NO_TOOLS: Final = Toolkit((), Caller(""))
 
 
 async def toolkit_of(user_id: UserId) -> Toolkit:
-    """All that the user may have called, always in the same order.
-
-    Tools that ask for the user's agreement to each call are left out: nobody could give it here.
-    """
+    """All that the user may have called, always in the same order."""
     permissions = await permissions_of(user_id) if toolbox.asks_permissions() else frozenset()
-    tools = tuple(tool for tool in await toolbox.tools_for(permissions) if not toolbox.needs_approval(tool.name))
-    return Toolkit(tools, Caller(str(user_id), permissions))
+    return Toolkit(await toolbox.tools_for(permissions), Caller(str(user_id), permissions))
+
+
+async def toolkit_again(user_id: UserId, names: Collection[str]) -> Toolkit:
+    """Of the tools that an answer began with, those that the user may still have called."""
+    tools, caller = await toolkit_of(user_id)
+    return Toolkit(tuple(tool for tool in tools if tool.name in names), caller)
 
 
 async def toolkit_for(user_id: UserId, model: OfferedModel, names: tuple[str, ...] | None) -> Toolkit | None:
@@ -43,8 +46,7 @@ async def toolkit_for(user_id: UserId, model: OfferedModel, names: tuple[str, ..
         defaults = get_config().default_tools
         if not defaults or "tools" not in model.capabilities:
             return None
-        tools, caller = await toolkit_of(user_id)
-        return Toolkit(tuple(tool for tool in tools if tool.name in defaults), caller)
+        return await toolkit_again(user_id, defaults)
     if not names:
         return None
     if not model.may_call_tools:

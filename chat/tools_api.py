@@ -9,16 +9,21 @@ from accounts.authentication import SessionAuth, identity_of
 from chat.tool_choice import toolkit_of
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import json_reply
+from inference.tools import toolbox
 
 router = Router(tags=["models"], auth=SessionAuth())
 
 
 class ToolOut(Schema):
-    """A tool. `parameters` is the JSON schema of its arguments."""
+    """A tool. `parameters` is the JSON schema of its arguments.
+
+    `needs_approval`: you are asked before each call, and the answer waits (`POST /messages/{message_id}/approvals`).
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
+    needs_approval: bool
 
 
 class ToolList(Schema):
@@ -40,5 +45,13 @@ async def list_tools(request: HttpRequest) -> HttpResponse:
     What it calls and what it is told are parts of the answer: `dynamic-tool`, as the AI SDK has them.
     """
     tools, _ = await toolkit_of(identity_of(request).user_id)
-    items = [{"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in tools]
+    items = [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.parameters,
+            "needs_approval": toolbox.needs_approval(tool.name),
+        }
+        for tool in tools
+    ]
     return json_reply({"items": items, "next_cursor": None})

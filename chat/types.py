@@ -92,7 +92,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     `text` is the parts' plain text, empty until the message is at rest: what reads it sooner takes the parts.
     `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it. `client_id`
     is what the frontend that sent a user's message calls it; several wordings of one message share it. `grams` is what
-    search needs to know of a text beyond its words (`chat.search.words`); the store sees to it.
+    search needs to know of a text beyond its words (`chat.search.words`); the store sees to it. `resumption` is what an
+    answer takes to go on that waits for the user's agreement to a tool's call (`chat.generation`), None for others.
     """
 
     id: MessageId
@@ -113,6 +114,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str | None = None
     position: int = 0
     calls: int = 0
+    resumption: dict[str, Any] | None = None
     created_at: datetime
 
 
@@ -134,9 +136,10 @@ class Sibling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run: one answer in the making or made. `usage` and `error` are None until known.
+    """A run: one answer in the making or made, or the rest of one. `usage` and `error` are None until known.
 
-    `worker` is the process that holds the lease; what another one writes to the run is refused.
+    `worker` is the process that holds the lease; what another one writes to the run is refused. `begins_at` is the
+    position of its first chunk: those before it are of the run whose answer it goes on with.
     """
 
     id: RunId
@@ -154,6 +157,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     worker: str = ""
     stop_requested_at: datetime | None = None
+    begins_at: int = 0
     lease_expires_at: datetime
     created_at: datetime
     started_at: datetime | None = None

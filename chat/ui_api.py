@@ -61,7 +61,7 @@ async def ui_send(
     chat_id, wish = wish_in_body(request.body)
     owner = identity_of(request).user_id
     run = await ui_runs.start(owner, chat_id, wish, idempotency_key=idempotency_key or None)
-    return sse.stream_response(await runs.entries_of(owner, run.id), run.id, spoken)
+    return sse.stream_response(await runs.entries_begun_by(run), run.id, spoken)
 
 
 @router.get(

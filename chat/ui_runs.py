@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from chat import conversations, runs, store
+from chat import approvals, conversations, runs, store
 from chat.asking import Ask
 from chat.branches import HISTORY_MESSAGES
 from chat.errors import ParentUnknown
@@ -31,8 +31,10 @@ async def start(owner: UserId, chat_id: str, wish: Wish, *, idempotency_key: str
 
     Raises:
         InvalidInput: the name cannot be one of a chat, or there is nothing to answer anew.
-        what `runs.start_run` raises.
+        what `runs.start_run` and `approvals.go_on` raise.
     """
+    if wish.decisions:
+        return await approvals.go_on(owner, parse_id(wish.names), wish.decisions, idempotency_key=idempotency_key)
     conversation_id = parse_id(chat_id) if is_id(chat_id) else (await _begun(owner, chat_id)).id
     ask = await _ask(owner, conversation_id, wish)
     return await runs.start_run(owner, conversation_id, msgspec.structs.replace(ask, idempotency_key=idempotency_key))

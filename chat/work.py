@@ -11,7 +11,7 @@ import structlog
 from chat import notices, sockets, store, titling
 from chat.answering import Answering
 from chat.attachments import sweep
-from chat.errors import BranchIsBusy, Draining, JournalAway, TooManyRuns
+from chat.errors import BranchIsBusy, Draining, JournalAway, NothingToApprove, TooManyRuns
 from chat.imports import job
 from chat.inbox import Inbox
 from chat.journal import Journal, MemoryJournal, SharedJournal
@@ -72,11 +72,16 @@ def require_room(owner: UserId) -> None:
         raise TooManyRuns(retry_after_s=5)
 
 
-async def begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+async def begin(
+    answering: Answering, messages: Sequence[Message], title: str | None = None, *, after: RunId | None = None
+) -> None:
     """Write the run and set it to work, even when whoever asked for it leaves in between.
+
+    `messages` are new with it; none when it goes on with the answer of the run `after`.
 
     Raises:
         BranchIsBusy: an answer on this branch is still being written.
+        NothingToApprove: the answer that was to go on waits no more.
         NotFound: the conversation was deleted meanwhile.
         BudgetSpent: the owner has not enough left for an answer.
         ModelBusy: too many answers wait for the language model already.
@@ -87,20 +92,27 @@ async def begin(answering: Answering, messages: Sequence[Message], title: str | 
     except EloquentError:
         answering.bill.close()
         raise
-    beginning = asyncio.create_task(_write_and_begin(answering, messages, title))
+    beginning = asyncio.create_task(_write_and_begin(answering, messages, title, after))
     _beginning[beginning] = answering.run
     beginning.add_done_callback(_begun)
     await asyncio.shield(beginning)
 
 
-async def _write_and_begin(answering: Answering, messages: Sequence[Message], title: str | None) -> None:
+async def _write_and_begin(
+    answering: Answering, messages: Sequence[Message], title: str | None, after: RunId | None
+) -> None:
     try:
         await answering.reserve()
-        await store.add_run(answering.run, messages)
+        if after is None:
+            await store.add_run(answering.run, messages)
+        else:
+            await store.add_run_that_goes_on(answering.run, answering.message, after=after)
     except BaseException as error:
         answering.bill.close()
         if isinstance(error, store.BranchBusy):
             raise BranchIsBusy from None
+        if isinstance(error, store.AnswerGone):
+            raise NothingToApprove from None
         raise
     titling.answer_begins(answering.run)
     # The branch is ours. The language model thinks while the answer is being shown: the first word comes sooner.

@@ -201,6 +201,7 @@ class Demo:
                     "client_id": None,
                     "position": len(words) // 4 if by_model else 0,
                     "calls": 1 if by_model else 0,
+                    "resumption": None,
                     "created_at": at,
                 }
             )
@@ -221,6 +222,7 @@ class Demo:
                 "idempotency_key": None,
                 "worker": "",
                 "stop_requested_at": None,
+                "begins_at": 0,
                 "lease_expires_at": at + took,
                 "created_at": at,
                 "started_at": at,

@@ -36,14 +36,11 @@ OF_STATUS: Final[dict[int, type[EloquentError]]] = {
 # Any operation may meet these: broken HTTP, and a bug of ours.
 OF_ALL: Final = (400, 500)
 
-_STARTS_A_RUN: Final[Errors] = (
+_HAS_A_RUN: Final[Errors] = (
     chat_errors.BranchIsBusy,
-    chat_errors.ParentUnknown,
     chat_errors.MessageTooLong,
     chat_errors.KeyUsedElsewhere,
     chat_errors.TooManyRuns,
-    chat_errors.ToolNotOffered,
-    chat_errors.ModelWithoutTools,
     chat_errors.Draining,
     chat_errors.JournalAway,
     inference_errors.ModelBusy,
@@ -54,6 +51,17 @@ _STARTS_A_RUN: Final[Errors] = (
     attachment_errors.ModelCannotSee,
     attachment_errors.StorageAway,
     BudgetSpent,
+)
+_STARTS_A_RUN: Final[Errors] = (
+    *_HAS_A_RUN,
+    chat_errors.ParentUnknown,
+    chat_errors.ToolNotOffered,
+    chat_errors.ModelWithoutTools,
+)
+_GOES_ON: Final[Errors] = (
+    chat_errors.NothingToApprove,
+    chat_errors.ApprovalsMissing,
+    chat_errors.ConversationWentOn,
 )
 _FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
 
@@ -67,6 +75,7 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "start_run": _STARTS_A_RUN,
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
     "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),
+    "approve_calls": (*_HAS_A_RUN, *_GOES_ON),
     "rate_answer": (chat_errors.NotAnAnswer,),
     "create_attachment": (
         attachment_errors.AttachmentEmpty,
@@ -86,6 +95,7 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "send_import_content": (chat_errors.ImportOffset,),
     "ui_send": (
         *_STARTS_A_RUN,
+        *_GOES_ON,
         chat_errors.NotAQuestion,
         chat_errors.NotAnAnswer,
         MalformedMessage,

@@ -1,7 +1,8 @@
 """The vocabulary between the chat and every language model: what is asked, and the events that come back.
 
 An answer is zero or more of `TextDelta`, `ReasoningDelta`, `ToolCall` and `Status`, then exactly one `Finished`. The
-router adds `ModelChanged`, and `inference.steps` adds `ToolOutput` and `NextStep`, which no provider knows.
+router adds `ModelChanged`, and `inference.steps` adds `ToolOutput`, `ApprovalRequest` and `NextStep`, which no provider
+knows.
 All values are frozen, so one may be handed to many readers.
 """
 
@@ -69,12 +70,20 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolOutput(msgspec.Struct, frozen=True, gc=False):
-    """What a tool said to the call with this id. An error is a sentence for the language model."""
+    """What a tool said to the call with this id. An error is a sentence for the language model, and so is a denial."""
 
     call_id: str
     tool_name: str
     text: str
     is_error: bool = False
+    is_denied: bool = False
+    """It was not called: the user did not agree."""
+
+
+class ApprovalRequest(msgspec.Struct, frozen=True, gc=False):
+    """The call with this id waits for the user's agreement. The answer ends behind it, until the user has decided."""
+
+    call_id: str
 
 
 class NextStep(msgspec.Struct, frozen=True, gc=False):
@@ -115,7 +124,9 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     usage: Usage
 
 
-Event: TypeAlias = TextDelta | ReasoningDelta | ToolCall | ToolOutput | NextStep | Status | ModelChanged | Finished
+Event: TypeAlias = (
+    TextDelta | ReasoningDelta | ToolCall | ToolOutput | ApprovalRequest | NextStep | Status | ModelChanged | Finished
+)
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):

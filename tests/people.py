@@ -178,9 +178,9 @@ class Socket:
             frame: dict[str, Any] = orjson.loads(await self.connection.recv())
         return frame
 
-    async def read(self, request_id: str) -> UIStream:
-        """The answer to a request, up to its end; asserts that the sequence has no gap."""
-        stream, sequence = UIStream(), 0
+    async def read(self, request_id: str, stream: UIStream | None = None) -> UIStream:
+        """The answer to a request, up to its end, behind what `stream` has; asserts that the sequence has no gap."""
+        stream, sequence = stream or UIStream(), 0
         while (frame := await self.frame())["type"] == "chunk":
             assert frame["requestId"] == request_id
             assert frame["sequence"] == sequence

@@ -41,6 +41,7 @@ BODIES: dict[str, Any] = {
     "change_conversation": {"title": "Mine now"},
     "edit_message": {"parts": [{"type": "text", "text": "Hi"}]},
     "regenerate_message": {},
+    "approve_calls": {"approvals": [{"approval_id": "approval-1", "approved": True}]},
     "send_import_content": {},
     "rate_answer": {"rating": "up"},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},

@@ -45,8 +45,8 @@ class Journal(Protocol):
     def takes_runs(self) -> bool:
         """Whether a run may be begun: False while what it says would reach this process's readers alone."""
 
-    def open(self, run_id: RunId) -> None:
-        """Begin a run's log at position 0."""
+    def open(self, run_id: RunId, *, head: int = 0) -> None:
+        """Begin a run's log at position `head`: what lies before it is in the saved message."""
 
     def append(self, run_id: RunId, chunks: Sequence[Chunk]) -> int:
         """Add chunks and wake the readers. Returns the position behind the last one."""

@@ -34,7 +34,7 @@ class MemoryJournal:
         return None if log is None or log.cut else log
 
     def open(self, run_id: RunId, *, head: int = 0, shown: int | None = None) -> None:
-        """See `Journal`. An adopted log begins at `head`; readers may read up to `shown`."""
+        """See `Journal`. Readers may read up to `shown`."""
         self._logs[run_id] = Log(head, shown=shown)
 
     def append(self, run_id: RunId, chunks: Sequence[Chunk]) -> int:

@@ -60,10 +60,10 @@ class SharedJournal:
         """See `Journal`: Redis answers, to reading and to writing."""
         return self._reader.is_up and self._mirror.is_up
 
-    def open(self, run_id: RunId) -> None:
+    def open(self, run_id: RunId, *, head: int = 0) -> None:
         """See `Journal`."""
-        self._local.open(run_id, shown=0 if self._mirror.is_up else None)
-        self._mirror.begin(run_id)
+        self._local.open(run_id, head=head, shown=head if self._mirror.is_up else None)
+        self._mirror.begin(run_id, head, head=head)
 
     def append(self, run_id: RunId, chunks: Sequence[Chunk]) -> int:
         """See `Journal`."""

@@ -15,4 +15,14 @@ class Migration(migrations.Migration):
             name='calls',
             field=models.PositiveSmallIntegerField(default=0),
         ),
+        migrations.AddField(
+            model_name='message',
+            name='resumption',
+            field=models.JSONField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='begins_at',
+            field=models.PositiveIntegerField(default=0),
+        ),
     ]

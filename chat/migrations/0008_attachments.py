@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('chat', '0007_messages_calls'),
+        ('chat', '0007_answers_in_steps'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -44,10 +44,12 @@ from chat.store.messages import (
     siblings_below,
 )
 from chat.store.runs import (
+    AnswerGone,
     BranchBusy,
     ConversationGone,
     active_runs_of,
     add_run,
+    add_run_that_goes_on,
     claim_expired_run,
     expired_runs,
     find_run,
@@ -89,6 +91,7 @@ __all__ = [
     "MESSAGES",
     "MOST_UNFINISHED",
     "RUNS",
+    "AnswerGone",
     "Attachment",
     "BranchBusy",
     "Conversation",
@@ -109,6 +112,7 @@ __all__ = [
     "add_import",
     "add_imported",
     "add_run",
+    "add_run_that_goes_on",
     "attached_bytes",
     "attachments_among",
     "attachments_of",

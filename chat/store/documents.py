@@ -94,13 +94,15 @@ def message_from(document: dict[str, Any]) -> Message:
         client_id=document["client_id"],
         position=document["position"],
         calls=document.get("calls", 0),
+        resumption=document.get("resumption"),
         created_at=document["created_at"].replace(tzinfo=UTC),
     )
 
 
 def run_from(document: dict[str, Any]) -> Run:
     """A document of `runs` as a value."""
-    values = {name: document[name] for name in Run.__struct_fields__[1:]}
+    values = {name: document[name] for name in Run.__struct_fields__[1:] if name != "begins_at"}
+    values["begins_at"] = document.get("begins_at", 0)
     return Run(**{**values, "id": document["_id"], "status": RunStatus(document["status"])})
 
 

@@ -179,12 +179,12 @@ async def message_of_run(run: Run) -> Message | None:
     return None if document is None else message_from(document)
 
 
-async def keep_usage(message: Message) -> None:
-    """Save what an answer at rest cost, with its run too, and how many calls it took."""
+async def keep_usage(run: Run, message: Message) -> None:
+    """Save what an answer at rest cost, and how many calls it took; and what its run `run` did of it."""
     await database()[MESSAGES].update_one(
         {"_id": message.id}, {"$set": {"usage": message.usage, "calls": message.calls}}
     )
-    await database()[RUNS].update_one({"_id": message.run_id}, {"$set": {"usage": message.usage}})
+    await database()[RUNS].update_one({"_id": run.id}, {"$set": {"usage": run.usage}})
 
 
 async def keep_progress(message: Message) -> bool:
@@ -194,7 +194,7 @@ async def keep_progress(message: Message) -> bool:
     """
     return await group_commit.update(
         MESSAGES,
-        {"_id": message.id, "status": MessageStatus.STREAMING},
+        {"_id": message.id, "status": MessageStatus.STREAMING, "run_id": message.run_id},
         {"$set": {"parts": message.parts, "position": message.position, "calls": message.calls}},
         soon=True,
     )

@@ -24,6 +24,10 @@ class ConversationGone(Exception):
     """The conversation was deleted meanwhile."""
 
 
+class AnswerGone(Exception):
+    """The answer that was to go on does not wait any more."""
+
+
 async def add_run(run: Run, messages: Sequence[Message]) -> None:
     """Write a new run with its messages. They are out of reach until `show_run`.
 
@@ -45,6 +49,39 @@ async def add_run(run: Run, messages: Sequence[Message]) -> None:
         if isinstance(started, DuplicateKeyError):
             raise BranchBusy from started
         raise started if isinstance(started, BaseException) else kept  # type: ignore[misc]
+
+
+async def add_run_that_goes_on(run: Run, message: Message, *, after: RunId) -> None:
+    """Write a new run that goes on with the answer `message`, which the run `after` has left waiting.
+
+    From here on the answer is this run's. A crash at any point leaves it waiting, or makes it this run's: an active run
+    whose answer names another is swept by the reaper.
+
+    Raises:
+        BranchBusy: another active run writes on this branch, or the idempotency key was used before.
+        AnswerGone: it waits no more: another run goes on with it, or it was deleted. Nothing was written.
+    """
+    try:
+        await group_commit.insert(RUNS, [document_of(run)])
+    except DuplicateKeyError as error:
+        raise BranchBusy from error
+    goes_on = await group_commit.update(
+        MESSAGES,
+        {"_id": message.id, "status": MessageStatus.COMPLETE, "run_id": after, "resumption": {"$ne": None}},
+        {
+            "$set": {
+                "status": message.status,
+                "run_id": message.run_id,
+                "parts": message.parts,
+                "position": message.position,
+                "usage": None,
+                "resumption": None,
+            }
+        },
+    )
+    if not goes_on:
+        await _forget(run, [], with_run=True)
+        raise AnswerGone
 
 
 async def show_run(run: Run, messages: Sequence[Message], title: str | None) -> None:
@@ -180,10 +217,10 @@ async def keep_rest(run: Run, message: Message) -> None:
 
 
 async def keep_answer(message: Message) -> bool:
-    """Save the answer as it ended; False when it has ended already, and then it stays as it is."""
+    """Save the answer as it ended; False when it has ended already, or goes on in another run: then it stays."""
     return await group_commit.update(
         MESSAGES,
-        {"_id": message.id, "status": MessageStatus.STREAMING},
+        {"_id": message.id, "status": MessageStatus.STREAMING, "run_id": message.run_id},
         {
             "$set": {
                 "parts": message.parts,
@@ -196,6 +233,7 @@ async def keep_answer(message: Message) -> bool:
                 "position": message.position,
                 "calls": message.calls,
                 "model": message.model,
+                "resumption": message.resumption,
             }
         },
     )

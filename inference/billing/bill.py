@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from pymongo.errors import PyMongoError
 
 from eloquent.foundation.clock import now
-from eloquent.foundation.ids import RunId, UserId
+from eloquent.foundation.ids import MessageId, RunId, UserId
 from eloquent.foundation.membership import groups_of
 from inference import store
 from inference.billing.budgets import WARNED_FROM, amount_of, budgets_for, untouched
@@ -58,12 +58,20 @@ class Call(NamedTuple):
 
 
 class Bill:
-    """The bill of one run, completion or title. Its methods are called by one task at a time; `close` is the last."""
+    """The bill of one run, completion or title. Its methods are called by one task at a time; `close` is the last.
 
-    def __init__(self, user_id: UserId, run_id: RunId, purpose: Purpose, *, step: int = 0) -> None:
+    Args:
+        answer_id: the message that the run writes, where it writes one.
+        step: the number of the first call: an answer that goes on in another run has had some.
+    """
+
+    def __init__(
+        self, user_id: UserId, run_id: RunId, purpose: Purpose, *, answer_id: MessageId | None = None, step: int = 0
+    ) -> None:
         self.user_id = user_id
         self.run_id = run_id
         self.purpose = purpose
+        self._answer_id = answer_id or run_id
         self.step = step
         """The number of the next call, or of the one at work."""
         self.lines: list[UsageLine] = []
@@ -139,7 +147,7 @@ class Bill:
 
     @property
     def _line_id(self) -> str:
-        return line_id(self.run_id, self.step, self.purpose)
+        return line_id(self._answer_id, self.step, self.purpose)
 
     async def _hold(self, budget: Budget, model: OfferedModel, request: PromptRequest) -> None:
         moment = now()
@@ -190,6 +198,12 @@ async def budgets_of(user_id: UserId, model_id: str) -> list[Budget]:
     asks_groups = any(budget.group_id is not None for budget in budgets)
     groups = await groups_of(user_id) if asks_groups else frozenset()
     return budgets_for(budgets, user_id, groups, model_id)
+
+
+async def lines_of_answer(answer_id: MessageId, calls: int) -> list[UsageLine]:
+    """What the first `calls` calls of the answer cost, in order; without those that cost nothing."""
+    ids = [line_id(answer_id, step, Purpose.ANSWER) for step in range(calls)]
+    return sorted(await store.usage_lines(ids), key=lambda line: line.step) if ids else []
 
 
 async def charge_lost(bill: Bill, call: Call) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from bson import ObjectId
 
-from eloquent.foundation.ids import RunId, UserId
+from eloquent.foundation.ids import UserId
 
 MOST_BUDGETS: Final = 1_000
 """That can be enabled: all of them are in every process."""
@@ -80,9 +80,12 @@ class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
         return self.input_tokens + self.output_tokens
 
 
-def line_id(run_id: RunId, step: int, purpose: Purpose) -> str:
-    """The one id that a call's line can have: whoever writes it, it is written once."""
-    return f"{run_id}:{step}:{purpose.value}"
+def line_id(answer_id: ObjectId, step: int, purpose: Purpose) -> str:
+    """The one id that a call's line can have: whoever writes it, it is written once.
+
+    `answer_id` is the message's that the call is for, however many runs write it; where there is none, the run's.
+    """
+    return f"{answer_id}:{step}:{purpose.value}"
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

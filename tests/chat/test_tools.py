@@ -145,7 +145,7 @@ async def test_the_list_of_tools_is_what_the_user_may_have_called(
 
     @own.tool(timeout_s=1, needs_approval=True)
     async def erase() -> str:
-        """Nobody could agree to it."""
+        """One agrees to it when it is called."""
         return ""
 
     monkeypatch.setattr(registry, "registered", own)
@@ -154,8 +154,8 @@ async def test_the_list_of_tools_is_what_the_user_may_have_called(
     group = ObjectId()
     await database().auth_group.insert_one({"_id": group, "name": "Researchers"})
     await database().users_groups.insert_one({"user_id": ObjectId(ann.tokens["user"]["id"]), "group_id": group})
-    assert [tool["name"] for tool in (await ann.ok("GET", "/tools"))["items"]] == ["look_up"]
-    assert (await bob.ok("GET", "/tools"))["items"] == []
+    assert [tool["name"] for tool in (await ann.ok("GET", "/tools"))["items"]] == ["erase", "look_up"]
+    assert [tool["name"] for tool in (await bob.ok("GET", "/tools"))["items"]] == ["erase"]
     await database().auth_group.delete_one({"_id": group})
 
 

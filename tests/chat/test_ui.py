@@ -69,7 +69,8 @@ async def test_the_posted_history_is_not_believed(ann: Person, model: LanguageMo
 @pytest.mark.parametrize("last", [said("assistant", "x"), said("system", "x"), said("tool", "x")])
 async def test_only_a_user_can_say_something(ann: Person, model: LanguageModel, last: dict[str, Any]) -> None:
     answer = await ann.http.post("/ui/chat", json={"id": CHAT, "messages": [said("user", "Hi"), last]})
-    assert (answer.status_code, answer.json()["detail"]) == (422, "The last message must be the user's.")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("The last message must be the user's")
     assert model.provider.requests == []
 
 

@@ -83,7 +83,7 @@ async def test_an_answer_is_charged_and_its_message_run_and_reader_are_told(ann:
     assert answer["usage"] == told
     assert (await ann.ok("GET", f"/runs/{answer['run_id']}"))["usage"] == told
     [line] = [line for line in await ledger(ann) if line["purpose"] == "answer"]
-    assert line["_id"] == f"{answer['run_id']}:0:answer"
+    assert line["_id"] == f"{answer['id']}:0:answer"
     assert (line["input_tokens"], line["output_tokens"], line["cost_micros"]) == (10, 20, 50)
 
 

@@ -1,6 +1,6 @@
 """A strict reader of the AI SDK's UI message stream, as its version 5.0.100 reads it: what it refuses, they refuse.
 
-But for `reset-step`, which version 7 brought: `version` 6 refuses it.
+But for `reset-step`, which version 7 brought (`version` 6 refuses it), and approvals, which version 6 brought.
 
 Source of the rules: npm `ai` (src/ui-message-stream/ui-message-chunks.ts, src/ui/process-ui-message-stream.ts).
 """
@@ -26,6 +26,8 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "tool-input-available": ({"toolCallId", "toolName", "input"}, {"providerExecuted", "dynamic"}),
     "tool-output-available": ({"toolCallId", "output"}, {"providerExecuted", "dynamic", "preliminary"}),
     "tool-output-error": ({"toolCallId", "errorText"}, {"providerExecuted", "dynamic"}),
+    "tool-approval-request": ({"approvalId", "toolCallId"}, set()),
+    "tool-output-denied": ({"toolCallId"}, set()),
     "error": ({"errorText"}, set()),
     "abort": (set(), set()),
     "finish": (set(), {"finishReason", "messageMetadata"}),
@@ -37,16 +39,17 @@ LAST = {"finish", "abort", "error"}
 class UIStream:
     """Feed it chunks; it asserts that a strict client would take them, and builds the message as that client would."""
 
-    def __init__(self, version: int = 7) -> None:
+    def __init__(self, version: int = 7, *, before: "UIStream | None" = None) -> None:
+        """`before` is what the client has of an answer that goes on."""
         self.version = version
-        self.message_id: str | None = None
-        self.metadata: dict[str, Any] = {}
-        self.parts: list[dict[str, Any]] = []
+        self.message_id = before.message_id if before else None
+        self.metadata: dict[str, Any] = dict(before.metadata) if before else {}
+        self.parts: list[dict[str, Any]] = [dict(part) for part in before.parts] if before else []
         self.data: list[dict[str, Any]] = []
         self.last: dict[str, Any] | None = None
         self.deltas = 0
         self._open: dict[tuple[str, str], dict[str, Any]] = {}
-        self._step_is_over = False
+        self._step_is_over = before is not None
 
     @property
     def text(self) -> str:
@@ -97,7 +100,9 @@ class UIStream:
         # A client fails over the output of a call that it has not been told of.
         called = [part for part in self.parts if part.get("toolCallId") == chunk["toolCallId"]]
         assert called, "an output without its call"
-        called[-1] |= {name: chunk[name] for name in ("output", "errorText") if name in chunk}
+        called[-1] |= {name: chunk[name] for name in ("output", "errorText", "approvalId") if name in chunk}
+        if chunk["type"] == "tool-output-denied":
+            called[-1]["denied"] = True
 
     def _part(self, kind: str, step: str, chunk: dict[str, Any]) -> None:
         key = (kind, chunk["id"])

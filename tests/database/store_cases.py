@@ -479,6 +479,16 @@ async def _another_run(world: World) -> None:
     await chat.store.add_run(run, [question, answer])
 
 
+async def _run_that_goes_on(world: World) -> None:
+    question, answer = world._exchange(world.conversation, world.answer.id)
+    run = msgspec.structs.replace(world._run(world.conversation, question, answer), idempotency_key=None)
+    waiting = msgspec.structs.replace(answer, status=MessageStatus.COMPLETE, run_id=run.id, resumption={"tools": []})
+    await chat.store.add_run(msgspec.structs.replace(run, active=False), [question, waiting])
+    after = msgspec.structs.replace(run, id=ObjectId(), branch_id=answer.id)
+    going_on = msgspec.structs.replace(answer, run_id=after.id, status=MessageStatus.STREAMING)
+    await chat.store.add_run_that_goes_on(after, going_on, after=run.id)
+
+
 async def _shown_run(world: World) -> None:
     await chat.store.show_run(world.run, [world.question, world.answer], "Tea, again")
 
@@ -655,6 +665,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
             lambda world: chat.store.keep_feedback(world.owner.id, world.answer.id, {"rating": "up", "comment": ""})
         ],
         "add_run": [_another_run, _repeated_run],
+        "add_run_that_goes_on": [_run_that_goes_on],
         "show_run": [_shown_run, _shown_without_a_title],
         "find_run": [lambda world: chat.store.find_run(world.owner.id, world.run.id)],
         "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],
@@ -666,7 +677,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
         "forget_run": [lambda world: chat.store.forget_run(world.run)],
-        "keep_usage": [lambda world: chat.store.keep_usage(world.answer)],
+        "keep_usage": [lambda world: chat.store.keep_usage(world.run, world.answer)],
         "keep_progress": [lambda world: chat.store.keep_progress(world.answer)],
         "request_stop": [lambda world: chat.store.request_stop(world.owner.id, world.run.id, at=NOW)],
         "renew_lease": [lambda world: chat.store.renew_lease(world.run)],

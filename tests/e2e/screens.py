@@ -11,7 +11,7 @@ from eloquent.embedded.mongod import Mongod
 from eloquent.embedded.valkey import Valkey
 from tests.e2e.chromium import launched
 from tests.e2e.pages import ChatPage
-from tests.e2e.site import Site, running_site
+from tests.e2e.site import HANDY, SCRIPTED, Site, running_site
 
 DESKTOP = {"width": 1280, "height": 820}
 PHONE = {"width": 390, "height": 800}
@@ -116,6 +116,7 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     take("12-failed")
     take_versions(site, chat, take)
     take_searches(chat, take)
+    take_questions(chat, take)
     chat.open_menu("How do rainbows")
     take("13-menu")
     chat.choose("Delete")
@@ -163,6 +164,27 @@ def take_searches(chat: ChatPage, take: Callable[[str], None]) -> None:
     take("23-search-failed")
     page.unroute("**/api/v1/search*")
     box.fill("")
+
+
+def take_questions(chat: ChatPage, take: Callable[[str], None]) -> None:
+    """An answer that asks whether a tool may be called, and one that was not allowed to."""
+    page = chat.page
+    page.get_by_role("button", name="New conversation", exact=True).click()
+    chat.choose_model(f"{HANDY}:latest")
+    chat.ask("Add 20 and 22, and write it down.")
+    asks = page.get_by_role("group", name="May house__writes be called?")
+    expect(asks.get_by_role("button", name="Allow", exact=True)).to_be_enabled()
+    for look, size in (("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)):
+        page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        take(f"24-may-it-{look}{'-phone' if size is PHONE else ''}")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    asks.get_by_role("button", name="Don’t allow").click()
+    chat.expect_answer("complete")
+    take("25-not-allowed")
+    page.get_by_role("button", name="New conversation", exact=True).click()
+    chat.choose_model(f"{SCRIPTED}:latest")
 
 
 def take_versions(site: Site, chat: ChatPage, take: Callable[[str], None]) -> None:

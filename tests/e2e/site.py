@@ -1,6 +1,7 @@
 """The whole chat as a browser meets it: the real server process, a real small model, and a scripted one."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,13 @@ import redis
 from eloquent.embedded.llamacpp import LlamaCpp
 from eloquent.embedded.programs import PROJECT, project_environment
 from eloquent.embedded.web import WebServer
+from tests.fakes.mcp_server import mcp_server
 from tests.fakes.ollama import FakeModel, FakeOllama, fake_ollama_in_a_thread
+from tests.fakes.threads import serving_in_a_thread
 
 SCRIPTED = "scripted"
+HANDY = "handy"
+"""A model that calls two tools of an MCP server, one of which the user must agree to, and then says so."""
 REAL = "smollm2-135m"
 SEES = ("completion", "vision")
 
@@ -53,6 +58,11 @@ class Site:
             client.flushdb()
 
 
+def _handy() -> FakeModel:
+    calls = (("house__add", {"a": 20, "b": 22}), ("house__writes", {"length": 3}))
+    return FakeModel(tokens=("It is", " done."), calls=calls, capabilities=("completion", "tools"))
+
+
 class Gate:
     """Holds the scripted model back. It lives in the loop of the fake server's thread."""
 
@@ -70,7 +80,9 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
     """Start all of it; `directory` takes its data and logs."""
     with ExitStack() as stack:
         llamacpp = stack.enter_context(LlamaCpp(data_dir=directory / "llamacpp"))
-        ollama = stack.enter_context(fake_ollama_in_a_thread(**{SCRIPTED: FakeModel(capabilities=SEES)}))
+        models = {SCRIPTED: FakeModel(capabilities=SEES), HANDY: _handy()}
+        ollama = stack.enter_context(fake_ollama_in_a_thread(**models))
+        mcp = stack.enter_context(serving_in_a_thread(mcp_server()))
         environment = {
             "ELOQUENT_ENV": "test",
             "ELOQUENT_STATE_DIR": str(directory / "state"),
@@ -80,6 +92,9 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
             "OLLAMA_HOST": ollama.url,
             "OLLAMA_MODEL": SCRIPTED,
             "LLAMACPP_HOST": llamacpp.address,
+            "MCP_SERVERS": json.dumps({"house": {"url": mcp.url, "tools": ["add", "writes"]}}),
+            "MCP_ALLOWED_HOSTS": mcp.url.removesuffix("/mcp"),
+            "DEFAULT_TOOLS": "house__add,house__writes",
             "LOG_LEVEL": "INFO",
             "TITLE_MODEL": "off",  # the scripted model is to say what a test wants, when it wants it
         }

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import ChatPage
+from tests.e2e.site import HANDY, SCRIPTED, Site
 
 SHOW = """async (parts) => {
   const { AnswerView } = await import("/static/chat/message.js");
@@ -64,3 +66,105 @@ def test_what_tools_say_is_text_and_nothing_else(page: Page) -> None:
     page.locator("details.tool summary").click()
     expect(page.locator("details.tool pre").last).to_have_text("<img src=x onerror=alert(1)>")
     expect(page.locator("details.tool img")).to_have_count(0)
+
+
+def ask_what_waits(chat: ChatPage) -> Locator:
+    """Ask the model that calls tools; the question whether one of them may be called."""
+    chat.choose_model(f"{HANDY}:latest")
+    chat.ask("Do it")
+    question = chat.page.get_by_role("group", name="May house__writes be called?")
+    expect(question).to_be_visible()
+    return question
+
+
+def test_a_call_that_waits_is_made_when_the_user_agrees(chat: ChatPage) -> None:
+    question = ask_what_waits(chat)
+    expect(question).to_contain_text('"length": 3')
+    expect(chat.answer.get_by_text("Used house__add")).to_be_visible()
+    expect(chat.page.locator("#announcer")).to_have_text("The answer waits for your decision.")
+    question.get_by_role("button", name="Allow", exact=True).click()
+    expect(chat.text).to_have_text("It is done.")
+    chat.expect_answer("complete")
+    used = chat.answer.locator("details.tool", has_text="Used house__writes")
+    used.locator("summary").click()
+    expect(used.get_by_text("xxx", exact=True)).to_be_visible()
+    expect(chat.answers).to_have_count(1)
+    stored = chat.stored_messages()[-1]
+    assert [part["type"] for part in stored["parts"]] == ["dynamic-tool", "dynamic-tool", "step-start", "text"]
+
+
+def test_a_call_that_is_not_allowed_is_said_to_be_so(chat: ChatPage) -> None:
+    ask_what_waits(chat).get_by_role("button", name="Don’t allow").click()
+    expect(chat.text).to_have_text("It is done.")
+    expect(chat.answer.get_by_text("You did not allow house__writes")).to_be_visible()
+    chat.page.reload()
+    expect(chat.answer.get_by_text("You did not allow house__writes")).to_be_visible()
+
+
+def test_the_question_is_there_after_a_reload_and_can_be_answered_with_the_keyboard(chat: ChatPage) -> None:
+    ask_what_waits(chat)
+    chat.page.reload()
+    allow = chat.page.get_by_role("button", name="Allow", exact=True)
+    expect(allow).to_be_enabled()
+    allow.focus()
+    chat.page.keyboard.press("Enter")
+    expect(chat.text).to_have_text("It is done.")
+
+
+def test_a_conversation_that_went_on_asks_no_more(chat: ChatPage, site: Site) -> None:
+    ask_what_waits(chat)
+    site.script("Never mind.")
+    chat.choose_model(f"{SCRIPTED}:latest")
+    chat.ask("Leave it")
+    expect(chat.text).to_have_text("Never mind.")
+    chat.expect_answer("complete")
+    expect(chat.page.get_by_role("button", name="Allow", exact=True)).to_be_disabled()
+
+
+def test_another_tab_that_was_first_is_told(chat: ChatPage, open_page: OpenPage) -> None:
+    ask_what_waits(chat)
+    chat.page.wait_for_load_state("networkidle")
+    other = open_page(beside=chat.page, path=f"/#{chat.conversation_id()}")
+    other.page.goto(chat.page.url)
+    other.page.get_by_role("button", name="Allow", exact=True).click()
+    expect(other.text).to_have_text("It is done.")
+    # The first tab hears of it and shows the same.
+    expect(chat.text).to_have_text("It is done.")
+    expect(chat.page.get_by_role("button", name="Allow", exact=True)).to_have_count(0)
+
+
+def test_a_decision_while_the_server_is_away_is_not_lost(chat: ChatPage, site: Site) -> None:
+    question = ask_what_waits(chat)
+    site.web.kill()
+    expect(chat.banner).to_be_visible()
+    question.get_by_role("button", name="Allow", exact=True).click()
+    expect(chat.page.get_by_text("The server cannot be reached.").first).to_be_visible(timeout=10_000)
+    site.web.start()
+    expect(chat.banner).to_be_hidden(timeout=20_000)
+    chat.page.get_by_role("button", name="Allow", exact=True).click()
+    expect(chat.text).to_have_text("It is done.")
+
+
+def test_several_calls_are_decided_about_together(page: Page) -> None:
+    asks = [
+        {**CALL, "toolCallId": name, "state": "approval-requested", "approval": {"id": name}} for name in ("a", "b")
+    ]
+    page.evaluate(
+        """async (parts) => {
+          const { AnswerView } = await import("/static/chat/message.js");
+          const view = new AnswerView();
+          document.querySelector("article.answer").after(view.element);
+          window.decided = [];
+          const told = ({ call, approved }) => [call.toolCallId, approved];
+          const ondecide = (decisions) => window.decided.push(...decisions.map(told));
+          view.update({ parts, status: "complete", error: null, ondecide });
+        }""",
+        asks,
+    )
+    questions = page.locator(".question-of-tool")
+    questions.first.get_by_role("button", name="Don’t allow").click()
+    assert page.evaluate("window.decided") == []
+    expect(questions.first.get_by_role("button", name="Don’t allow")).to_be_focused()
+    questions.first.get_by_role("button", name="Allow", exact=True).click()
+    questions.last.get_by_role("button", name="Don’t allow").click()
+    assert page.evaluate("window.decided") == [["a", True], ["b", False]]

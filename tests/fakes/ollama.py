@@ -7,11 +7,12 @@ answer. A chat without messages loads the model, or unloads it.
 
 import asyncio
 import json
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+from tests.fakes.threads import serving_in_a_thread
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -248,31 +249,9 @@ class FakeOllama:
             self._changed.notify_all()
 
 
-@contextmanager
-def fake_ollama_in_a_thread(**models: FakeModel) -> Iterator[FakeOllama]:
-    """The same for synchronous tests: it serves in a loop of its own. Read its counters; do not await its methods."""
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-    ollama = FakeOllama(**models)
-
-    async def serve() -> None:
-        async with ollama:
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    ready.wait()
-    try:
-        yield ollama
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        # What still serves a connection ends with the loop.
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
+def fake_ollama_in_a_thread(**models: FakeModel) -> AbstractContextManager[FakeOllama]:
+    """The same for synchronous tests: see `serving_in_a_thread`."""
+    return serving_in_a_thread(FakeOllama(**models))
 
 
 def _full(name: str) -> str:

@@ -13,10 +13,11 @@ from inference.catalog import offering
 from inference.errors import ModelFailed
 from inference.offers import OfferedModel
 from inference.providers.scripted import Scripted, Step
-from inference.steps import MOST_CALLS_A_STEP, MOST_STEPS, answer_in_steps
+from inference.steps import MOST_CALLS_A_STEP, MOST_STEPS, Decision, PausedStep, answer_in_steps, go_on
 from inference.tools import registry
 from inference.tools.base import Caller
 from inference.types import (
+    ApprovalRequest,
     Event,
     Finished,
     FinishReason,
@@ -133,14 +134,66 @@ async def test_what_cannot_be_called_is_said_to_the_model(model: Model) -> None:
         ToolCall("1", "unheard_of", "{}"),
         ToolCall("2", "double", "{"),
         ToolCall("3", "double", '{"number": "many"}'),
-        ToolCall("4", "delete", "{}"),
     ]
     events = await model.answers([*wrong, CALLS], ["Sorry.", STOP])
     outputs = [event for event in events if isinstance(event, ToolOutput)]
-    assert [output.call_id for output in outputs] == ["1", "2", "3", "4"]
+    assert [output.call_id for output in outputs] == ["1", "2", "3"]
     assert all(output.is_error for output in outputs)
-    assert "agreement" in outputs[3].text
     assert text_of(events) == "Sorry."
+
+
+DELETE = ToolCall("b", "delete", "{}")
+WAITED = PausedStep(
+    "Let me see. ", (DOUBLE, DELETE), (ToolOutput("a", "double", "42"),), {"b": Decision(approved=True)}
+)
+
+
+async def test_a_call_that_must_be_agreed_to_ends_the_answer_behind_the_others(model: Model) -> None:
+    events = await model.answers(["Let me see. ", DELETE, DOUBLE, CALLS])
+    waits = Finished(FinishReason.TOOL_CALLS, CALLS.usage)
+    assert events[3:] == [ToolOutput("a", "double", "42"), ApprovalRequest("b"), waits]
+    # A server may end its calls with a mere stop: the reader is told that it waits all the same.
+    assert (await model.answers([DELETE, STOP]))[1:] == [ApprovalRequest("b"), replace(STOP, reason=waits.reason)]
+
+
+@pytest.mark.parametrize(
+    ("decision", "told"),
+    [
+        (Decision(approved=True), ToolOutput("b", "delete", "deleted")),
+        (
+            Decision(approved=False),
+            ToolOutput("b", "delete", "The user did not agree to this call.", is_denied=True),
+        ),
+    ],
+    ids=["agreed", "denied"],
+)
+async def test_it_goes_on_as_the_user_decided(model: Model, decision: Decision, told: ToolOutput) -> None:
+    model.scripts = [["Done. ", DOUBLE, CALLS], ["Really.", STOP]]
+    paused = WAITED._replace(decisions={"b": decision})
+    events, error = await collected(go_on(model.offered, request(), paused, caller=ANN))
+    assert error is None
+    assert events[:3] == [told, NextStep(), TextDelta("Done. ")]
+    assert text_of(events) == "Done. Really."
+    assert model.asked[0].messages == (
+        *request().messages,
+        PromptMessage("assistant", "Let me see. ", tool_calls=(DOUBLE, DELETE)),
+        PromptMessage("tool", "42", tool_call_id="a", tool_name="double"),
+        PromptMessage("tool", told.text, tool_call_id="b", tool_name="delete"),
+    )
+    # What is called anew does not share a name with what was called before.
+    [call] = [event for event in events if isinstance(event, ToolCall)]
+    assert call.id not in ("a", "b")
+
+
+async def test_what_a_tool_says_when_it_was_agreed_to_leaves_room_too(stack: ExitStack) -> None:
+    small = Model(stack, "small", context_window=400)
+    small.scripts = [["Much.", STOP]]
+    long = ToolCall("c", "long", '{"characters": 3000}')
+    outputs = (ToolOutput("a", "double", "x " * 200),)
+    paused = PausedStep("", (DOUBLE, long), outputs, {"c": Decision(approved=True)})
+    events, _ = await collected(go_on(small.offered, request(), paused, caller=ANN))
+    assert events[0].text.endswith("did not fit.)")  # type: ignore[union-attr]
+    assert len(events[0].text) < 300  # type: ignore[union-attr]
 
 
 async def test_a_tool_that_was_not_offered_is_not_called(model: Model) -> None:

@@ -21,8 +21,10 @@ export class LiveAnswer extends EventTarget {
   // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message in whose place
   // it comes, a question when it is worded anew, else an answer.
   // files: the parts of the files that were sent with the question.
-  constructor(conversationId, { question = null, files = [], replacing = null, draft = null } = {}) {
+  // goingOn: the answer that waited for the user, {id, parts}; it is the one that is written on.
+  constructor(conversationId, { question = null, files = [], replacing = null, draft = null, goingOn = null } = {}) {
     super();
+    if (goingOn) this.answer = { ...emptyAnswer(), ...goingOn };
     if (draft?.parts.length) this.#before = { ...emptyAnswer(), id: draft.id, parts: draft.parts, status: "streaming" };
     this.conversationId = conversationId;
     this.question = question;
@@ -97,6 +99,21 @@ export class Answers extends EventTarget {
     return live;
   }
 
+  // Goes on with an answer that waits for its user's agreement to calls of tools. decisions: [{call, approved}].
+  decide(conversationId, { id, parts }, decisions) {
+    const decided = decisions.map(({ call, approved }) => ({ ...call, state: "approval-responded", approval: { ...call.approval, approved } }));
+    const known = new Map(decided.map((part) => [part.toolCallId, part]));
+    const live = new LiveAnswer(conversationId, {
+      replacing: id,
+      goingOn: { id, parts: parts.map((part) => known.get(part.toolCallId) ?? part) },
+    });
+    this.#start(live);
+    // What the server has need not be sent to it.
+    const answer = { id, role: "assistant", parts: decided };
+    live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messageId: id, messages: [answer] }, this.#handler(live));
+    return live;
+  }
+
   // Follows what runs already: after a reload, or started by another tab. `draft` is the half-written message of the
   // history: shown until the replay has caught up with it.
   resume(conversationId, draft) {
@@ -154,7 +171,7 @@ export class Answers extends EventTarget {
     return {
       chunk: (chunk) => {
         live.take(chunk);
-        if (chunk.type === "start") this.#runs.add(chunk.messageMetadata?.runId);
+        if (chunk.messageMetadata?.runId) this.#runs.add(chunk.messageMetadata.runId);
         if (chunk.type === "data-title") {
           this.dispatchEvent(new CustomEvent("title", { detail: { id: live.conversationId, title: chunk.data.title } }));
         }

@@ -5,6 +5,7 @@ import { QuestionEditor } from "./editor.js";
 import { FilesView } from "./files.js";
 import { MarkdownView } from "./markdown.js";
 import { noticesOf, reasoningOf, textOf, toolsOf } from "./stream.js";
+import { isDenied, ToolsView } from "./tools.js";
 import { Versions } from "./versions.js";
 
 const ENDINGS = {
@@ -67,7 +68,8 @@ export class QuestionView {
 // An answer: live or from the history. `update` takes
 //   parts, status ("waiting", "streaming", "complete", "stopped", "failed", "interrupted"), error (a sentence or null),
 //   finishReason, model, progress ({state, ...} or null), connected, stopping, onretry (null: cannot be repeated now),
-//   trimmed (a sentence about what the model was not shown, or null), siblings and onshow (as for a question).
+//   trimmed (a sentence about what the model was not shown, or null), siblings and onshow (as for a question),
+//   ondecide (takes what the user decided about the calls that wait; null when nothing can be decided now).
 export class AnswerView {
   #shown = {};
 
@@ -77,13 +79,13 @@ export class AnswerView {
     this.thoughts = el("div", { class: "thoughts-text", dir: "auto" });
     this.thoughtsTitle = el("summary", {}, "Thoughts");
     this.details = el("details", { class: "thoughts", hidden: true }, this.thoughtsTitle, this.thoughts);
-    this.tools = el("div", { class: "tools", hidden: true });
+    this.tools = new ToolsView();
     this.sources = el("ul", { class: "sources", hidden: true });
     this.line = el("div", { class: "status-line", hidden: true });
     this.ending = el("div", { class: "ending" });
     this.actions = el("div", { class: "actions" });
     this.versions = new Versions();
-    const column = el("div", { class: "answer-column" }, this.details, this.tools, this.line, this.body, this.sources, this.ending, this.actions);
+    const column = el("div", { class: "answer-column" }, this.details, this.tools.element, this.line, this.body, this.sources, this.ending, this.actions);
     const mark = el("div", { class: "answer-mark", "aria-hidden": "true" }, icon("quote"));
     this.element = el("article", { class: "message answer", "aria-label": "Eloquent" }, mark, column);
   }
@@ -96,7 +98,7 @@ export class AnswerView {
     this.element.classList.toggle("running", running);
     this.markdown.update(this.text, { open: running });
     this.#showThoughts(reasoningOf(next.parts), running);
-    this.#showTools(toolsOf(next.parts));
+    this.tools.update(toolsOf(next.parts), next.ondecide);
     this.#showSources(next.parts);
     this.#once("line", running ? statusOf(next, this.text) : "", (sentence) => {
       this.line.hidden = !sentence;
@@ -121,24 +123,6 @@ export class AnswerView {
     if (!text) return;
     this.thoughtsTitle.textContent = running && !this.text ? "Thinking…" : "Thoughts";
     if (this.thoughts.textContent !== text) this.thoughts.textContent = text;
-  }
-
-  // What was opened stays open: only what is new or has changed is made anew.
-  #showTools(calls) {
-    this.tools.hidden = !calls.length;
-    calls.forEach((call, number) => {
-      this.#once(`tool ${number}`, JSON.stringify(call), () => {
-        const before = this.tools.children[number];
-        const view = toolView(call);
-        view.open = before?.open ?? false;
-        if (before) before.replaceWith(view);
-        else this.tools.append(view);
-      });
-    });
-    while (this.tools.children.length > calls.length) {
-      this.#shown[`tool ${this.tools.children.length - 1}`] = undefined;
-      this.tools.lastElementChild.remove();
-    }
   }
 
   #showSources(parts) {
@@ -182,28 +166,11 @@ export class AnswerView {
   }
 }
 
-function toolView({ toolName, state, input, output, errorText }) {
-  const failed = state === "output-error";
-  const done = failed || state === "output-available";
-  const said = failed ? errorText : output;
-  return el(
-    "details",
-    { class: failed ? "tool failed" : "tool" },
-    el("summary", {}, icon("tool"), el("span", {}, failed ? `${toolName} failed` : done ? `Used ${toolName}` : `Calling ${toolName}…`)),
-    el("pre", { dir: "auto" }, shownValue(input)),
-    done && el("pre", { dir: "auto" }, shownValue(said)),
-  );
-}
-
-function shownValue(value) {
-  return typeof value === "string" ? value : JSON.stringify(value ?? null, null, 2);
-}
-
 function statusOf({ parts, status, progress, connected, stopping }, text) {
   if (stopping) return "Stopping…";
   if (connected === false) return "Connection lost. The answer goes on at the server…";
   const last = parts.at(-1);
-  if (last?.type === "dynamic-tool" && last.state.startsWith("input")) return `Calling ${last.toolName}…`;
+  if (last?.type === "dynamic-tool" && isBeingMade(last)) return `Calling ${last.toolName}…`;
   if (last?.type === "dynamic-tool" || (last?.type === "step-start" && text)) return "Thinking…";
   if (status === "streaming" || text) return "";
   if (progress?.state === "loading") {
@@ -214,6 +181,10 @@ function statusOf({ parts, status, progress, connected, stopping }, text) {
     return progress.position ? `Waiting for a free place: number ${progress.position} in the queue…` : "Waiting for a free place…";
   }
   return "Thinking…";
+}
+
+function isBeingMade(call) {
+  return (call.state.startsWith("input") || call.state === "approval-responded") && !isDenied(call);
 }
 
 function button(label, name, onclick) {

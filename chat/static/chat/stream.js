@@ -97,11 +97,19 @@ function withData(answer, chunk) {
   return { ...answer, parts: at < 0 ? [...answer.parts, part] : answer.parts.with(at, part) };
 }
 
-// A tool call as the server keeps it: `state` is where it is, `output` or `errorText` what the tool said.
+// The ids of the tool calls that wait for the user's agreement.
+export function waitingIn(parts) {
+  return toolsOf(parts).filter((part) => part.state === "approval-requested").map((part) => part.toolCallId);
+}
+
+// A tool call as the server keeps it: `state` is where it is, `output` or `errorText` what the tool said; while it waits
+// for the user's agreement, `approval.id` is what the question is called.
 function withTool(answer, chunk) {
-  const state = chunk.type.slice("tool-".length);
+  const asks = chunk.type === "tool-approval-request";
+  const state = asks ? "approval-requested" : chunk.type.slice("tool-".length);
   const at = answer.parts.findLastIndex((part) => part.type === "dynamic-tool" && part.toolCallId === chunk.toolCallId);
   const before = at < 0 ? { type: "dynamic-tool", toolCallId: chunk.toolCallId, toolName: "" } : answer.parts[at];
   const told = Object.fromEntries(["toolName", "input", "output", "errorText"].filter((name) => name in chunk).map((name) => [name, chunk[name]]));
+  if (asks) told.approval = { id: chunk.approvalId };
   return streaming(answer, at < 0 ? [...answer.parts, { ...before, ...told, state }] : answer.parts.with(at, { ...before, ...told, state }));
 }

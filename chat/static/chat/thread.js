@@ -4,7 +4,7 @@ import { partsOf } from "./answers.js";
 import { announce, byId, el } from "./dom.js";
 import { FileAddresses, filesOf } from "./files.js";
 import { AnswerView, QuestionView } from "./message.js";
-import { textOf } from "./stream.js";
+import { textOf, waitingIn } from "./stream.js";
 
 const NEAR_BOTTOM_PX = 80;
 // A run whose worker died is put to rest by the server within this time; until then the history says "streaming".
@@ -235,7 +235,8 @@ export class Thread extends EventTarget {
     this.#messages.push({ id, role: "assistant", parts, status: ended, error: error && { detail: error }, model: metadata.model, finishReason, context });
     this.#rename("live", id);
     this.#live = null;
-    announce(ended === "complete" ? "The answer is complete." : "The answer ended early.");
+    const asks = waitingIn(parts).length ? "The answer waits for your decision." : "The answer is complete.";
+    announce(ended === "complete" ? asks : "The answer ended early.");
   }
 
   #rename(key, next) {
@@ -346,6 +347,7 @@ export class Thread extends EventTarget {
       finishReason: message.finishReason ?? null,
       model: this.conversations.modelName(message.model),
       onretry: repeatable ? () => this.#retry(message.id) : null,
+      ondecide: last && this.#free ? (decisions) => this.#decide(message, decisions) : null,
       trimmed: last ? trimmedSentence(message.context) : null,
       ...this.#branching(message),
     };
@@ -368,6 +370,11 @@ export class Thread extends EventTarget {
         this.#draw();
       },
     };
+  }
+
+  #decide(message, decisions) {
+    this.#sticks = true;
+    this.answers.decide(this.id, message, decisions);
   }
 
   #retry(messageId) {

@@ -54,6 +54,8 @@ function opened({ handle, chatId, messages, hook, resume, beside, ...where }) {
       : where.replay
         ? replaying(where.replay)
         : transport(where),
+    // From version 6 on: goes on by itself when the user has decided about every call that waits.
+    sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithApprovalResponses,
     onData: (part) => told.data.push(part),
     onError: (error) => told.errors.push(error.message),
     onFinish: () => (told.finished += 1),
@@ -110,6 +112,8 @@ const operations = {
   regenerate: ({ handle, messageId }) => started(handle, chats.get(handle).chat.regenerate({ messageId })),
   resume: ({ handle }) => started(handle, chats.get(handle).chat.resumeStream()),
   stop: ({ handle }) => started(handle, chats.get(handle).chat.stop()),
+  approve: ({ handle, approvalId, approved, reason }) =>
+    started(handle, chats.get(handle).chat.addToolApprovalResponse({ id: approvalId, approved, reason })),
   seen: ({ handle }) => seen(handle),
   until_text: ({ handle, text }) =>
     until(handle, (chat) => chat.lastMessage?.role === "assistant" && textOf(chat.lastMessage).includes(text), text),

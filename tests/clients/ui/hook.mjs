@@ -53,6 +53,7 @@ export function mount(useChat, options) {
     regenerate: (...arguments_) => latest.regenerate(...arguments_),
     resumeStream: () => latest.resumeStream(),
     stop: async () => latest.stop(),
+    addToolApprovalResponse: (...arguments_) => latest.addToolApprovalResponse(...arguments_),
     unmount: () => root.unmount(),
   };
 }
