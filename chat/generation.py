@@ -11,7 +11,7 @@ from inference.admission.queues import require_room_at
 from inference.billing.bill import Bill
 from inference.billing.types import UsageLine
 from inference.offers import OfferedModel
-from inference.router import answer
+from inference.router import answer, servers_of
 from inference.steps import MOST_STEPS, PausedStep, answer_in_steps, go_on
 from inference.types import Event, GenerationOptions, PromptRequest
 
@@ -53,7 +53,7 @@ class Generation(NamedTuple):
             ModelBusy: the queue of its model is full, and no other model would answer.
         """
         if not self.model.fallbacks:
-            await require_room_at(self.model.provider, model=self.model.name)
+            await require_room_at([server.name for server in servers_of(self.model)], model=self.model.name)
         await bill.reserve(self.model, self.request)
 
     def events(self, bill: Bill) -> AsyncGenerator[Event, None]:

@@ -8,7 +8,7 @@ A model that had begun and breaks is not asked again; a fallback begins anew, an
 import asyncio
 from asyncio import sleep
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from inference.admission.queues import queue_of
+from inference.admission.turn import Turn
 from inference.billing.bill import Bill
 from inference.billing.meter import Meter
 from inference.billing.types import Purpose
@@ -25,7 +26,7 @@ from inference.catalog import models_for, models_offered, provider_of
 from inference.entries import with_defaults
 from inference.errors import AnswerCutOff, InferenceError, ModelAtRest, ModelFailed, ModelNotOffered, ModelTimeout
 from inference.offers import OfferedModel
-from inference.providers.base import Provider
+from inference.providers.base import Host, Spread
 from inference.retries import may_fall_back, pause_before_retry_s
 from inference.timeouts import Watch
 from inference.types import Event, Finished, ModelChanged, PromptRequest, Status
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 TOLD_PAUSE_S: Final = 1.0
 """A pause of this length is told to the one who waits."""
 
-_breakers: WeakKeyDictionary[Provider, Breaker] = WeakKeyDictionary()
+_breakers: WeakKeyDictionary[Host, Breaker] = WeakKeyDictionary()
 
 
 async def answer(
@@ -84,7 +85,35 @@ def forget_failures(model: OfferedModel) -> None:
     Raises:
         ModelNotOffered: its provider is no longer configured.
     """
-    _breakers.pop(provider_of(model), None)
+    for server in servers_of(model):
+        _breakers.pop(server, None)
+
+
+def servers_of(model: OfferedModel) -> Sequence[Host]:
+    """The servers that can be asked for the model, best first. One at least.
+
+    Raises:
+        ModelNotOffered: its provider is no longer configured.
+    """
+    provider = provider_of(model)
+    return provider.hosts_for(model.name) if isinstance(provider, Spread) else [provider]
+
+
+def _servers_at_work(model: OfferedModel) -> list[Host]:
+    """Those of them that no breaker keeps away.
+
+    Raises:
+        ModelAtRest: there are none.
+    """
+    servers = servers_of(model)
+    rests_s = [_breaker_of(server).rests_for_s() for server in servers]
+    if all(rests_s):
+        raise ModelAtRest(model.name, retry_after_s=min(rests_s))
+    return [server for server, rest_s in zip(servers, rests_s, strict=True) if not rest_s]
+
+
+def _breaker_of(server: Host) -> Breaker:
+    return _breakers.setdefault(server, Breaker())
 
 
 async def _fallbacks_of(model: OfferedModel, request: PromptRequest, bill: Bill | None) -> list[OfferedModel]:
@@ -130,11 +159,8 @@ async def _attempts(model: OfferedModel, request: PromptRequest, bill: Bill | No
 async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to its end; each failure has its own way)
     model: OfferedModel, request: PromptRequest, bill: Bill | None
 ) -> AsyncGenerator[Event, None]:
-    """One call of the model's server, once that has a slot for it, with the clocks that every provider needs."""
-    provider = provider_of(model)
-    breaker = _breakers.setdefault(provider, Breaker())
-    if rests_s := breaker.rests_for_s():
-        raise ModelAtRest(model.name, retry_after_s=rests_s)
+    """One call of one of the model's servers, once that has a slot for it, with the clocks that all of them need."""
+    servers = _servers_at_work(model)
     request = msgspec.structs.replace(
         request,
         model=model.name,
@@ -144,22 +170,22 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
     meter = Meter(bill, model, request)
     await meter.reserve()
     begun = finished = False
-    queue = queue_of(model.provider)
-    place = None if queue is None else queue.enter(*_caller(bill))
+    queues = [queue for server in servers if (queue := queue_of(server.name)) is not None]
+    turn = Turn(queues, *_caller(bill)) if queues else None
     try:
-        if queue is not None and place is not None:
-            async with aclosing(
-                queue.until_admitted(place, model=model.name, within_s=model.timeouts.total_s)
-            ) as statuses:
+        if turn is not None:
+            async with aclosing(turn.until_admitted(model=model.name, within_s=model.timeouts.total_s)) as statuses:
                 async for status in statuses:
                     yield status
+        server = servers[0 if turn is None else turn.admitted_to or 0]
+        breaker = _breaker_of(server)
         # Asked here, where nothing is waited for any more: whoever is the server's probe asks it at once.
         if rests_s := breaker.refuses_for_s():
             raise ModelAtRest(model.name, retry_after_s=rests_s)
         watch = Watch(model.timeouts)
         failure: InferenceError | None = None
         try:
-            async with aclosing(provider.answer(request)) as events:
+            async with aclosing(server.answer(request)) as events:
                 watch.waiting()
                 async for event in events:
                     kind = type(event)
@@ -173,7 +199,7 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
                     watch.waiting()
                 watch.arrived(token=True)
             if not finished:
-                log.error("The provider %s ended an answer without Finished", model.provider)
+                log.error("The server %s ended an answer without Finished", server.name)
                 raise AnswerCutOff(model.name)
         except asyncio.CancelledError as error:
             if watch.expired is None or not watch.take_back():
@@ -185,20 +211,20 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
             failure = error
             raise
         except Exception as error:
-            log.exception("The provider %s failed in an unforeseen way", model.provider)
+            log.exception("The server %s failed in an unforeseen way", server.name)
             failure = ModelFailed(model.name)
             raise failure from error
         finally:
             watch.stop()
             if failure is not None:
                 breaker.failed(failure)
-                log.warning("%s did not answer: %s (%r)", model.id, failure.code, failure.__cause__)
+                log.warning("%s did not answer (%s): %s (%r)", model.id, server.name, failure.code, failure.__cause__)
             elif not begun:
                 breaker.left()
             meter.ended(failure)
     finally:
-        if queue is not None and place is not None:
-            queue.leave(place, served=begun)
+        if turn is not None:
+            turn.leave(served=begun)
 
 
 def _caller(bill: Bill | None) -> tuple[str, Purpose]:

@@ -117,7 +117,8 @@ class Config(BaseModel, frozen=True):
     )
 
     model_slots: Slots = Field(
-        (), description="calls that a provider's server is given at once: ollama=4,llamacpp=2; without, as many as come"
+        (),
+        description="calls that each server of a provider is given at once: ollama=4,llamacpp=2; without, no limit",
     )
     model_queue: int = Field(
         100, ge=0, le=10_000, description="calls at most that wait for a server of MODEL_SLOTS; more are refused"

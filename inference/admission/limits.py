@@ -6,6 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from eloquent.foundation.config import get_config
+from inference.providers.base import HOST_OF
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -15,10 +16,10 @@ class Limit(msgspec.Struct, frozen=True):
     waiting: int
 
 
-def limit_of(provider: str) -> Limit | None:
-    """The limit in front of the provider with this name; None when it has none."""
+def limit_of(server: str) -> Limit | None:
+    """The limit in front of the server with this name, which begins with its provider's; None when it has none."""
     config = get_config()
-    return _limits(config.model_slots, config.model_queue).get(provider)
+    return _limits(config.model_slots, config.model_queue).get(server.partition(HOST_OF)[0])
 
 
 @lru_cache(maxsize=8)

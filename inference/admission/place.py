@@ -8,11 +8,10 @@ from inference.admission.line import Ticket
 class Place:
     """What is known of one call. Written by its queue, waited for by the call."""
 
-    __slots__ = ("_moved", "admitted_at", "entered_at", "is_full", "known", "position", "ticket")
+    __slots__ = ("_moved", "admitted_at", "is_full", "known", "position", "ticket")
 
-    def __init__(self, ticket: Ticket, entered_at: float) -> None:
+    def __init__(self, ticket: Ticket, moved: asyncio.Event) -> None:
         self.ticket = ticket
-        self.entered_at = entered_at
         self.admitted_at: float | None = None
         """By the loop's clock; None while it waits."""
         self.position: int | None = None
@@ -21,7 +20,7 @@ class Place:
         """Whether it has been taken into the line: the line's bound does not hold for it any more."""
         self.is_full = False
         """The line was full."""
-        self._moved = asyncio.Event()
+        self._moved = moved
 
     @property
     def state(self) -> str:
@@ -46,12 +45,3 @@ class Place:
         """It has none: the line was full."""
         self.is_full = True
         self._moved.set()
-
-    async def moved(self, within_s: float) -> None:
-        """Return when something has changed since the last return, or the time is over."""
-        try:
-            async with asyncio.timeout(within_s):
-                await self._moved.wait()
-        except TimeoutError:
-            return
-        self._moved.clear()

@@ -8,7 +8,7 @@ that of this process alone, with the same order and the same limit.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import Context
 from typing import Final
 
@@ -21,8 +21,6 @@ from inference.admission.line import PRIORITIES, Line, Ticket
 from inference.admission.place import Place
 from inference.admission.shared import ADMITTED, FULL, Answer, SharedLine
 from inference.billing.types import Purpose
-from inference.errors import ModelBusy
-from inference.types import Status
 
 log = structlog.get_logger(__name__)
 
@@ -82,10 +80,10 @@ class Queue:
         """This process's calls that wait."""
         return self._line.waiting
 
-    def enter(self, user: str, purpose: Purpose) -> Place:
-        """A place for one call of the user's. Whoever asks for it calls `until_admitted`, and `leave` in the end."""
+    def enter(self, user: str, purpose: Purpose, *, moved: asyncio.Event) -> Place:
+        """A place for one call of the user's; `moved` is set whenever it moves. Whoever asks for it calls `leave`."""
         ticket = Ticket(PRIORITIES[purpose], user, secrets.token_hex(8))
-        place = Place(ticket, self._now)
+        place = Place(ticket, moved)
         # Redis may be back: a first call is not admitted on the strength of what was so a while ago.
         if self._alone and self._shared is not None and not self._places and self._now > self._ask_again_at:
             self._alone = False
@@ -111,33 +109,6 @@ class Queue:
         if self._shared is not None:
             self._left[place.ticket.key] = None
         self._changed()
-
-    async def until_admitted(self, place: Place, *, model: str, within_s: float) -> AsyncGenerator[Status, None]:
-        """Where the place stands, as it moves, at most once in `TOLD_EVERY_S`; ends when it is admitted.
-
-        Closed or cancelled before that, or with an error, the place is given back.
-
-        Raises:
-            ModelBusy: there is no room to wait, or it has waited for `within_s`.
-        """
-        told: int | None = None
-        told_at = -TOLD_EVERY_S
-        try:
-            while place.admitted_at is None:
-                waited_s = self._now - place.entered_at
-                if place.is_full or waited_s >= within_s:
-                    raise ModelBusy(model, retry_after_s=self.retry_after_s(), asked=False)
-                pause_s = within_s - waited_s
-                if place.position is not None and place.position != told:
-                    if self._now - told_at >= TOLD_EVERY_S:
-                        told, told_at = place.position, self._now
-                        yield Status("queued", round(waited_s, 1), told, self.eta_s(told))
-                        continue  # whoever reads may have been slow
-                    pause_s = min(pause_s, told_at + TOLD_EVERY_S - self._now)
-                await place.moved(pause_s)
-        except BaseException:
-            self.leave(place)
-            raise
 
     def eta_s(self, position: int) -> float | None:
         """In how many seconds this position is likely to be admitted; None while no call has been seen to its end."""

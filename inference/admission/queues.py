@@ -1,6 +1,7 @@
 """The queues of this process, one in front of each server that has a limit."""
 
 import asyncio
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from eloquent.foundation.config import get_config
@@ -22,30 +23,33 @@ class _Queues:
 _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queues] = WeakKeyDictionary()
 
 
-def queue_of(provider: str) -> Queue | None:
-    """The queue in front of the provider with this name; None when it has no limit."""
-    limit = limit_of(provider)
+def queue_of(server: str) -> Queue | None:
+    """The queue in front of the server with this name (`providers.base.Host`); None when it has no limit."""
+    limit = limit_of(server)
     if limit is None:
         return None
     queues = _of_loop.setdefault(asyncio.get_running_loop(), _Queues())
-    if queues.limits.get(provider) != limit:
+    if queues.limits.get(server) != limit:
         redis, url = redis_client(), get_config().redis_url
-        shared = None if redis is None else SharedLine(redis, provider, limit, lease_s=LEASE_S)
-        queues.by_name[provider], queues.limits[provider] = Queue(provider, limit, shared=shared), limit
+        shared = None if redis is None else SharedLine(redis, server, limit, lease_s=LEASE_S)
+        queues.by_name[server], queues.limits[server] = Queue(server, limit, shared=shared), limit
         if url is not None and queues.bell is None:
             queues.bell = Bell(url.get_secret_value(), queues.by_name)
-    return queues.by_name[provider]
+    return queues.by_name[server]
 
 
-async def require_room_at(provider: str, *, model: str) -> None:
-    """Return when the provider's server has room for one more call, at work or waiting.
+async def require_room_at(servers: Sequence[str], *, model: str) -> None:
+    """Return when one of the servers has room for one more call, at work or waiting.
 
     Raises:
-        ModelBusy: it has none.
+        ModelBusy: none has any.
     """
-    queue = queue_of(provider)
-    if queue is not None and await queue.is_full():
-        raise ModelBusy(model, retry_after_s=queue.retry_after_s(), asked=False)
+    queues = [queue for queue in map(queue_of, servers) if queue is not None]
+    for queue in queues:
+        if not await queue.is_full():
+            return
+    if queues:
+        raise ModelBusy(model, retry_after_s=min(queue.retry_after_s() for queue in queues), asked=False)
 
 
 async def close_queues() -> None:

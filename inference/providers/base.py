@@ -5,7 +5,7 @@ output of its own. A provider joins the two.
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -33,7 +33,31 @@ class Vectors(msgspec.Struct, frozen=True):
     input_tokens: int | None = None
 
 
-class Provider(Protocol):
+HOST_OF: Final = "@"
+"""Between a provider's name and the address of one of its servers, in the server's name."""
+
+
+class Host(Protocol):
+    """One of a provider's servers: what has a breaker and a queue of its own."""
+
+    name: str
+    """The provider's name, and, where that has several servers, `HOST_OF` and the server's address."""
+
+    def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
+        """As `Provider.answer`, by this server."""
+        ...
+
+
+@runtime_checkable
+class Spread(Protocol):
+    """A provider with several servers, which have models of the same names."""
+
+    def hosts_for(self, model: str) -> Sequence[Host]:
+        """Those that can be asked for this model, the one that should be asked first; one at least."""
+        ...
+
+
+class Provider(Host, Protocol):
     """A server of language models."""
 
     name: str

@@ -6,11 +6,12 @@ This is the hot path. All lines of a network read are decoded by one call and th
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from inference.errors import InferenceError, ModelUnreachable
-from inference.providers.base import ProviderModel, Vectors
+from inference.providers.base import HOST_OF, ProviderModel, Vectors
 from inference.providers.lines import LineDecoder, arguments_of, flush, think
 from inference.providers.ollama_hosts import Host, Hosts
 from inference.providers.refusals import failure_in_stream, unreadable
@@ -131,15 +132,23 @@ class Ollama:
     refuses_overflow = True
 
     def __init__(self, *base_urls: str) -> None:
-        self._hosts = Hosts(base_urls)
+        names = (
+            [self.name] if len(base_urls) == 1 else [f"{self.name}{HOST_OF}{urlsplit(url).netloc}" for url in base_urls]
+        )
+        pairs = zip(base_urls, names, strict=True)
+        self._hosts = Hosts([Host(base_url, name, self._answer_of) for base_url, name in pairs])
         self._windows: dict[str, int] = {}
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
         """The answer. Headers come only with the first token, so a loading model is told apart by asking /api/ps."""
-        body = chat_body(request)
-        return self._hosts.answer(request.model, lambda host: self._answer_of(host, request.model, body))
+        return self.hosts_for(request.model)[0].answer(request)
 
-    def _answer_of(self, host: Host, model: str, body: bytes) -> AsyncGenerator[Event, None]:
+    def hosts_for(self, model: str) -> list[Host]:
+        """The servers that have the model, best first."""
+        return self._hosts.in_order(model)
+
+    def _answer_of(self, host: Host, request: PromptRequest) -> AsyncGenerator[Event, None]:
+        model, body = request.model, chat_body(request)
         return conversation(
             lambda: host.loads.begin(model, host.server.open("/api/chat", body, about=model)),
             OllamaDecoder(model),
@@ -175,7 +184,7 @@ class Ollama:
 
     async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
         """One vector of length 1 for each text (https://docs.ollama.com/api/embed), a few at a time."""
-        host = self._hosts.choose(model)
+        host = self.hosts_for(model)[0]
         vectors: list[list[float]] = []
         tokens: int | None = 0
         host.answering += 1

@@ -1,8 +1,8 @@
 """Several Ollama servers behind one name: who is asked next, and a load that outlives the one who began it.
 
 A question goes to the server with the fewest answers under way of those that have the model and are well. One that
-could not be reached, or failed, is passed over for `UNWELL_S`; when all are unwell, it is the one that has rested
-longest.
+could not be reached, or failed, comes behind the others for `UNWELL_S`; of several such, the one that has rested
+longest comes first.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import httpx
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
 from inference.providers.base import ProviderModel
 from inference.providers.server import Server, close
-from inference.types import Event
+from inference.types import Event, PromptRequest
 
 UNWELL_S: Final = 10.0
 
@@ -86,10 +86,14 @@ _closing: set[asyncio.Future[None]] = set()
 
 
 class Host:
-    """One server, and what is known of it."""
+    """One server, and what is known of it. `ask` is how it is asked for an answer."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(
+        self, base_url: str, name: str, ask: "Callable[[Host, PromptRequest], AsyncGenerator[Event, None]]"
+    ) -> None:
+        self.name = name
         self.server = Server(base_url)
+        self._ask = ask
         self.loads = Loads()
         self.answering = 0
         self.models: frozenset[str] | None = None
@@ -97,6 +101,20 @@ class Host:
         self.embedders: tuple[ProviderModel, ...] = ()
         """Those of them that make vectors."""
         self.unwell_since: float | None = None
+
+    async def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
+        """Its events, and a note of how it did."""
+        self.answering += 1
+        try:
+            async with aclosing(self._ask(self, request)) as events:
+                async for event in events:
+                    yield event
+            self.noted(None)
+        except InferenceError as error:
+            self.noted(error)
+            raise
+        finally:
+            self.answering -= 1
 
     def noted(self, error: InferenceError | None) -> None:
         """How a call of it ended."""
@@ -114,33 +132,17 @@ class Host:
 class Hosts:
     """The servers, in the order of the setting."""
 
-    def __init__(self, base_urls: Sequence[str]) -> None:
-        self.all = [Host(base_url) for base_url in base_urls]
+    def __init__(self, hosts: Sequence[Host]) -> None:
+        self.all = list(hosts)
         self._turn = 0
 
-    def choose(self, model: str) -> Host:
-        """The server to ask now. Of equals each has its turn."""
+    def in_order(self, model: str) -> list[Host]:
+        """Those that have the model, the one first that should be asked now. Of equals each has its turn."""
+        if len(self.all) == 1:
+            return self.all
         self._turn += 1
         having = [host for host in self.all if host.models is None or model in host.models] or self.all
-        well = [host for host in having if host.is_well]
-        if not well:
-            return min(having, key=lambda host: host.unwell_since or 0.0)
-        turned = well[self._turn % len(well) :] + well[: self._turn % len(well)]
-        return min(turned, key=lambda host: host.answering)
-
-    async def answer(
-        self, model: str, ask: Callable[[Host], AsyncGenerator[Event, None]]
-    ) -> AsyncGenerator[Event, None]:
-        """The events of one of them, and a note of how it did."""
-        host = self.choose(model)
-        host.answering += 1
-        try:
-            async with aclosing(ask(host)) as events:
-                async for event in events:
-                    yield event
-            host.noted(None)
-        except InferenceError as error:
-            host.noted(error)
-            raise
-        finally:
-            host.answering -= 1
+        turned = having[self._turn % len(having) :] + having[: self._turn % len(having)]
+        well = sorted((host for host in turned if host.is_well), key=lambda host: host.answering)
+        unwell = sorted((host for host in turned if not host.is_well), key=lambda host: host.unwell_since or 0.0)
+        return well + unwell

@@ -1,13 +1,20 @@
 """Several Ollama servers: who is asked, who is passed over, and loads that others wait for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 import pytest_asyncio
 
+from eloquent.foundation.config import get_config
 from eloquent.foundation.http import close_http_client
-from inference.errors import AnswerCutOff, ModelFailed, ModelUnreachable
+from inference import retries, router
+from inference.admission import limits, queues
+from inference.breaker import FAILURES_TO_OPEN
+from inference.catalog import offering
+from inference.errors import AnswerCutOff, ModelAtRest, ModelFailed, ModelUnreachable
+from inference.offers import OfferedModel
 from inference.providers import ollama_hosts, server
 from inference.providers.base import ProviderModel
 from inference.providers.ollama import Ollama
@@ -48,7 +55,7 @@ async def test_a_server_that_is_busy_is_asked_after_the_others() -> None:
         running = asyncio.ensure_future(collected(both.answer(asking())))
         await one.until(asked=1)
         async with FakeOllama() as two:
-            both._hosts.all.append(ollama_hosts.Host(two.url))
+            both._hosts.all.append(ollama_hosts.Host(two.url, "ollama@two", both._answer_of))
             for _ in range(4):
                 await collected(both.answer(asking()))
             assert (len(one.requests), len(two.requests)) == (1, 4)
@@ -204,3 +211,72 @@ async def test_closing_the_provider_closes_what_is_kept_for_others() -> None:
         await ollama.until(closed=1)
         await left(second)
         await ollama.until(closed=2)
+
+
+@contextmanager
+def offered(provider: Ollama) -> Iterator[OfferedModel]:
+    """The model of both servers, offered."""
+    model = OfferedModel("ollama/fake:latest", "fake:latest", "ollama", default=True, context_window=8192)
+    with offering(model, provider):
+        yield model
+
+
+@pytest.mark.parametrize("by", ["memory", "redis"])
+async def test_each_server_has_its_own_slots_and_who_waits_goes_where_one_is_free_first(
+    monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    config = get_config().model_copy(update={"model_slots": ("ollama=1",), "model_queue": 5})
+    monkeypatch.setattr(limits, "get_config", lambda: config)
+    if by == "memory":
+        monkeypatch.setattr(queues, "redis_client", lambda: None)
+        monkeypatch.setattr(queues, "get_config", lambda: config.model_copy(update={"redis_url": None}))
+    held = [asyncio.Event(), asyncio.Event()]
+    fakes = [FakeOllama(fake=FakeModel(gates={1: gate})) for gate in held]
+    async with fakes[0], fakes[1]:
+        with offered(Ollama(*(fake.url for fake in fakes))) as model:
+            asked = [asyncio.ensure_future(collected(router.answer(model, asking()))) for _ in range(4)]
+            for fake in fakes:
+                await fake.until(asked=1)
+            names = [f"ollama@{fake.url.removeprefix('http://')}" for fake in fakes]
+            at_doors = [queues.queue_of(name) for name in names]
+            async with asyncio.timeout(5):
+                while [door and (door.at_work, door.waiting) for door in at_doors] != [(1, 2), (1, 2)]:  # noqa: ASYNC110  (what Redis said is on its way here)
+                    await asyncio.sleep(0.01)
+            # Two wait, in both lines; the server that is done first answers both of them.
+            held[1].set()
+            await fakes[1].until(completed=3)
+            assert [len(fake.requests) for fake in fakes] == [1, 3]
+            held[0].set()
+            for events, error in await asyncio.gather(*asked):
+                assert (text_of(events), error) == ("Hello from a fake model.", None)
+            assert [door and (door.at_work, door.waiting) for door in at_doors] == [(0, 0), (0, 0)]
+    await queues.close_queues()
+
+
+async def test_a_server_that_fails_again_and_again_is_left_alone_and_the_other_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(ollama_hosts, "UNWELL_S", 0.0)
+    broken = FakeOllama(fake=FakeModel(refuses=(500, "out of memory")))
+    async with broken, FakeOllama() as sound:
+        with offered(Ollama(broken.url, sound.url)) as model:
+            for _ in range(4 * FAILURES_TO_OPEN):
+                events, error = await collected(router.answer(model, asking()))
+                assert (text_of(events), error) == ("Hello from a fake model.", None)
+            assert len(broken.requests) == FAILURES_TO_OPEN
+            # The other one has no part in that: it is well, and it is what answers.
+            assert len(sound.requests) == 4 * FAILURES_TO_OPEN
+            router.forget_failures(model)
+            for _ in range(2):
+                await collected(router.answer(model, asking()))
+            assert len(broken.requests) > FAILURES_TO_OPEN
+
+
+async def test_when_all_servers_are_left_alone_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.0)
+    with offered(Ollama(GONE, "http://127.0.0.1:2")) as model:
+        errors = [(await collected(router.answer(model, asking())))[1] for _ in range(FAILURES_TO_OPEN)]
+        assert isinstance(errors[0], ModelUnreachable)
+        assert isinstance(errors[-1], ModelAtRest)
+        assert errors[-1].extra["retry_after_s"] > 0

@@ -9,8 +9,10 @@ from redis.asyncio import Redis
 
 from inference.admission.bell import Bell
 from inference.admission.limits import Limit
+from inference.admission.place import Place
 from inference.admission.queue import Queue
 from inference.admission.shared import RUNG, SharedLine
+from inference.admission.turn import Turn
 from inference.billing.types import Purpose
 from inference.types import Status
 
@@ -23,14 +25,19 @@ class Caller:
     def __init__(self, queue: Queue, user: str, purpose: Purpose = Purpose.ANSWER, *, within_s: float = 60) -> None:
         self.queue = queue
         self.user = user
-        self.place = queue.enter(user, purpose)
+        self.turn = Turn([queue], user, purpose)
         self.told: list[Status] = []
         self._changed = asyncio.Condition()
         self.waiting = asyncio.create_task(self._wait(within_s))
         self.waiting.add_done_callback(lambda task: task.cancelled() or task.exception())  # a test may not look
 
+    @property
+    def place(self) -> Place:
+        """Its place in the queue."""
+        return self.turn._places[0][1]
+
     async def _wait(self, within_s: float) -> None:
-        async with aclosing(self.queue.until_admitted(self.place, model="it", within_s=within_s)) as statuses:
+        async with aclosing(self.turn.until_admitted(model="it", within_s=within_s)) as statuses:
             async for status in statuses:
                 async with self._changed:
                     self.told.append(status)
@@ -52,7 +59,7 @@ class Caller:
             return self.told[-1]
 
     def leave(self, *, served: bool = False) -> None:
-        self.queue.leave(self.place, served=served)
+        self.turn.leave(served=served)
 
     async def stop(self) -> None:
         self.waiting.cancel()

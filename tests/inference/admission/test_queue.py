@@ -13,6 +13,7 @@ from eloquent.foundation.config import get_config
 from inference.admission import queue as queue_module
 from inference.admission.limits import Limit
 from inference.admission.queue import Queue
+from inference.admission.turn import Turn
 from inference.billing.types import Purpose
 from inference.errors import ModelBusy
 from tests.inference.admission.callers import Caller, Process, held, until
@@ -176,8 +177,7 @@ async def test_whoever_is_stopped_while_waiting_gives_the_place_back_at_once(
 async def test_a_reader_who_closes_while_told_gives_the_place_back(make: Make) -> None:
     queue = make(1)
     await Caller(queue, "a").admitted()
-    place = queue.enter("b", Purpose.ANSWER)
-    statuses = queue.until_admitted(place, model="it", within_s=60)
+    statuses = Turn([queue], "b", Purpose.ANSWER).until_admitted(model="it", within_s=60)
     assert (await anext(statuses)).position == 1
     await statuses.aclose()
     assert (queue.waiting, queue.at_work) == (0, 1)
@@ -200,16 +200,16 @@ async def test_after_thousands_of_calls_that_end_in_any_way_nothing_is_held(make
 
     async def call() -> None:
         nonlocal most
-        place = queue.enter(dice.choice("abcde"), dice.choice(list(Purpose)))
+        turn = Turn([queue], dice.choice("abcde"), dice.choice(list(Purpose)))
         try:
-            async for _ in queue.until_admitted(place, model="it", within_s=dice.choice([60, 60, 0.001])):
+            async for _ in turn.until_admitted(model="it", within_s=dice.choice([60, 60, 0.001])):
                 pass
             most = max(most, queue.at_work)
             assert queue.at_work <= 3
             for _ in range(dice.randrange(4)):
                 await asyncio.sleep(0)
         finally:
-            queue.leave(place, served=dice.random() < 0.5)
+            turn.leave(served=dice.random() < 0.5)
 
     for _ in range(40):
         calls = [asyncio.create_task(call()) for _ in range(dice.randrange(50))]

@@ -11,6 +11,7 @@ import random
 import sys
 
 from inference.admission.limits import Limit
+from inference.admission.turn import Turn
 from inference.billing.types import Purpose
 from tests.inference.admission.callers import Caller, Process
 
@@ -31,15 +32,15 @@ async def storm(process: Process, name: str) -> None:
 
     async def call(number: int) -> None:
         nonlocal most
-        place = process.queue.enter(f"user-{number % 5}", dice.choice(list(Purpose)))
+        turn = Turn([process.queue], f"user-{number % 5}", dice.choice(list(Purpose)))
         try:
-            async for _ in process.queue.until_admitted(place, model="it", within_s=60):
+            async for _ in turn.until_admitted(model="it", within_s=60):
                 pass
             most = max(most, await process.redis.incr(f"test:{name}"))
             await asyncio.sleep(dice.random() / 500)
             await process.redis.decr(f"test:{name}")
         finally:
-            process.queue.leave(place)
+            turn.leave()
 
     await asyncio.gather(*(call(number) for number in range(300)))
     await process.aclose()

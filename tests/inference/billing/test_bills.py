@@ -15,6 +15,7 @@ from eloquent.foundation.errors import Unavailable
 from inference import store
 from inference.admission import queues
 from inference.admission.limits import Limit
+from inference.admission.turn import Turn
 from inference.billing import bill as bills
 from inference.billing.bill import Bill, Call, charge_lost
 from inference.billing.budgets import untouched
@@ -167,7 +168,7 @@ async def test_one_who_leaves_while_waiting_for_a_slot_pays_nothing_and_gets_bac
     model, bill = offers.add("one", WHOLE), a_bill()
     queue = queues.queue_of("one")
     assert queue is not None
-    async for _ in queue.until_admitted(queue.enter("somebody", Purpose.ANSWER), model="it", within_s=60):
+    async for _ in Turn([queue], "somebody", Purpose.ANSWER).until_admitted(model="it", within_s=60):
         pass
     assert await asked(model, bill, stop_after=1) == []
     state = await spending(budget, bill)
