@@ -6,14 +6,13 @@ This is the hot path. All lines of a network read are decoded by one call and th
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from inference.errors import InferenceError, ModelUnreachable
-from inference.providers.base import HOST_OF, ProviderModel, Vectors
+from inference.providers.base import ProviderModel, Vectors
 from inference.providers.lines import LineDecoder, arguments_of, flush, think
-from inference.providers.ollama_hosts import Host, Hosts
+from inference.providers.ollama_hosts import Host, Hosts, named
 from inference.providers.refusals import failure_in_stream, unreadable
 from inference.providers.server import conversation
 from inference.types import (
@@ -132,11 +131,7 @@ class Ollama:
     refuses_overflow = True
 
     def __init__(self, *base_urls: str) -> None:
-        names = (
-            [self.name] if len(base_urls) == 1 else [f"{self.name}{HOST_OF}{urlsplit(url).netloc}" for url in base_urls]
-        )
-        pairs = zip(base_urls, names, strict=True)
-        self._hosts = Hosts([Host(base_url, name, self._answer_of) for base_url, name in pairs])
+        self._hosts = Hosts([Host(url, name, self._answer_of) for url, name in named(self.name, base_urls)])
         self._windows: dict[str, int] = {}
 
     def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:

@@ -12,11 +12,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
 from inference.errors import AnswerCutOff, InferenceError, ModelFailed, ModelUnreachable
-from inference.providers.base import ProviderModel
+from inference.providers.base import HOST_OF, ProviderModel
 from inference.providers.server import Server, close
 from inference.types import Event, PromptRequest
 
@@ -146,3 +147,16 @@ class Hosts:
         well = sorted((host for host in turned if host.is_well), key=lambda host: host.answering)
         unwell = sorted((host for host in turned if not host.is_well), key=lambda host: host.unwell_since or 0.0)
         return well + unwell
+
+
+def named(provider: str, base_urls: Sequence[str]) -> list[tuple[str, str]]:
+    """Each address once, with the name of its server: the provider's where it is the only one."""
+    urls = list(dict.fromkeys(base_urls))
+    if len(urls) == 1:
+        return [(urls[0], provider)]
+    return [(url, f"{provider}{HOST_OF}{_place(urlsplit(url))}") for url in urls]
+
+
+def _place(url: SplitResult) -> str:
+    """Where it is, without the password that an address may have: names go into logs, and to Redis."""
+    return f"{url.hostname}{f':{url.port}' if url.port else ''}{url.path.rstrip('/')}"

@@ -213,6 +213,13 @@ async def test_closing_the_provider_closes_what_is_kept_for_others() -> None:
         await ollama.until(closed=2)
 
 
+def test_a_servers_name_has_no_password_and_each_address_counts_once() -> None:
+    urls = ["http://ann:secret@one:11434", "https://two/ollama/", "http://[::1]:1", "https://two/ollama/"]
+    names = [host.name for host in Ollama(*urls).hosts_for("any")]
+    assert sorted(names) == ["ollama@::1:1", "ollama@one:11434", "ollama@two/ollama"]
+    assert [host.name for host in Ollama("http://one:1", "http://one:1").hosts_for("any")] == ["ollama"]
+
+
 @contextmanager
 def offered(provider: Ollama) -> Iterator[OfferedModel]:
     """The model of both servers, offered."""
