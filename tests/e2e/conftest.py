@@ -34,8 +34,9 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def site(_site: Site) -> Iterator[Site]:
-    """The running chat."""
+    """The running chat, whose model says a word of greeting until a test has it say something else."""
     _site.forget_attempts()
+    _site.script("Hello.")
     yield _site
     if not _site.web.is_running():
         _site.web.start()

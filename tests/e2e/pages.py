@@ -15,7 +15,8 @@ _numbers = itertools.count()
 
 # Resolves when the element's text is longer than asked, at the change that makes it so.
 UNTIL_LONGER = """
-([selector, length]) => new Promise((resolve) => {
+([selector, length]) => new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error(`not longer than ${length} letters`)), 60_000);
   const look = () => {
     const text = document.querySelector(selector)?.textContent ?? "";
     if (text.length <= length) return;

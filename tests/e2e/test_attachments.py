@@ -110,6 +110,7 @@ def test_what_is_refused_says_why_and_the_rest_is_sent(chat: ChatPage, site: Sit
 def test_a_file_is_taken_back_by_keyboard(chat: ChatPage, site: Site) -> None:
     page = chat.page
     attach(page, PICTURE, TEXT)
+    expect(tray(page).get_by_role("progressbar")).to_have_count(0)
     with page.expect_request(lambda request: request.method == "DELETE") as deleting:
         page.get_by_role("button", name="Remove meadow.png").press("Enter")
     assert "/api/v1/attachments/" in deleting.value.url
