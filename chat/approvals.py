@@ -18,7 +18,7 @@ from chat.attachments.showing import shown_files
 from chat.branches import HISTORY_MESSAGES, message_of
 from chat.context import fit
 from chat.conversations import conversation_of
-from chat.errors import ApprovalsMissing, BranchIsBusy, ConversationWentOn, NothingToApprove
+from chat.errors import ApprovalsMissing, BranchIsBusy, NothingToApprove
 from chat.generation import Before, Generation, Resumption
 from chat.parts import STEP_START, approval_id, before_last_step, calls_that_wait, with_decision
 from chat.replay import chunks_of
@@ -64,14 +64,11 @@ async def _go_on(
     owner: UserId, waiting: Message, decisions: Mapping[str, Decision], idempotency_key: str | None
 ) -> Run:
     answer = _decided(waiting, decisions)
-    conversation, branch, children, lines = await asyncio.gather(
+    conversation, branch, lines = await asyncio.gather(
         conversation_of(owner, answer.conversation_id),
         store.branch_ending_at(owner, answer.conversation_id, question_answered_by(answer), limit=HISTORY_MESSAGES),
-        store.children_of(owner, answer.conversation_id, [answer.id]),
         lines_of_answer(answer.id, answer.calls),
     )
-    if children:
-        raise ConversationWentOn
     model = await model_named(answer.model, owner)
     files = await attachments_in(owner, branch, [])
     prompt = fit(
@@ -100,8 +97,8 @@ def _decided(message: Message, decisions: Mapping[str, Decision]) -> Message:
     """The answer with the user's word to each call that waits, about to go on."""
     if message.status is MessageStatus.STREAMING:
         raise BranchIsBusy
-    waiting = calls_that_wait(message.parts)
-    if message.resumption is None or not waiting:
+    waiting = [] if message.resumption is None else calls_that_wait(message.parts)
+    if not waiting:
         raise NothingToApprove
     questions = {call_id: approval_id(call_id) for call_id in waiting}
     if missing := [question for question in questions.values() if question not in decisions]:
@@ -110,8 +107,9 @@ def _decided(message: Message, decisions: Mapping[str, Decision]) -> Message:
     for call_id, question in questions.items():
         decision = decisions[question]
         parts = with_decision(parts, call_id, approved=decision.approved, reason=decision.reason)
-    answer = msgspec.structs.replace(message, parts=list(parts), status=MessageStatus.STREAMING, resumption=None)
-    return msgspec.structs.replace(answer, position=chunks_of(answer))
+    answer = msgspec.structs.replace(message, parts=list(parts), status=MessageStatus.STREAMING)
+    # A call whose tool has said something is told with its question again: that is one chunk more than the log has.
+    return msgspec.structs.replace(answer, position=chunks_of(answer) + len(questions))
 
 
 def turns_of(parts: Sequence[dict[str, Any]]) -> tuple[list[PromptMessage], PausedStep]:

@@ -142,8 +142,11 @@ def question_of(run: Run, branch: Sequence[Message], ask: Ask) -> Message:
     )
 
 
-def empty_answer_of(run: Run, context: dict[str, Any]) -> Message:
-    """The run's answer before its first word; `context` is what the language model is shown (`Prompt.told`)."""
+def empty_answer_of(run: Run, context: dict[str, Any], resumption: dict[str, Any] | None = None) -> Message:
+    """The run's answer before its first word.
+
+    `context` is what the language model is shown (`Prompt.told`); `resumption` is for one that may come to wait.
+    """
     return Message(
         id=run.message_id,
         conversation_id=run.conversation_id,
@@ -156,5 +159,6 @@ def empty_answer_of(run: Run, context: dict[str, Any]) -> Message:
         run_id=run.id,
         model=run.model,
         context={**context, "truncated_by_provider": False},
+        resumption=resumption,
         created_at=run.created_at,
     )

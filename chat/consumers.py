@@ -25,7 +25,8 @@ from eloquent.foundation.rates import TokenBucket
 log = structlog.get_logger(__name__)
 
 SUBPROTOCOL: Final = "eloquent.chat.v1"
-LARGEST_FRAME_CHARS: Final = 64 * 1024
+LARGEST_FRAME_CHARS: Final = 256 * 1024
+"""As much as a request over HTTP may have: a decision about a tool's call comes with the whole answer."""
 MOST_REQUESTS: Final = 32
 FRAMES_PER_S: Final = 10.0
 FRAMES_AT_ONCE: Final = 40

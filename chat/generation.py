@@ -7,12 +7,12 @@ import msgspec
 
 from chat.context import Prompt
 from chat.tool_choice import NO_TOOLS, Toolkit
-from inference.admission.queues import require_room_at
 from inference.billing.bill import Bill
 from inference.billing.types import UsageLine
 from inference.offers import OfferedModel
-from inference.router import answer, servers_of
+from inference.router import answer, require_room
 from inference.steps import MOST_STEPS, PausedStep, answer_in_steps, go_on
+from inference.tools.toolbox import needs_approval
 from inference.types import Event, GenerationOptions, PromptRequest
 
 
@@ -53,7 +53,7 @@ class Generation(NamedTuple):
             ModelBusy: the queue of its model is full, and no other model would answer.
         """
         if not self.model.fallbacks:
-            await require_room_at([server.name for server in servers_of(self.model)], model=self.model.name)
+            await require_room(self.model)
         await bill.reserve(self.model, self.request)
 
     def events(self, bill: Bill) -> AsyncGenerator[Event, None]:
@@ -65,6 +65,11 @@ class Generation(NamedTuple):
         if not self.toolkit.tools:
             return answer(self.model, self.request, bill=bill)
         return answer_in_steps(self.model, self.request, caller=caller, bill=bill)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the user may be asked about a call."""
+        return any(needs_approval(tool.name) for tool in self.toolkit.tools)
 
     @property
     def resumption(self) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from chat.schemas import Asked, PartsIn
 from chat.types import MessageStatus, Role
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Body
-from inference.steps import LONGEST_REASON, MOST_CALLS_A_STEP
+from inference.steps import LONGEST_CALL_ID, LONGEST_REASON, MOST_CALLS_A_STEP
 
 LONGEST_COMMENT: Final = 2_000
-LONGEST_APPROVAL_ID: Final = 300
+LONGEST_APPROVAL_ID: Final = LONGEST_CALL_ID + 16
 
 
 class Rewording(Asked):

@@ -66,7 +66,9 @@ def approval_id(call_id: str) -> str:
 def calls_that_wait(parts: Iterable[Mapping[str, Any]]) -> list[str]:
     """The ids of the calls that wait for the user's agreement, in order."""
     return [
-        part["toolCallId"] for part in parts if part["type"] == "dynamic-tool" and part["state"] == "approval-requested"
+        part["toolCallId"]
+        for part in parts
+        if part["type"] == "dynamic-tool" and part.get("state") == "approval-requested"
     ]
 
 

@@ -16,14 +16,14 @@ from chat.assembly import Assembled, Ending, assembled
 from chat.chunks import Chunk
 from chat.errors import AnswerInterrupted
 from chat.journal import Journal, NotInJournal
-from chat.parts import parts_by_step, plain_text, words_of
+from chat.parts import calls_that_wait, parts_by_step, plain_text, words_of
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import RunId
 from inference.billing.bill import Bill, Call, charge_lost, lines_of_answer
-from inference.billing.types import Outcome, Purpose
+from inference.billing.types import Outcome, Purpose, UsageLine
 from inference.catalog import model_named
 from inference.errors import InferenceError
 from inference.offers import OfferedModel
@@ -86,9 +86,13 @@ class Reaper:
 
     async def _bring_to_rest(self, run: Run) -> None:
         message = await store.message_of_run(run)
-        if message is None or message.run_id != run.id:
-            # The crash came before the answer was written, or before one that waited was this run's: nothing was shown.
-            await store.forget_run(run)
+        if message is not None and message.run_id != run.id:
+            message = await store.fence_answer(run)
+        if message is None:
+            await store.forget_run(run)  # the crash came before the answer was written: nothing was ever shown
+            return
+        if message.run_id != run.id:
+            await _let_go(run, message)
             return
         await store.show_lost_run(run)
         last: list[Chunk] | None = None
@@ -103,7 +107,7 @@ class Reaper:
             run,
             status=RunStatus(message.status.value),
             active=False,
-            usage=message.usage,
+            usage=message.usage if not run.begins_at else usage_told(await _own_lines(run, message)),
             error=message.error,
             finished_at=now(),
         )
@@ -134,8 +138,10 @@ class Reaper:
         if not message.position and not held:
             # Not a word of it had left its worker: its stream has yet to begin.
             last = [*_beginning_of(run), *last]
+        waits = ending.status is MessageStatus.COMPLETE and bool(calls_that_wait(said.parts))
         message = replace(
             message,
+            resumption=message.resumption if waits else None,
             parts=said.parts,
             text=plain_text(said.parts),
             position=message.position + len(held or ()) + len(last),
@@ -144,6 +150,19 @@ class Reaper:
             error=_problem(ending),
         )
         return message, None if held is None else last
+
+
+async def _let_go(run: Run, message: Message) -> None:
+    """Bring a run's record to rest whose answer is another run's: it goes on there, or was never taken up here."""
+    if own := await _own_lines(run, message):
+        usage = usage_told(own)
+        await store.keep_run(replace(run, status=RunStatus.COMPLETE, active=False, usage=usage, finished_at=now()))
+    else:
+        await store.forget_record(run)
+
+
+async def _own_lines(run: Run, message: Message) -> list[UsageLine]:
+    return [line for line in await lines_of_answer(message.id, message.calls) if line.run_id == run.id]
 
 
 async def _charged(run: Run, message: Message) -> tuple[Run, Message]:

@@ -99,12 +99,13 @@ async def _start(
     prompt = fit(conversation.system_prompt, messages, model.context_window, shown_of)
     if files is not None:
         run = with_fresh_lease(run)
-    answer = empty_answer_of(run, prompt.told())
     toolkit = await toolkit_for(conversation.user_id, model, ask.tools) or NO_TOOLS
+    generation = Generation(model, prompt, ask.options, toolkit)
+    answer = empty_answer_of(run, prompt.told(), generation.resumption if generation.may_wait else None)
     answering = Answering(
         run,
         answer,
-        generation=Generation(model, prompt, ask.options, toolkit),
+        generation=generation,
         journal=work.journal(),
         title=title,
         title_wish=titling.wish_for(conversation, first_words=title, question=named_by(messages[0]), model=model.id),

@@ -93,7 +93,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     `context` says of an answer what the language model was shown; `feedback` is the user's opinion of it. `client_id`
     is what the frontend that sent a user's message calls it; several wordings of one message share it. `grams` is what
     search needs to know of a text beyond its words (`chat.search.words`); the store sees to it. `resumption` is what an
-    answer takes to go on that waits for the user's agreement to a tool's call (`chat.generation`), None for others.
+    answer takes to go on (`chat.generation`) that waits for the user's agreement to a tool's call, or may come to.
     """
 
     id: MessageId

@@ -11,7 +11,7 @@ import structlog
 from chat import notices, sockets, store, titling
 from chat.answering import Answering
 from chat.attachments import sweep
-from chat.errors import BranchIsBusy, Draining, JournalAway, NothingToApprove, TooManyRuns
+from chat.errors import BranchIsBusy, ConversationWentOn, Draining, JournalAway, NothingToApprove, TooManyRuns
 from chat.imports import job
 from chat.inbox import Inbox
 from chat.journal import Journal, MemoryJournal, SharedJournal
@@ -81,7 +81,7 @@ async def begin(
 
     Raises:
         BranchIsBusy: an answer on this branch is still being written.
-        NothingToApprove: the answer that was to go on waits no more.
+        NothingToApprove, ConversationWentOn: the answer that was to go on waits no more, or is not the last one.
         NotFound: the conversation was deleted meanwhile.
         BudgetSpent: the owner has not enough left for an answer.
         ModelBusy: too many answers wait for the language model already.
@@ -113,6 +113,8 @@ async def _write_and_begin(
             raise BranchIsBusy from None
         if isinstance(error, store.AnswerGone):
             raise NothingToApprove from None
+        if isinstance(error, store.AnswerFollowed):
+            raise ConversationWentOn from None
         raise
     titling.answer_begins(answering.run)
     # The branch is ours. The language model thinks while the answer is being shown: the first word comes sooner.

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 import structlog
 
-from inference.admission.queues import queue_of
+from inference.admission.queues import queue_of, require_room_at
 from inference.admission.turn import Turn
 from inference.billing.bill import Bill
 from inference.billing.meter import Meter
@@ -90,22 +90,35 @@ def forget_failures(model: OfferedModel) -> None:
 
 
 def servers_of(model: OfferedModel) -> Sequence[Host]:
-    """The servers that can be asked for the model, best first. One at least.
+    """The servers that can be asked for the model. One at least.
 
     Raises:
         ModelNotOffered: its provider is no longer configured.
     """
     provider = provider_of(model)
-    return provider.hosts_for(model.name) if isinstance(provider, Spread) else [provider]
+    return provider.hosts_having(model.name) if isinstance(provider, Spread) else [provider]
+
+
+async def require_room(model: OfferedModel) -> None:
+    """Return when a call of the model would be taken, at once or after a while; also when all its servers rest.
+
+    Raises:
+        ModelBusy: too many calls wait already.
+        ModelNotOffered: its provider is no longer configured.
+    """
+    servers = [server.name for server in servers_of(model) if not _breaker_of(server).rests_for_s()]
+    await require_room_at(servers, model=model.name)
 
 
 def _servers_at_work(model: OfferedModel) -> list[Host]:
-    """Those of them that no breaker keeps away.
+    """The servers that no breaker keeps away, the one first that is to be asked now.
 
     Raises:
         ModelAtRest: there are none.
+        ModelNotOffered: its provider is no longer configured.
     """
-    servers = servers_of(model)
+    provider = provider_of(model)
+    servers = provider.hosts_for(model.name) if isinstance(provider, Spread) else [provider]
     rests_s = [_breaker_of(server).rests_for_s() for server in servers]
     if all(rests_s):
         raise ModelAtRest(model.name, retry_after_s=min(rests_s))
@@ -170,18 +183,23 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
     meter = Meter(bill, model, request)
     await meter.reserve()
     begun = finished = False
-    queues = [queue for server in servers if (queue := queue_of(server.name)) is not None]
-    turn = Turn(queues, *_caller(bill)) if queues else None
+    turn = Turn([queue_of(server.name) for server in servers], *_caller(bill))
+    rests_s: list[float] = []
     try:
-        if turn is not None:
+        while True:
             async with aclosing(turn.until_admitted(model=model.name, within_s=model.timeouts.total_s)) as statuses:
                 async for status in statuses:
                     yield status
-        server = servers[0 if turn is None else turn.admitted_to or 0]
-        breaker = _breaker_of(server)
-        # Asked here, where nothing is waited for any more: whoever is the server's probe asks it at once.
-        if rests_s := breaker.refuses_for_s():
-            raise ModelAtRest(model.name, retry_after_s=rests_s)
+            server = servers[turn.admitted_to]
+            breaker = _breaker_of(server)
+            # Asked here, where nothing is waited for any more: whoever is the server's probe asks it at once.
+            if not (rest_s := breaker.refuses_for_s()):
+                break
+            rests_s.append(rest_s)
+            if len(rests_s) == len(servers):
+                raise ModelAtRest(model.name, retry_after_s=min(rests_s))
+            turn.pass_over()
+        turn.stay()
         watch = Watch(model.timeouts)
         failure: InferenceError | None = None
         try:
@@ -218,13 +236,12 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
             watch.stop()
             if failure is not None:
                 breaker.failed(failure)
-                log.warning("%s did not answer (%s): %s (%r)", model.id, server.name, failure.code, failure.__cause__)
+                log.warning("%s did not answer: %s (%r, by %s)", model.id, failure.code, failure.__cause__, server.name)
             elif not begun:
                 breaker.left()
             meter.ended(failure)
     finally:
-        if turn is not None:
-            turn.leave(served=begun)
+        turn.leave(served=begun)
 
 
 def _caller(bill: Bill | None) -> tuple[str, Purpose]:

@@ -42,6 +42,9 @@ log = structlog.get_logger(__name__)
 
 MOST_STEPS: Final = 8
 MOST_CALLS_A_STEP: Final = 8
+LONGEST_CALL_ID: Final = 128
+"""Characters. A server that makes longer ones has them made anew here."""
+_KEPT_OF_AN_ID: Final = 64
 LONGEST_REASON: Final = 500
 """Characters that a user may say to a denial."""
 _ROOM_FOR_THE_ANSWER: Final = 0.25
@@ -197,9 +200,10 @@ class _Step:
         )
 
     def _with_own_id(self, call: ToolCall) -> ToolCall:
-        own = call.id
-        if not own or own in self._taken:
-            own = f"{call.id or 'call'}-{self._number}-{len(self._taken)}"
+        own, number = call.id, len(self._taken)
+        while not own or own in self._taken or len(own) > LONGEST_CALL_ID:
+            own = f"{call.id[:_KEPT_OF_AN_ID] or 'call'}-{self._number}-{number}"
+            number += 1
         self._taken.add(own)
         return call if own == call.id else replace(call, id=own)
 

@@ -81,6 +81,10 @@ def _block(part: dict[str, Any]) -> str:
 def _said_by_tool(part: dict[str, Any]) -> list[str]:
     if part.get("state") == "output-error":
         return [f"Error: {_escaped(str(part.get('errorText', '')))}"]
+    if part.get("state") == "approval-requested":
+        return ["*Not called: it waits for your agreement.*"]
+    if part.get("state") == "output-denied":
+        return ["*Not called: you did not agree.*"]
     if part.get("state") != "output-available":
         return []
     return ["Result:", _fenced(orjson.dumps(part.get("output"), option=orjson.OPT_INDENT_2).decode())]

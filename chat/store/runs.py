@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat.search.words import grams_of
-from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, run_from
+from chat.store.documents import CONVERSATIONS, MESSAGES, RUNS, document_of, message_from, run_from
 from chat.types import Message, MessageStatus, Run, TitledBy
 from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
@@ -26,6 +26,10 @@ class ConversationGone(Exception):
 
 class AnswerGone(Exception):
     """The answer that was to go on does not wait any more."""
+
+
+class AnswerFollowed(Exception):
+    """Something was written behind the answer that was to go on."""
 
 
 async def add_run(run: Run, messages: Sequence[Message]) -> None:
@@ -55,19 +59,31 @@ async def add_run_that_goes_on(run: Run, message: Message, *, after: RunId) -> N
     """Write a new run that goes on with the answer `message`, which the run `after` has left waiting.
 
     From here on the answer is this run's. A crash at any point leaves it waiting, or makes it this run's: an active run
-    whose answer names another is swept by the reaper.
+    whose answer names another is swept by the reaper (`fence_answer`). What the answer is kept with to go on stays: it
+    may wait again.
 
     Raises:
         BranchBusy: another active run writes on this branch, or the idempotency key was used before.
+        AnswerFollowed: something was written behind it. Asked when the branch is ours, so that nothing can be later.
         AnswerGone: it waits no more: another run goes on with it, or it was deleted. Nothing was written.
     """
     try:
         await group_commit.insert(RUNS, [document_of(run)])
     except DuplicateKeyError as error:
         raise BranchBusy from error
+    behind = {"user_id": message.user_id, "conversation_id": message.conversation_id, "parent_id": message.id}
+    if await database()[MESSAGES].find_one(behind, {"_id": True}) is not None:
+        await _forget(run, [], with_run=True)
+        raise AnswerFollowed
     goes_on = await group_commit.update(
         MESSAGES,
-        {"_id": message.id, "status": MessageStatus.COMPLETE, "run_id": after, "resumption": {"$ne": None}},
+        {
+            "_id": message.id,
+            "status": MessageStatus.COMPLETE,
+            "run_id": after,
+            "resumption": {"$ne": None},
+            "resumption.fence": (message.resumption or {}).get("fence"),
+        },
         {
             "$set": {
                 "status": message.status,
@@ -75,7 +91,6 @@ async def add_run_that_goes_on(run: Run, message: Message, *, after: RunId) -> N
                 "parts": message.parts,
                 "position": message.position,
                 "usage": None,
-                "resumption": None,
             }
         },
     )
@@ -177,9 +192,28 @@ async def show_lost_run(run: Run) -> None:
         {"_id": run.conversation_id, "updated_at": {"$lt": run.created_at}},
         {
             "$set": {"leaf_id": run.message_id, "updated_at": run.created_at},
-            "$inc": {"message_count": await database()[MESSAGES].count_documents(made)},
+            # An answer that goes on was counted when it was new.
+            "$inc": {"message_count": 0 if run.begins_at else await database()[MESSAGES].count_documents(made)},
         },
     )
+
+
+async def fence_answer(run: Run) -> Message | None:
+    """See to it that the lost run does not take up an answer which waits any more, and return the answer as it is then.
+
+    Whoever has read the answer before is refused by it. Its `run_id` says whether the run had been faster.
+    """
+    await database()[MESSAGES].update_one(
+        {"_id": run.message_id, "run_id": {"$ne": run.id}, "resumption": {"$ne": None}},
+        {"$set": {"resumption.fence": str(run.id)}},
+    )
+    document = await database()[MESSAGES].find_one({"_id": run.message_id})
+    return None if document is None else message_from(document)
+
+
+async def forget_record(run: Run) -> None:
+    """Remove a run that has made nothing."""
+    await database()[RUNS].delete_one({"_id": run.id})
 
 
 async def forget_run(run: Run) -> None:

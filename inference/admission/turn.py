@@ -1,11 +1,12 @@
 """A call's turn at one of the servers that can answer it: its places in their lines, and what it is told meanwhile.
 
 It stands in the line of the server that it would like best. Where it has to wait there, it stands in the lines of the
-others too, goes where its turn comes first, and gives the other places back.
+others too, goes where its turn comes first, and gives the other places back. A server without a line takes it at once.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import Final
 
 from inference.admission.place import Place
 from inference.admission.queue import TOLD_EVERY_S, Queue
@@ -13,28 +14,41 @@ from inference.billing.types import Purpose
 from inference.errors import ModelBusy
 from inference.types import Status
 
+TRIED_AGAIN_AFTER_S: Final = 1.0
+"""A line that was full is stood in again after this, while the call waits in another."""
+
 
 class Turn:
-    """The turn of one call of a user's. Whoever makes it goes through `until_admitted`, and calls `leave` in the end.
+    """The turn of one call of a user's, which goes through `until_admitted`.
 
-    `queues` are those of the servers, best first; one at least.
+    Whoever is admitted where it does not want to be after all goes to `pass_over` and waits again; else it goes to
+    `stay`. `leave` is the end, whatever came before.
+
+    Args:
+        queues: those of the servers, best first, one at least; None for one that takes all that come.
     """
 
-    def __init__(self, queues: Sequence[Queue], user: str, purpose: Purpose) -> None:
+    def __init__(self, queues: Sequence[Queue | None], user: str, purpose: Purpose) -> None:
         self._queues = queues
         self._caller = user, purpose
         self._moved = asyncio.Event()
-        self._places: list[tuple[Queue, Place]] = []
-        self._entered_at = asyncio.get_running_loop().time()
-        self._enter(queues[0])
+        self._places: dict[int, Place] = {}
+        self._passed: set[int] = set()
+        self._entered_at = self._now
+        self._tried_at = self._now
 
     @property
-    def admitted_to(self) -> int | None:
-        """Which of the servers, by its number; None while it waits."""
-        for number, (_, place) in enumerate(self._places):
-            if place.admitted_at is not None:
+    def admitted_to(self) -> int:
+        """Which of the servers, by its number; -1 while it waits."""
+        for number, queue in enumerate(self._queues):
+            if number in self._passed:
+                continue
+            if queue is None:
                 return number
-        return None
+            place = self._places.get(number)
+            if place is not None and place.admitted_at is not None:
+                return number
+        return -1
 
     async def until_admitted(self, *, model: str, within_s: float) -> AsyncGenerator[Status, None]:
         """Where the call stands, as it moves, at most once in `TOLD_EVERY_S`; ends when it is admitted.
@@ -47,59 +61,79 @@ class Turn:
         told: int | None = None
         told_at = -TOLD_EVERY_S
         try:
-            while self.admitted_to is None:
+            self._stand()
+            while self.admitted_to < 0:
                 waited_s = self._now - self._entered_at
-                self._stand_everywhere()
-                if waited_s >= within_s or all(place.is_full for _, place in self._places):
+                self._stand()
+                if waited_s >= within_s or all(place.is_full for place in self._places.values()):
                     raise ModelBusy(model, retry_after_s=self._retry_after_s(), asked=False)
                 pause_s = within_s - waited_s
-                position = self._position()
+                if any(place.is_full for place in self._places.values()):
+                    pause_s = min(pause_s, self._tried_at + TRIED_AGAIN_AFTER_S - self._now)
+                position = min(self._positions().values(), default=None)
                 if position is not None and position != told:
                     if self._now - told_at >= TOLD_EVERY_S:
                         told, told_at = position, self._now
                         yield Status("queued", round(waited_s, 1), told, self._eta_s())
                         continue  # whoever reads may have been slow
                     pause_s = min(pause_s, told_at + TOLD_EVERY_S - self._now)
-                await self._until_moved(pause_s)
+                await self._until_moved(max(pause_s, 0.0))
         except BaseException:
             self.leave()
             raise
-        self._leave_others()
+
+    def pass_over(self) -> None:
+        """Not where it was admitted: that place is given back, the others are kept."""
+        number = self.admitted_to
+        self._passed.add(number)
+        self._leave(number)
+
+    def stay(self) -> None:
+        """Where it was admitted: the other places are given back."""
+        chosen = self.admitted_to
+        for number in list(self._places):
+            if number != chosen:
+                self._leave(number)
 
     def leave(self, *, served: bool = False) -> None:
         """Give back what it has; safe to repeat. `served` when its time tells how long calls take."""
-        for queue, place in self._places:
-            queue.leave(place, served=served)
+        for number in list(self._places):
+            self._leave(number, served=served)
 
     @property
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _enter(self, queue: Queue) -> None:
-        self._places.append((queue, queue.enter(*self._caller, moved=self._moved)))
+    def _leave(self, number: int, *, served: bool = False) -> None:
+        place, queue = self._places.pop(number, None), self._queues[number]
+        if place is not None and queue is not None:
+            queue.leave(place, served=served)
 
-    def _stand_everywhere(self) -> None:
-        """Stand in the other lines too, once the first one makes it wait or has no room."""
-        first = self._places[0][1]
-        if len(self._places) < len(self._queues) and (first.is_full or first.position is not None):
-            for queue in self._queues[1:]:
-                self._enter(queue)
+    def _stand(self) -> None:
+        """Stand in the best line; once that makes it wait, in all of them, and now and then in those that were full."""
+        is_due = self._now - self._tried_at >= TRIED_AGAIN_AFTER_S
+        if is_due:
+            self._tried_at = self._now
+        for number, queue in enumerate(self._queues):
+            if queue is None or number in self._passed:
+                continue
+            place = self._places.get(number)
+            if place is None or (place.is_full and is_due):
+                place = self._places[number] = queue.enter(*self._caller, moved=self._moved)
+            if not place.is_full and place.position is None:
+                return  # nothing is known of it yet, or it is admitted
 
-    def _leave_others(self) -> None:
-        chosen = self.admitted_to
-        for number, (queue, place) in enumerate(self._places):
-            if number != chosen:
-                queue.leave(place)
-
-    def _position(self) -> int | None:
-        return min((place.position for _, place in self._places if place.position is not None), default=None)
+    def _positions(self) -> dict[int, int]:
+        """Where it stands in the lines that it waits in, by their numbers."""
+        return {number: place.position for number, place in self._places.items() if place.position is not None}
 
     def _eta_s(self) -> float | None:
-        guesses = [queue.eta_s(place.position) for queue, place in self._places if place.position is not None]
+        pairs = ((self._queues[number], position) for number, position in self._positions().items())
+        guesses = [queue.eta_s(position) for queue, position in pairs if queue is not None]
         return min((guess for guess in guesses if guess is not None), default=None)
 
     def _retry_after_s(self) -> float:
-        return min(queue.retry_after_s() for queue in self._queues)
+        return min(queue.retry_after_s() for queue in self._queues if queue is not None)
 
     async def _until_moved(self, within_s: float) -> None:
         """Return when something has changed since the last return, or the time is over."""

@@ -52,8 +52,12 @@ class Host(Protocol):
 class Spread(Protocol):
     """A provider with several servers, which have models of the same names."""
 
+    def hosts_having(self, model: str) -> Sequence[Host]:
+        """Those that can be asked for this model; one at least."""
+        ...
+
     def hosts_for(self, model: str) -> Sequence[Host]:
-        """Those that can be asked for this model, the one that should be asked first; one at least."""
+        """The same, the one first that is to be asked now: each call is for an answer."""
         ...
 
 

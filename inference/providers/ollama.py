@@ -138,8 +138,12 @@ class Ollama:
         """The answer. Headers come only with the first token, so a loading model is told apart by asking /api/ps."""
         return self.hosts_for(request.model)[0].answer(request)
 
+    def hosts_having(self, model: str) -> list[Host]:
+        """The servers that have the model."""
+        return self._hosts.having(model)
+
     def hosts_for(self, model: str) -> list[Host]:
-        """The servers that have the model, best first."""
+        """The same, the one first that is to be asked now."""
         return self._hosts.in_order(model)
 
     def _answer_of(self, host: Host, request: PromptRequest) -> AsyncGenerator[Event, None]:

@@ -137,12 +137,16 @@ class Hosts:
         self.all = list(hosts)
         self._turn = 0
 
+    def having(self, model: str) -> list[Host]:
+        """Those that have the model, as far as is known; where none is known to, all."""
+        return [host for host in self.all if host.models is None or model in host.models] or self.all
+
     def in_order(self, model: str) -> list[Host]:
-        """Those that have the model, the one first that should be asked now. Of equals each has its turn."""
+        """Those that have the model, the one first that is to be asked now. Of equals each has its turn."""
         if len(self.all) == 1:
             return self.all
         self._turn += 1
-        having = [host for host in self.all if host.models is None or model in host.models] or self.all
+        having = self.having(model)
         turned = having[self._turn % len(having) :] + having[: self._turn % len(having)]
         well = sorted((host for host in turned if host.is_well), key=lambda host: host.answering)
         unwell = sorted((host for host in turned if not host.is_well), key=lambda host: host.unwell_since or 0.0)

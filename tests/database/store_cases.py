@@ -674,6 +674,8 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "claim_expired_run": [
             lambda world: chat.store.claim_expired_run(world.run, worker="another", lease_expires_at=LATER)
         ],
+        "fence_answer": [lambda world: chat.store.fence_answer(world.run)],
+        "forget_record": [lambda world: chat.store.forget_record(world.run)],
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
         "forget_run": [lambda world: chat.store.forget_run(world.run)],

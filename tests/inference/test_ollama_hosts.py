@@ -13,7 +13,7 @@ from inference import retries, router
 from inference.admission import limits, queues
 from inference.breaker import FAILURES_TO_OPEN
 from inference.catalog import offering
-from inference.errors import AnswerCutOff, ModelAtRest, ModelFailed, ModelUnreachable
+from inference.errors import AnswerCutOff, ModelAtRest, ModelBusy, ModelFailed, ModelUnreachable
 from inference.offers import OfferedModel
 from inference.providers import ollama_hosts, server
 from inference.providers.base import ProviderModel
@@ -287,3 +287,83 @@ async def test_when_all_servers_are_left_alone_it_is_said(monkeypatch: pytest.Mo
         assert isinstance(errors[0], ModelUnreachable)
         assert isinstance(errors[-1], ModelAtRest)
         assert errors[-1].extra["retry_after_s"] > 0
+
+
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch, *, waiting: int = 100) -> None:
+    """One slot for each server, in this process alone."""
+    config = get_config().model_copy(update={"model_slots": ("ollama=1",), "model_queue": waiting, "redis_url": None})
+    monkeypatch.setattr(limits, "get_config", lambda: config)
+    monkeypatch.setattr(queues, "get_config", lambda: config)
+    monkeypatch.setattr(queues, "redis_client", lambda: None)
+
+
+async def test_those_who_wait_for_a_server_that_dies_are_answered_by_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_at_a_time(monkeypatch)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.0)
+    held, dies = asyncio.Event(), asyncio.Event()
+    sick, sound = FakeOllama(fake=FakeModel(gates={0: dies})), FakeOllama(fake=FakeModel(gates={1: held}))
+    async with sick, sound:
+        with offered(Ollama(sick.url, sound.url)) as model:
+            asked = [asyncio.ensure_future(collected(router.answer(model, asking()))) for _ in range(9)]
+            await sick.until(asked=1)
+            await sound.until(asked=1)
+            sick.models["fake:latest"].refuses = (500, "out of memory")
+            sick.models["fake:latest"].dies_after = 0
+            sick.models["fake:latest"].gates = {}
+            dies.set()
+            await asyncio.sleep(0.3)
+            held.set()
+            assert [error for _, error in await asyncio.gather(*asked) if error] == []
+    await queues.close_queues()
+
+
+async def test_while_a_server_is_probed_the_others_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(ollama_hosts, "UNWELL_S", 0.0)
+
+    class SlowMeter(router.Meter):
+        async def reserve(self) -> None:
+            await asyncio.sleep(0.001)
+            await super().reserve()
+
+    broken = FakeOllama(fake=FakeModel(refuses=(500, "out of memory")))
+    async with broken, FakeOllama() as sound:
+        with offered(Ollama(broken.url, sound.url)) as model:
+            while len(broken.requests) < FAILURES_TO_OPEN:
+                await collected(router.answer(model, asking()))
+            broken.models["fake:latest"].refuses = None
+            for server in router.servers_of(model):
+                breaker = router._breaker_of(server)
+                if breaker._opens_until is not None:
+                    breaker._opens_until = breaker._clock() - 1
+            monkeypatch.setattr(router, "Meter", SlowMeter)
+            answers = await asyncio.gather(*(collected(router.answer(model, asking())) for _ in range(6)))
+            assert [error for _, error in answers if error] == []
+
+
+async def test_asking_whether_there_is_room_takes_nobodys_turn() -> None:
+    async with FakeOllama() as one, FakeOllama() as two:
+        with offered(Ollama(one.url, two.url)) as model:
+            for _ in range(6):
+                await router.require_room(model)
+                await collected(router.answer(model, asking()))
+            assert (len(one.requests), len(two.requests)) == (3, 3)
+
+
+async def test_the_room_of_a_server_that_rests_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_at_a_time(monkeypatch, waiting=0)
+    held = asyncio.Event()
+    rests, works = FakeOllama(), FakeOllama(fake=FakeModel(gates={1: held}))
+    async with rests, works:
+        with offered(Ollama(rests.url, works.url)) as model:
+            for server in router.servers_of(model):
+                if server.name.endswith(rests.url.removeprefix("http://")):
+                    for _ in range(FAILURES_TO_OPEN):
+                        router._breaker_of(server).failed(ModelFailed("it"))
+            first = asyncio.ensure_future(collected(router.answer(model, asking())))
+            await works.until(asked=1)
+            with pytest.raises(ModelBusy):
+                await router.require_room(model)
+            held.set()
+            await first
+    await queues.close_queues()

@@ -34,7 +34,7 @@ class Caller:
     @property
     def place(self) -> Place:
         """Its place in the queue."""
-        return self.turn._places[0][1]
+        return self.turn._places[0]
 
     async def _wait(self, within_s: float) -> None:
         async with aclosing(self.turn.until_admitted(model="it", within_s=within_s)) as statuses:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from inference.admission import turn as turn_module
 from inference.admission.limits import Limit
 from inference.admission.queue import Queue
 from inference.admission.turn import Turn
@@ -18,7 +19,7 @@ def lines(count: int = 2, *, slots: int = 1, waiting: int = 100) -> list[Queue]:
     return [Queue(f"ollama@{number}", Limit(slots, waiting)) for number in range(count)]
 
 
-def turn_at(queues: Sequence[Queue], user: str = "ann") -> Turn:
+def turn_at(queues: Sequence[Queue | None], user: str = "ann") -> Turn:
     return Turn(queues, user, Purpose.ANSWER)
 
 
@@ -26,7 +27,7 @@ async def admitted(turn: Turn, *, within_s: float = 10) -> int:
     """Which of the servers it went to."""
     async for _ in turn.until_admitted(model="it", within_s=within_s):
         pass
-    assert turn.admitted_to is not None
+    turn.stay()
     return turn.admitted_to
 
 
@@ -72,15 +73,17 @@ async def test_one_is_told_of_the_shorter_line() -> None:
     queues = lines()
     for turn in [turn_at(queues), turn_at(queues)]:
         await admitted(turn)
-    ahead = [turn_at(queues[:1], "cid"), turn_at(queues[:1], "dan")]
+    ahead = [asyncio.create_task(admitted(turn_at(queues[:1], user))) for user in ("cid", "dan")]
+    await asyncio.sleep(0)
     queues[1]._service_s = 8.0
     statuses = turn_at(queues, "bob").until_admitted(model="it", within_s=10)
     told = await anext(statuses)
     assert (told.position, told.eta_s) == (1, 8.0)
     await statuses.aclose()
     assert [queue.waiting for queue in queues] == [2, 0]
-    for turn in ahead:
-        turn.leave()
+    for task in ahead:
+        task.cancel()
+    await asyncio.wait(ahead)
 
 
 async def test_only_when_every_line_is_full_there_is_no_room() -> None:
@@ -101,6 +104,48 @@ async def test_only_when_every_line_is_full_there_is_no_room() -> None:
         task.cancel()
     await asyncio.wait([waits, also])
     assert held(queues) == [(1, 0), (1, 0)]
+
+
+async def test_a_line_that_was_full_is_stood_in_again_while_the_call_waits_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turn_module, "TRIED_AGAIN_AFTER_S", 0.02)
+    queues = lines(waiting=1)
+    first, other = turn_at(queues[:1]), turn_at(queues[1:])
+    await admitted(first)
+    await admitted(other)
+    ahead = turn_at(queues[:1], "bob")
+    goes = asyncio.create_task(admitted(ahead))
+    await asyncio.sleep(0)
+    waits = asyncio.create_task(admitted(turn_at(queues, "cid")))
+    await asyncio.sleep(0)
+    assert held(queues) == [(1, 1), (1, 1)]
+    first.leave()
+    await goes
+    ahead.leave()
+    assert await waits == 0
+
+
+async def test_where_one_does_not_want_to_be_after_all_another_turn_is_waited_for() -> None:
+    queues = lines()
+    await admitted(turn_at(queues[1:]))
+    turn = turn_at(queues)
+    async for _ in turn.until_admitted(model="it", within_s=10):
+        pass
+    assert turn.admitted_to == 0
+    turn.pass_over()
+    assert held(queues) == [(0, 0), (1, 0)]
+    with pytest.raises(ModelBusy):
+        await admitted(turn, within_s=0.02)
+    assert held(queues) == [(0, 0), (1, 0)]
+
+
+async def test_servers_without_a_line_take_all_that_come() -> None:
+    turn = turn_at([None, None])
+    assert await admitted(turn) == 0
+    turn.pass_over()
+    assert await admitted(turn) == 1
+    turn.leave()
 
 
 async def test_who_loses_patience_holds_nothing() -> None:
