@@ -94,7 +94,9 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
         else:
             if message is None:
                 return
-            has_ended = not current.active and (wait_s >= _POLL_MOST_S or not _rested_just_now(current))
+            # The log of a run that goes on with an answer never reaches back to what was there before.
+            is_due = wait_s >= _POLL_MOST_S or not _rested_just_now(current) or after < run.begins_at - 1
+            has_ended = not current.active and is_due
             entries = await _by_now(run, message, after=after, is_active=current.active, has_ended=has_ended)
             if entries is not None:
                 async for batch in entries:

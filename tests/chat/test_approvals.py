@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from chat import store, work
+from chat import reading, store, work
 from chat.journal import MemoryJournal, SharedJournal, wire
 from chat.reaper import Reaper
 from eloquent.foundation.clock import now
@@ -297,6 +297,17 @@ async def test_who_resumes_while_it_goes_on_is_given_all_of_it(
     await ann.at_rest(run["id"])
     _, old = await ann.read(waiting.first_run)
     assert old.message_id == waiting.id
+
+
+async def test_who_reads_all_of_it_just_after_its_end_need_not_wait(
+    ann: Person, waits: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = await waiting_for(ann)
+    run = await waiting.decided(AGREED)
+    monkeypatch.setattr(reading, "_POLL_FIRST_S", 60.0)
+    async with asyncio.timeout(5):
+        _, stream = await ann.read(run["id"])
+    assert stream.text == "Let me see.All gone."
 
 
 async def test_a_reader_of_the_run_that_waited_is_led_to_the_one_that_goes_on(

@@ -1,7 +1,7 @@
 """Narrow and wide, dark and light, by keyboard alone, and with a long list."""
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import ChatPage
@@ -150,19 +150,16 @@ def test_a_conversation_of_a_whole_second_is_in_its_place(chat: ChatPage, site: 
     page = chat.page
     times = {"Last": "2026-01-05T10:00:03.400Z", "Middle": "2026-01-05T10:00:03Z", "First": "2026-01-05T10:00:02.900Z"}
 
-    def answer(route: Route) -> None:
-        body = route.fetch().json()
-        body["items"] = [
-            {**body["items"][0], "id": f"{number:024x}", "title": title, "updated_at": at}
-            for number, (title, at) in enumerate(times.items())
-        ]
-        route.fulfill(json=body)
-
-    token = chat.api_token()
-    page.request.post(
-        f"{site.url}/api/v1/conversations", headers={"Authorization": f"Bearer {token}"}, data={"title": "One"}
-    )
-    page.route("**/api/v1/conversations?*", answer)
+    one = page.request.post(
+        f"{site.url}/api/v1/conversations",
+        headers={"Authorization": f"Bearer {chat.api_token()}"},
+        data={"title": "One"},
+    ).json()
+    items = [
+        {**one, "id": f"{number:024x}", "title": title, "updated_at": at}
+        for number, (title, at) in enumerate(times.items())
+    ]
+    page.route("**/api/v1/conversations?*", lambda route: route.fulfill(json={"items": items, "next_cursor": None}))
     page.reload()
     expect(chat.rows).to_have_text(list(times))
 
