@@ -15,7 +15,7 @@ from uvicorn.supervisors import Multiprocess
 
 from eloquent.foundation.config import get_config
 
-LARGEST_FRAME = 64 * 1024
+LARGEST_FRAME = 256 * 1024
 # The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
 SHUTDOWN_TIMEOUT_S = 5
 MISUSE = 2

@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts import liveness
 from chat import consumers, sockets
+from eloquent.embedded import web_server
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from inference.errors import ModelBusy
@@ -224,6 +225,10 @@ async def test_a_binary_frame_closes_the_socket(ann: Person) -> None:
     async with ann.socket() as socket:
         await socket.connection.send(b'{"type":"abort","requestId":"r"}')
         assert await socket.close_code() == 1008
+
+
+def test_our_own_server_lets_the_largest_frame_through() -> None:
+    assert web_server.LARGEST_FRAME == consumers.LARGEST_FRAME_CHARS
 
 
 async def test_a_frame_above_the_limit_closes_the_socket(ann: Person) -> None:

@@ -180,7 +180,9 @@ def test_ctrl_c_stops_everything_in_order(first: Up) -> None:
 def test_the_next_up_keeps_the_data_is_no_trouble_after_a_kill_and_ends_with_sigterm(
     first: Up, home: Path, password: str
 ) -> None:
-    assert first.process.poll() is not None
+    if first.process.poll() is None:  # the test before this one has another process to itself, and ended its own
+        first.process.send_signal(signal.SIGINT)
+        first.end()
     for death in (signal.SIGKILL, signal.SIGTERM):
         # Our model takes its time and has its own test of a killed parent.
         with Up(home, "--port", str(ports.any_free_port()), OLLAMA_HOST="http://127.0.0.1:1") as up:

@@ -312,7 +312,7 @@ async def test_a_history_above_every_frames_size_can_be_gone_on_from(
     ann: Person, model: LanguageModel, tab: Tab
 ) -> None:
     chat = await tab.open()
-    model.script = saying(*["long answer " * 100] * 80)
+    model.script = saying(*["long answer " * 250] * 80)
     await chat.send("x" * 30_000)
     await chat.send("y" * 30_000)
     model.script = saying("Short")
