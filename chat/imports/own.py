@@ -72,8 +72,15 @@ def _parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         says = kind in ("text", "reasoning")
         if not isinstance(kind, str) or _storable(part) is None or (says and not isinstance(part.get("text"), str)):
             continue
-        kept.append({**part, "text": part["text"][:LONGEST_TEXT]} if says else part)
+        kept.append({**part, "text": part["text"][:LONGEST_TEXT]} if says else _asking_nobody(part))
     return kept if len(orjson.dumps(kept)) <= _LONGEST_PARTS else []
+
+
+def _asking_nobody(part: dict[str, Any]) -> dict[str, Any]:
+    """The part; a tool's call that waited for its user is one that was not made: it cannot go on here."""
+    if part.get("state") not in ("approval-requested", "approval-responded"):
+        return part
+    return {**{name: value for name, value in part.items() if name != "approval"}, "state": "input-available"}
 
 
 def _storable(value: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
@@ -14,6 +15,8 @@ from chat.types import Message, MessageStatus, Run, TitledBy
 from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import ConversationId, RunId, UserId
+
+log = structlog.get_logger(__name__)
 
 
 class BranchBusy(Exception):
@@ -162,7 +165,14 @@ async def active_runs_of(owner: UserId, conversation_id: ConversationId) -> list
 async def expired_runs(now: datetime) -> list[Run]:
     """Active runs whose worker has not renewed its lease: it is lost. For the reaper."""
     cursor = database()[RUNS].find({"active": True, "lease_expires_at": {"$lt": now}}, limit=100)
-    return [run_from(document) for document in await cursor.to_list()]
+    found: list[Run] = []
+    for document in await cursor.to_list():
+        try:
+            found.append(run_from(document))
+        except (KeyError, ValueError):
+            # Another version's, or damaged: it must not keep the others from coming to rest.
+            log.exception("a run's record cannot be read", run_id=str(document["_id"]))
+    return found
 
 
 async def claim_expired_run(run: Run, *, worker: str, lease_expires_at: datetime) -> Run | None:

@@ -243,6 +243,27 @@ async def test_ids_that_a_server_makes_too_long_are_made_anew(
     assert erasing.erased == ["x"]
 
 
+async def test_a_record_that_cannot_be_read_keeps_no_other_run_from_coming_to_rest(
+    ann: Person, waits: LanguageModel
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    damaged = {"_id": ObjectId(), "active": True, "conversation_id": ObjectId(), "branch_id": ObjectId(), **LONG_AGO}
+    await database().runs.insert_one(damaged)
+    await database().runs.update_one({"_id": ObjectId(run["id"])}, {"$set": {"active": True, **LONG_AGO}})
+    await Reaper(MemoryJournal(), ()).reap()
+    rested = await run_of({"_id": ObjectId(run["id"])})
+    await database().runs.delete_one({"_id": damaged["_id"]})
+    assert rested is not None
+    assert not rested["active"]
+
+
+def test_what_waited_where_it_was_exported_asks_nobody_where_it_is_imported() -> None:
+    part = {"type": "dynamic-tool", "toolName": "x", "toolCallId": "a", "input": {}, "approval": {"id": "approval-a"}}
+    [kept] = _parts([{**part, "state": "approval-requested"}])
+    assert kept == {name: value for name, value in part.items() if name != "approval"} | {"state": "input-available"}
+
+
 async def test_an_imported_answer_never_waits(ann: Person, waits: LanguageModel) -> None:
     waiting = await waiting_for(ann)
     imported = {"parts": _parts([{"type": "dynamic-tool", "toolName": "x"}]), "resumption": None, "run_id": None}
