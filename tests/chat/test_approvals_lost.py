@@ -51,6 +51,34 @@ async def agreeing(ann: Person, waiting: Waiting) -> "asyncio.Task[Any]":
     return asyncio.create_task(ann.http.post(path, json={"approvals": AGREED}))
 
 
+def frozen_before_the_claim(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """The worker stands still between its two writes: set when it does, and to be set when it goes on."""
+    update, frozen, goes = store.runs.group_commit.update, asyncio.Event(), asyncio.Event()
+
+    async def slow(collection: str, *arguments: Any, **options: Any) -> bool:
+        if collection == "messages" and not frozen.is_set():
+            frozen.set()
+            await goes.wait()
+        return await update(collection, *arguments, **options)
+
+    monkeypatch.setattr(store.runs.group_commit, "update", slow)
+    return frozen, goes
+
+
+def held_at_its_tools(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """The first decision is held before anything is written: set when it is, and to be set when it goes on."""
+    again, asked, goes = approvals.toolkit_again, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        if not asked.is_set():
+            asked.set()
+            await goes.wait()
+        return await again(*arguments)
+
+    monkeypatch.setattr(approvals, "toolkit_again", slow)
+    return asked, goes
+
+
 async def test_a_run_whose_record_was_not_saved_when_its_answer_went_on_is_brought_to_rest_alone(
     ann: Person, waits: LanguageModel
 ) -> None:
@@ -72,15 +100,7 @@ async def test_a_worker_that_was_frozen_before_it_took_up_the_answer_takes_up_no
     ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await waiting_for(ann)
-    update, frozen, goes = store.runs.group_commit.update, asyncio.Event(), asyncio.Event()
-
-    async def slow(collection: str, *arguments: Any, **options: Any) -> bool:
-        if collection == "messages" and not frozen.is_set():
-            frozen.set()
-            await goes.wait()
-        return await update(collection, *arguments, **options)
-
-    monkeypatch.setattr(store.runs.group_commit, "update", slow)
+    frozen, goes = frozen_before_the_claim(monkeypatch)
     deciding = await agreeing(ann, waiting)
     await frozen.wait()
     await database().runs.update_one({"message_id": ObjectId(waiting.id), "active": True}, {"$set": LONG_AGO})
@@ -97,14 +117,7 @@ async def test_a_worker_that_was_faster_than_the_reaper_has_its_answer_brought_t
     ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await waiting_for(ann)
-    update, frozen, goes = store.runs.group_commit.update, asyncio.Event(), asyncio.Event()
-
-    async def slow(collection: str, *arguments: Any, **options: Any) -> bool:
-        if collection == "messages" and not frozen.is_set():
-            frozen.set()
-            await goes.wait()
-        return await update(collection, *arguments, **options)
-
+    frozen, goes = frozen_before_the_claim(monkeypatch)
     read = store.message_of_run
 
     async def wakes(run: Any) -> Any:
@@ -114,7 +127,6 @@ async def test_a_worker_that_was_faster_than_the_reaper_has_its_answer_brought_t
         return found
 
     erasing.comes_back.clear()
-    monkeypatch.setattr(store.runs.group_commit, "update", slow)
     deciding = await agreeing(ann, waiting)
     await frozen.wait()
     await database().runs.update_one({"message_id": ObjectId(waiting.id), "active": True}, {"$set": LONG_AGO})
@@ -129,14 +141,7 @@ async def test_what_is_written_while_a_decision_is_on_its_way_comes_first(
     ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = await waiting_for(ann)
-    again, asked, goes = approvals.toolkit_again, asyncio.Event(), asyncio.Event()
-
-    async def slow(*arguments: Any) -> Any:
-        asked.set()
-        await goes.wait()
-        return await again(*arguments)
-
-    monkeypatch.setattr(approvals, "toolkit_again", slow)
+    asked, goes = held_at_its_tools(monkeypatch)
     deciding = await agreeing(ann, waiting)
     await asked.wait()
     waits.steps, waits.script = [], saying("Fine.")
@@ -145,6 +150,21 @@ async def test_what_is_written_while_a_decision_is_on_its_way_comes_first(
     assert (await deciding).json()["code"] == "conversation_went_on"
     assert erasing.erased == []
     assert (await ann.messages(waiting.conversation))[-1]["parts"] == [{"type": "text", "text": "Fine."}]
+
+
+async def test_a_decision_that_comes_when_another_has_been_carried_out_changes_nothing(
+    ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = await waiting_for(ann)
+    asked, goes = held_at_its_tools(monkeypatch)
+    deciding = await agreeing(ann, waiting)
+    await asked.wait()
+    await waiting.decided(AGREED)
+    before = await waiting.message()
+    goes.set()
+    assert (await deciding).json()["code"] == "nothing_to_approve"
+    assert erasing.erased == ["the disk"]
+    assert await waiting.message() == before
 
 
 async def test_an_answer_whose_readers_were_asked_waits_also_when_its_worker_died_before_it_was_saved(
