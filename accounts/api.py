@@ -9,6 +9,7 @@ from ninja import Router
 from accounts import cookies, sessions, throttle, tickets, users
 from accounts.addresses import client_address, throttle_key
 from accounts.authentication import SessionAuth, identity_of
+from accounts.devices import Device
 from accounts.errors import RefreshRefused
 from accounts.keyring import key_ring
 from accounts.positions import cursor_after, position_of
@@ -26,7 +27,7 @@ from accounts.schemas import (
     session_page_out,
     user_out,
 )
-from accounts.sessions import Device, Grant
+from accounts.sessions import Grant
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize

@@ -1,6 +1,8 @@
-"""What a device is called in the list of sessions: "Firefox on Linux", read from its User-Agent. Pure."""
+"""Where a request comes from, and what a device is called in the list of sessions: "Firefox on Linux". Pure."""
 
 from typing import Final
+
+import msgspec
 
 UNKNOWN_DEVICE: Final = "Unknown device"
 
@@ -27,6 +29,13 @@ _SYSTEMS: Final = (
     ("Mac OS X", "macOS"),
     ("Linux", "Linux"),
 )
+
+
+class Device(msgspec.Struct, frozen=True):
+    """Where a request comes from: an IP address, and the User-Agent as it was sent. Either may be empty."""
+
+    address: str = ""
+    user_agent: str = ""
 
 
 def device_label(user_agent: str) -> str:

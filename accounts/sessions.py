@@ -20,7 +20,7 @@ from bson import ObjectId
 
 from accounts import liveness, notices, store
 from accounts.authentication import Identity
-from accounts.devices import device_label
+from accounts.devices import Device, device_label
 from accounts.errors import RefreshRefused, WrongCredentials
 from accounts.keyring import key_ring
 from accounts.passwords import verify_password
@@ -35,13 +35,6 @@ log = structlog.get_logger(__name__)
 SESSION_LIFETIME: Final = timedelta(days=30)
 GRACE: Final = timedelta(seconds=10)
 MAX_USER_AGENT_CHARS: Final = 512
-
-
-class Device(msgspec.Struct, frozen=True):
-    """Where a sign-in comes from: an IP address, and the User-Agent as it was sent. Either may be empty."""
-
-    address: str = ""
-    user_agent: str = ""
 
 
 class Grant(msgspec.Struct, frozen=True):

@@ -4,9 +4,10 @@ from bson import ObjectId
 
 from accounts import sessions, store
 from accounts.authentication import Identity
+from accounts.devices import Device
 from accounts.errors import EmailTaken, WrongPassword
 from accounts.passwords import check_new_password, hash_password, verify_password
-from accounts.sessions import Device, Grant
+from accounts.sessions import Grant
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import Conflict, NotSignedIn
 from eloquent.foundation.ids import UserId

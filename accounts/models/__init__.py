@@ -1,0 +1,11 @@
+"""Who may come in, how they prove it, and what is on record of it.
+
+These models are the schema of record for the desk road (admin, commands, migrations). API routes and sockets read and
+write the same collections through `accounts.store`, which must be changed together with the fields here.
+"""
+
+from accounts.models.api_keys import ApiKey
+from accounts.models.sessions import Session, SocketTicket
+from accounts.models.users import User
+
+__all__ = ["ApiKey", "Session", "SocketTicket", "User"]
