@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from accounts import cookies, sessions, throttle, tickets, users
-from accounts.addresses import client_address, throttle_key
+from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
-from accounts.devices import Device
+from accounts.devices import device_of
 from accounts.errors import RefreshRefused
 from accounts.keyring import key_ring
 from accounts.positions import cursor_after, position_of
@@ -28,7 +28,6 @@ from accounts.schemas import (
     user_out,
 )
 from accounts.sessions import Grant
-from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -50,7 +49,7 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
     """A new user, signed in. 409 `email_taken` when there is one with this email."""
     if body.cookie:
         cookies.require_own_page(request)
-    device = _device(request)
+    device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
     grant = await users.register(body.email, body.password, name=body.name, device=device)
     return _granted(request, grant, as_cookie=body.cookie, status=201)
@@ -66,7 +65,7 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """401 `wrong_credentials` for an unknown email and for a wrong password alike."""
     if body.cookie:
         cookies.require_own_page(request)
-    device = _device(request)
+    device = device_of(request)
     address = throttle_key(device.address)
     await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
     await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
@@ -230,18 +229,6 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         orjson.dumps(key_ring().jwks()),
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={_JWKS_KEPT_S}"},
-    )
-
-
-def _device(request: HttpRequest) -> Device:
-    meta = request.META
-    return Device(
-        client_address(
-            meta.get("REMOTE_ADDR"),
-            meta.get("HTTP_X_FORWARDED_FOR"),
-            trusted_hops=get_config().trusted_proxy_hops,
-        ),
-        meta.get("HTTP_USER_AGENT", ""),
     )
 
 

@@ -1,8 +1,13 @@
-"""Where a request comes from, and what a device is called in the list of sessions: "Firefox on Linux". Pure."""
+"""Where a request comes from, and what a device is called in the list of sessions: "Firefox on Linux"."""
 
+from contextvars import ContextVar
 from typing import Final
 
 import msgspec
+from django.http import HttpRequest
+
+from accounts.addresses import client_address
+from eloquent.foundation.config import get_config
 
 UNKNOWN_DEVICE: Final = "Unknown device"
 
@@ -36,6 +41,18 @@ class Device(msgspec.Struct, frozen=True):
 
     address: str = ""
     user_agent: str = ""
+
+
+# Set by the desk road's middleware, for those who record what staff do and are given no request.
+device_var: ContextVar[Device | None] = ContextVar("device", default=None)
+
+
+def device_of(request: HttpRequest) -> Device:
+    """Where the request comes from, behind as many proxies as are ours."""
+    meta = request.META
+    hops = get_config().trusted_proxy_hops
+    address = client_address(meta.get("REMOTE_ADDR"), meta.get("HTTP_X_FORWARDED_FOR"), trusted_hops=hops)
+    return Device(address, meta.get("HTTP_USER_AGENT", ""))
 
 
 def device_label(user_agent: str) -> str:

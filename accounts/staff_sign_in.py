@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from unfold.forms import AuthenticationForm
 
 from accounts import throttle
-from accounts.addresses import client_address, throttle_key
-from eloquent.foundation.config import get_config
+from accounts.addresses import throttle_key
+from accounts.devices import device_of
 from eloquent.foundation.errors import Throttled
 
 
@@ -39,5 +39,4 @@ async def _spend(address: str, email: str) -> None:
 
 
 def _address_of(request: HttpRequest) -> str:
-    peer, forwarded_for = request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_FORWARDED_FOR")
-    return throttle_key(client_address(peer, forwarded_for, trusted_hops=get_config().trusted_proxy_hops))
+    return throttle_key(device_of(request).address)

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import structlog
 
+from accounts import work as accounts_work
 from accounts.api_key_access import settle_api_keys
 from chat import completions, work
 from eloquent.foundation.database import close_database
@@ -91,6 +92,7 @@ class Lifespan:
         self._signals = 0
         open_for_work()
         await work.startup()
+        await accounts_work.open_accounts()
         _leave_the_old_alone()
         # Only in front of a server's own handlers: without them (a test, a shell) a signal means what it always means.
         if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGTERM)):
@@ -115,6 +117,7 @@ class Lifespan:
             close_queues,
             all_settled,
             settle_api_keys,
+            accounts_work.close_accounts,
             forget_budgets,
             close_tools,
             close_catalog,

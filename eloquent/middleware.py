@@ -26,6 +26,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from accounts.devices import device_of, device_var
 from chat.openai_errors import openai_reply
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
@@ -179,6 +180,7 @@ class DeskRoadMiddleware:
 
     def _open(self, request: HttpRequest) -> float:
         request_id_var.set(_request_id(request))
+        device_var.set(device_of(request))
         return perf_counter()
 
     def _finish(self, request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:

@@ -7,6 +7,7 @@ from typing import Any
 from eloquent import console
 from eloquent.foundation.config import get_config
 from eloquent.foundation.logs import configure_logging
+from eloquent.mail_transport import mail_settings
 from eloquent.object_storage import attachment_storage
 
 _config = get_config()
@@ -14,6 +15,7 @@ _config = get_config()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = _config.debug
 SECRET_KEY = _config.secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = list(_config.earlier_secret_keys)
 ALLOWED_HOSTS = list(_config.allowed_hosts)
 ROOT_URLCONF = "eloquent.urls"
 ASGI_APPLICATION = "eloquent.asgi.application"
@@ -154,6 +156,8 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # SECURE_SSL_REDIRECT: TLS ends, and plain HTTP is redirected, in front of us
     "security.W002",  # X-Frame-Options and the rest are set by eloquent.middleware for both roads
 ]
+
+globals().update(mail_settings(_config))
 
 LOGGING = configure_logging(_config)
 LOGGING_CONFIG = "logging.config.dictConfig"

@@ -38,6 +38,14 @@ def redis_url(value: str) -> str:
     return value
 
 
+def smtp_url(value: str) -> str:
+    """A mail server's address: smtp:// or smtps:// and a host."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("it must begin with smtp:// or smtps:// and name a host")
+    return value
+
+
 def slots(value: str) -> str:
     """A provider's name and how many calls it is given at once: `ollama=4`."""
     name, _, number = (part.strip() for part in value.partition("="))

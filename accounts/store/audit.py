@@ -1,0 +1,56 @@
+"""Audit entries, as documents. Nothing changes one, but for the private part when a person is erased."""
+
+from collections.abc import Sequence
+
+from pymongo.errors import BulkWriteError
+
+from accounts.audit.entries import AuditEntry, AuditHead
+from eloquent.foundation.database import database
+from eloquent.foundation.documents import document_of, known_value_of, value_of
+from eloquent.foundation.ids import UserId
+
+_DUPLICATE_KEY = 11000
+
+
+async def last_audit_entry() -> AuditEntry | None:
+    """The entry at the end of the chain."""
+    return value_of(AuditEntry, await database().audit.find_one({}, sort=[("number", -1)]))
+
+
+async def add_audit_entries(entries: Sequence[AuditEntry]) -> int:
+    """Write the entries in their order; how many of them were, before one whose number was taken meanwhile."""
+    try:
+        await database().audit.insert_many([document_of(entry) for entry in entries], ordered=True)
+    except BulkWriteError as error:
+        details = error.details
+        refused = details["writeErrors"]
+        if details["writeConcernErrors"] or not refused or refused[0]["code"] != _DUPLICATE_KEY:
+            raise
+        inserted: int = details["nInserted"]
+        return inserted
+    return len(entries)
+
+
+async def move_audit_head(head: AuditHead) -> None:
+    """Note where the chain ends now, unless it is known to go on further."""
+    fields = document_of(head)
+    found = {"_id": fields.pop("_id")}
+    # A number is greater than none at all.
+    goes_on = {"$cond": [{"$gt": [head.number, "$number"]}, {"$mergeObjects": ["$$ROOT", fields]}, "$$ROOT"]}
+    await database().audit_head.update_one(found, [{"$replaceWith": goes_on}], upsert=True)
+
+
+async def audit_entries_of(subject: UserId, *, before: int | None, limit: int) -> list[AuditEntry]:
+    """What happened to the user's account, newest first; `before` is the number of the entry to go on behind."""
+    query = {"subject_id": subject} | ({} if before is None else {"number": {"$lt": before}})
+    found = database().audit.find(query).sort([("number", -1), ("_id", -1)]).limit(limit)
+    return [known_value_of(AuditEntry, document) async for document in found]
+
+
+async def erase_private_parts_of(user_id: UserId) -> int:
+    """Take out of the record what can be traced to this person; how many entries that were."""
+    erased = 0
+    for role in ("subject_id", "actor_id"):
+        changed = await database().audit.update_many({role: user_id, "private": {"$ne": ""}}, {"$set": {"private": ""}})
+        erased += changed.modified_count
+    return erased

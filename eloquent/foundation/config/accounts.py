@@ -1,0 +1,34 @@
+"""Settings of accounts: keys, mail, who may come in."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr
+
+from eloquent.foundation import formats
+from eloquent.foundation.config.types import HttpUrl, checked_secret
+
+
+class AccountSettings(BaseModel, frozen=True):
+    """Who may come in, and how."""
+
+    jwt_private_key: Annotated[SecretStr, checked_secret(formats.private_pem_key)] = Field(
+        SecretStr(""), description="RSA private key as PEM (2048 bits or more), signs access tokens"
+    )
+    jwt_previous_key: Annotated[SecretStr, checked_secret(formats.pem_key)] | None = Field(
+        None, description="the key before it, private or public PEM: still verifies while its tokens live"
+    )
+
+    frontend_url: HttpUrl | None = Field(
+        None, description="where people use this service: links in mails lead to its page /account"
+    )
+    mail_backend: Literal["", "console", "smtp", "ses", "off"] = Field(
+        "",
+        description="how mail goes out: console, smtp (SMTP_URL), ses (Amazon SES in AWS_REGION) or off; "
+        "without, console on a development machine, else off",
+    )
+    mail_from: str = Field(
+        "Eloquent AI <no-reply@localhost>", min_length=3, max_length=320, description="who mail comes from"
+    )
+    smtp_url: Annotated[SecretStr, checked_secret(formats.smtp_url)] | None = Field(
+        None, description="the mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
+    )
