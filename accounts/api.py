@@ -6,7 +6,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import cookies, sessions, throttle, tickets, users
+from accounts import cookies, sessions, signing_in, throttle, tickets, users
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.devices import device_of
@@ -69,7 +69,7 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     address = throttle_key(device.address)
     await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
     await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
-    grant = await sessions.sign_in(body.email, body.password, device=device)
+    grant = await signing_in.sign_in(body.email, body.password, device=device)
     await throttle.forgive(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
     return _granted(request, grant, as_cookie=body.cookie)
 

@@ -72,7 +72,7 @@ async def test_a_made_up_forwarding_header_does_not_make_another_address(
     answers = [await guess(http, f"n{n}@example.org", **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(4)]
     assert answers[-1].status_code == 429
     behind_proxy = get_config().model_copy(update={"trusted_proxy_hops": 1})
-    monkeypatch.setattr("accounts.api.get_config", lambda: behind_proxy)
+    monkeypatch.setattr("accounts.devices.get_config", lambda: behind_proxy)
     answers = [await guess(http, f"m{n}@example.org", **{"X-Forwarded-For": f"x, 203.0.113.{n}"}) for n in range(4)]
     assert [answer.status_code for answer in answers] == [401] * 4
 
