@@ -97,7 +97,7 @@ def _tell(finding: Finding, times: dict[str, list[float]]) -> None:
     )
     finding.notes = [
         (
-            f"{len(times[KNOWN])} attempts of each kind in turns, each with an email of its own. A right guess is counted "
-            "for the better of two rules: the slower attempt is the account's, or the faster."
+            f"{len(times[KNOWN])} attempts of each kind in turns, each with an email of its own. A right guess is "
+            "counted for the better of two rules: the slower attempt is the account's, or the faster."
         )
     ]
