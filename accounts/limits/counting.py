@@ -20,6 +20,9 @@ MOST: Final = 50_000
 
 REFUSED: Final = -1
 
+# Seconds since the epoch are not exact enough to tell the very moment at which one is free.
+_SLACK: Final = 0.001
+
 Who: TypeAlias = bytes | str
 
 
@@ -72,13 +75,13 @@ class Counter:
         left = (amount or self._amount) - window.own - window.others
         if window.before:
             left -= window.before * (window.index + 1 - place)
-        if left < 1:
+        if left < 1 - _SLACK:
             return REFUSED
         window.own += 1
         if not window.is_noted:
             window.is_noted = True
             self._changed(window)
-        return int(left) - 1
+        return int(left + _SLACK) - 1
 
     def wait_s(self, who: Who, at: float, amount: int | None = None) -> float:
         """Seconds until one is free, if nobody takes it meanwhile; 0 when one is."""

@@ -26,6 +26,7 @@ async def take(key: str) -> tuple[float, float]:
         return float(answer[0]), float(answer[1])
     level = _in_process.get(key, Level())
     if (wait_s := slowing.wait_s(level, at)) > 0:
+        _keep(key, level)
         return wait_s, level.tries
     level = slowing.tried(level, at)
     _keep(key, level)
