@@ -72,7 +72,7 @@ class Counter:
         window = self._windows.get(who)
         if window is None or window.index < int(place):
             window = self._turn(who, window, int(place))
-        left = (amount or self._amount) - window.own - window.others
+        left: float = (amount or self._amount) - window.own - window.others
         if window.before:
             left -= window.before * (window.index + 1 - place)
         if left < 1 - _SLACK:
