@@ -6,7 +6,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import cookies, sessions, throttle, tickets, users
+from accounts import cookies, sessions, signing_in, throttle, tickets, users
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.device_cookie import device_tokens_of, remember_device
@@ -76,7 +76,7 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     device = device_of(request)
     attempt = await guessing.begin(body.email, device, device_tokens_of(request, body.device_token))
     try:
-        grant = await sessions.sign_in(body.email, body.password, device=device)
+        grant = await signing_in.sign_in(body.email, body.password, device=device)
     except WrongCredentials:
         await attempt.failed()
         raise

@@ -23,7 +23,6 @@ from accounts.authentication import Identity
 from accounts.devices import Device, device_label
 from accounts.errors import RefreshRefused, WrongCredentials
 from accounts.keyring import key_ring
-from accounts.passwords import verify_password
 from accounts.tokens import ACCESS_TOKEN_S, RefreshToken, TokenError, seal, unseal
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound, NotSignedIn
@@ -44,21 +43,6 @@ class Grant(msgspec.Struct, frozen=True):
     access_token: str
     refresh_token: str
     expires_in_s: int = ACCESS_TOKEN_S
-
-
-async def sign_in(email: str, password: str, *, device: Device) -> Grant:
-    """Open a session for the owner of the email (in its stored form) and the password.
-
-    Raises:
-        WrongCredentials: in the same time and words whatever was wrong.
-    """
-    user = await store.user_by_email(email)
-    verdict = await verify_password(password, user.password if user else None)
-    if user is None or not verdict.right or not user.is_active:
-        raise WrongCredentials
-    if verdict.newer_hash:
-        await store.upgrade_password_hash(user.id, old=user.password, new=verdict.newer_hash)
-    return await open_session(user, device=device)
 
 
 async def open_session(user: store.User, *, device: Device) -> Grant:

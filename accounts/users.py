@@ -3,11 +3,14 @@
 from bson import ObjectId
 
 from accounts import sessions, store
+from accounts.audit.actions import Action
+from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
 from accounts.errors import EmailTaken, WrongPassword
 from accounts.passwords import check_new_password, hash_password, verify_password
 from accounts.sessions import Grant
+from accounts.signing_in import Proof, let_in
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import Conflict, NotSignedIn
 from eloquent.foundation.ids import UserId
@@ -28,7 +31,8 @@ async def register(email: str, password: str, *, name: str, device: Device) -> G
         await store.add_user(user)
     except store.EmailTakenError:
         raise EmailTaken from None
-    return await sessions.open_session(user, device=device)
+    await record(Action.REGISTERED, actor=user.id, subject=user.id, device=device)
+    return await let_in(user, proof=Proof.REGISTRATION, device=device)
 
 
 async def user_of(identity: Identity) -> store.User:

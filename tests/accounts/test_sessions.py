@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 from channels.layers import get_channel_layer
 
-from accounts import liveness, notices, sessions
+from accounts import liveness, notices, sessions, signing_in
 from accounts.tokens import RefreshToken
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -318,14 +318,14 @@ async def test_a_sign_in_that_a_change_of_password_overtakes_opens_no_session(
     a_person: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await a_person()
-    verify = sessions.verify_password
+    verify = signing_in.verify_password
 
     async def overtaken(password: str, encoded: str | None) -> Any:
         verdict = await verify(password, encoded)
         await database().users.update_one({"email": person.email}, {"$inc": {"token_version": 1}})
         return verdict
 
-    monkeypatch.setattr(sessions, "verify_password", overtaken)
+    monkeypatch.setattr(signing_in, "verify_password", overtaken)
     answer = await person._http.post("/api/v1/auth/login", json={"email": person.email, "password": PASSWORD})
     assert answer.status_code == 401
     newest = await database().sessions.find_one({"user_id": ObjectId(person.id)}, sort=[("_id", -1)])

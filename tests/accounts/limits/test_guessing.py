@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from bson import ObjectId
 from django.core import mail
 
-from accounts import devices, sessions, throttle
+from accounts import devices, signing_in, throttle
 from accounts.audit.actions import Action
 from accounts.device_cookie import DEVICE_COOKIE, MOST_ACCOUNTS
 from accounts.devices import Device
@@ -50,7 +50,7 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     async def compared(password: str, stored: str | None) -> Verdict:
         return Verdict(right=stored is not None and password == PASSWORD)
 
-    monkeypatch.setattr(sessions, "verify_password", compared)
+    monkeypatch.setattr(signing_in, "verify_password", compared)
 
 
 async def try_in(
