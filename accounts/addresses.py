@@ -1,6 +1,7 @@
 """The client's address behind proxies. Pure."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 UNKNOWN_ADDRESS: Final = ""
@@ -28,6 +29,7 @@ def client_address(peer: str | None, forwarded_for: str | None, *, trusted_hops:
     return _canonical(peer or "")
 
 
+@lru_cache(maxsize=4096)
 def throttle_key(address: str) -> str:
     """What limits count an address by: itself, or for IPv6 its /64, since one home has all of those."""
     try:

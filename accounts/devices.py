@@ -1,7 +1,8 @@
 """Where a request comes from, and what a device is called in the list of sessions: "Firefox on Linux"."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from django.http import HttpRequest
@@ -53,6 +54,13 @@ def device_of(request: HttpRequest) -> Device:
     hops = get_config().trusted_proxy_hops
     address = client_address(meta.get("REMOTE_ADDR"), meta.get("HTTP_X_FORWARDED_FOR"), trusted_hops=hops)
     return Device(address, meta.get("HTTP_USER_AGENT", ""))
+
+
+def address_of_scope(scope: Mapping[str, Any]) -> str:
+    """The same of a websocket, by its ASGI scope: its address."""
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    peer = scope.get("client")
+    return client_address(peer[0] if peer else None, ",".join(forwarded), trusted_hops=get_config().trusted_proxy_hops)
 
 
 def device_label(user_agent: str) -> str:

@@ -1,9 +1,11 @@
-"""What accounts do beside requests: letters are sent. Opened and closed with the server."""
+"""What accounts do beside requests: letters are sent, counts are shared. Opened and closed with the server."""
 
 import asyncio
 from weakref import WeakKeyDictionary
 
 from accounts.audit.recording import settle_audit
+from accounts.limits.gate import close_limits
+from accounts.limits.guessing import settle_guessing
 from accounts.mail import delivery
 from eloquent.foundation.tasks import end_task
 
@@ -17,6 +19,8 @@ async def open_accounts() -> None:
 
 
 async def close_accounts() -> None:
-    """End, and write what is still to be recorded."""
+    """End, and tell and write what is still to be told and recorded."""
+    await close_limits()
+    await settle_guessing()
     await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))
     await settle_audit()
