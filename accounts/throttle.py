@@ -37,6 +37,9 @@ REGISTER_BY_ADDRESS: Final = Limit("register", 60, 600)
 CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 API_KEY_BY_USER: Final = Limit("api-key", 30, 3600)
 SOCKET_TICKET_BY_USER: Final = Limit("socket-ticket", 60, 60)
+# Letters: nobody's mailbox is filled by whoever plays with a session.
+REUSE_LETTER_BY_USER: Final = Limit("reuse-letter", 1, 3600)
+SIGN_IN_LETTER_BY_USER: Final = Limit("sign-in-letter", 10, 86400)
 ATTACHMENT_BY_USER: Final = Limit("attachment", 120, 60)
 
 _REDIS_ANSWER_S: Final = 0.5

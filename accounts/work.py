@@ -1,8 +1,12 @@
-"""What accounts do beside requests: letters are sent. Opened and closed with the server."""
+"""What accounts do beside requests: letters are sent, keys are read, who is here is looked at.
+
+Opened and closed with the server.
+"""
 
 import asyncio
 from weakref import WeakKeyDictionary
 
+from accounts import admitted, keyring
 from accounts.audit.recording import settle_audit
 from accounts.mail import delivery
 from eloquent.foundation.tasks import end_task
@@ -13,7 +17,11 @@ _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Task[None]]] =
 
 async def open_accounts() -> None:
     """Begin."""
-    _tasks[asyncio.get_running_loop()] = [asyncio.create_task(delivery.run(), name="letters")]
+    _tasks[asyncio.get_running_loop()] = [
+        asyncio.create_task(delivery.run(), name="letters"),
+        asyncio.create_task(keyring.run(revoked=admitted.doubt_all), name="signing keys"),
+        asyncio.create_task(admitted.run(), name="who is here"),
+    ]
 
 
 async def close_accounts() -> None:

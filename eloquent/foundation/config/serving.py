@@ -33,6 +33,13 @@ class ServingSettings(BaseModel, frozen=True):
         0, ge=0, le=10, description="proxies in front of us whose X-Forwarded-For entries are believed"
     )
 
+    place_headers: Names = Field(
+        (),
+        max_length=2,
+        description="headers in which a proxy of ours tells a client's country and city, such as "
+        "CloudFront-Viewer-Country,CloudFront-Viewer-City; read with TRUSTED_PROXY_HOPS alone",
+    )
+
     mongodb_uri: Annotated[SecretStr, checked_secret(formats.mongodb_uri)] = Field(
         SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0&serverSelectionTimeoutMS=5000"),
         description="MongoDB, mongodb:// or mongodb+srv://",
