@@ -63,14 +63,17 @@ async def activity_of(owner: UserId, *, before: int | None, limit: int) -> list[
 
 def as_shown(entry: AuditEntry, owner: UserId) -> Activity:
     """The entry with what its owner may see of it."""
-    if entry.actor_id == owner:
-        by = By.YOU
-    else:
-        by = By.UNKNOWN if entry.actor_id is None else By.STAFF
+    by = _by(entry, owner)
     if by is By.STAFF or (by is By.UNKNOWN and entry.action not in AT_THE_DOOR):
         return Activity(entry, by)
     private: dict[str, Any] = orjson.loads(entry.private) if entry.private else {}
     return Activity(entry, by, str(private.get("address", "")), str(private.get("user_agent", "")))
+
+
+def _by(entry: AuditEntry, owner: UserId) -> By:
+    if entry.actor_id is None:
+        return By.UNKNOWN
+    return By.YOU if entry.actor_id == owner else By.STAFF
 
 
 def cursor_behind(activity: Activity) -> str:

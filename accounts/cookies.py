@@ -30,7 +30,8 @@ def is_from_own_page(request: HttpRequest) -> bool:
     if config.strict and not str(origin).startswith("https://"):
         return False
     # Sent by browsers over TLS and to the own machine.
-    return request.META.get("HTTP_SEC_FETCH_SITE", _SAME_ORIGIN) == _SAME_ORIGIN
+    site: str = request.META.get("HTTP_SEC_FETCH_SITE", _SAME_ORIGIN)
+    return site == _SAME_ORIGIN
 
 
 def require_own_page(request: HttpRequest) -> None:

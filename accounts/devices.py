@@ -1,5 +1,6 @@
 """Where a request comes from, and what a device is called in the list of sessions: "Firefox on Linux"."""
 
+import contextlib
 import re
 from contextvars import ContextVar
 from typing import Final
@@ -78,11 +79,9 @@ def country_told(header: str) -> str:
 def city_told(header: str) -> str:
     """The city's name, which proxies send percent-encoded or as UTF-8."""
     text = unquote(header)
-    try:
+    with contextlib.suppress(UnicodeError):
         # Headers are handed over as latin-1.
         text = text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        pass
     text = "".join(character for character in text if character.isprintable()).strip()
     return text[:MAX_CITY_CHARS]
 

@@ -33,7 +33,7 @@ def revoke_session(session: Session, *, by: UserId | None = None) -> bool:
     """End one session and close its sockets; False when it had ended already. `by` is who wants it."""
     if not Session.objects.filter(pk=session.pk, revoked_at__isnull=True).update(revoked_at=now()):
         return False
-    record_from_desk(Action.SESSIONS_ENDED, actor=by, subject=session.user_id, target=f"session:{session.pk}")
+    record_from_desk(Action.SESSIONS_ENDED, actor=by, subject=session.user.pk, target=f"session:{session.pk}")
     async_to_sync(_announce)([session.pk], None)
     return True
 

@@ -128,8 +128,8 @@ class GrantOut(Schema):
 class SessionOut(Schema):
     """A signed-in device.
 
-    `last_seen_at` is when it last refreshed, which a device in use does every 15 minutes, or last had a socket open, give
-    or take a minute. `country` and `city` are where a proxy in front of the server takes the address to be.
+    `last_seen_at` is when it last refreshed, which a device in use does every 15 minutes, or last had a socket open,
+    give or take a minute. `country` and `city` are where a proxy in front of the server takes the address to be.
     """
 
     id: ObjectIdField
@@ -139,7 +139,7 @@ class SessionOut(Schema):
     city: str = Field(description="empty when nobody knows", examples=["Bern"])
     user_agent: str
     signed_in_with: str = Field(
-        description="`password`, `passkey`, `identity_provider`, `reset_link` or `registration`; empty for old sessions",
+        description="`password`, `passkey`, `identity_provider`, `reset_link`, `registration`; empty for old sessions",
         examples=["password"],
     )
     created_at: datetime

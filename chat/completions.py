@@ -119,7 +119,7 @@ class Completion:
         self.writing.cancel()
 
     async def refuse(self, _why: Leaving) -> None:
-        """End the answer because the key that asked for it was revoked, or its owner deactivated; its reader is told."""
+        """End the answer because its key was revoked, or the key's owner deactivated; its reader is told."""
         if self.finished is None and self._failure is None:
             self._failure = ApiKeyRefused()
         self.abandon()

@@ -37,7 +37,7 @@ _open: Final[Counter[tuple[type, UserId]]] = Counter()
 class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ships no types
     """A socket that a page of an allowed origin opens with a ticket.
 
-    It is closed when the session ends: at once by a notice, and without one within about a second (`accounts.admitted`).
+    It is closed when the session ends: at once by a notice, without one within about a second (`accounts.admitted`).
     """
 
     subprotocol: ClassVar[str]
