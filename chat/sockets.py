@@ -88,15 +88,20 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
 
     async def join(self, *groups: str) -> bool:
         """Ask to be told what is sent to these groups. False without Redis: nothing is heard then."""
-        try:
-            async with asyncio.timeout(JOIN_TIMEOUT_S):
-                for group in groups:
-                    await self.channel_layer.group_add(group, self.channel_name)
-                    self._groups_joined.append(group)
-        except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, and the socket is not
-            log.warning("socket hears no notices", error=type(error).__name__)
-            return False
-        return True
+        # Twice, because a connection from before Redis was restarted fails at its first use.
+        for attempt in (1, 2):
+            try:
+                async with asyncio.timeout(JOIN_TIMEOUT_S):
+                    for group in groups:
+                        await self.channel_layer.group_add(group, self.channel_name)
+                        self._groups_joined.append(group)
+            except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, the socket is not
+                log.warning("socket hears no notices", attempt=attempt, error=type(error).__name__)
+                if isinstance(error, TimeoutError):
+                    return False
+            else:
+                return True
+        return False
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
         """Leave the groups and end what the socket has begun."""
