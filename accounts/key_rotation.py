@@ -114,6 +114,7 @@ def key_lines() -> list[KeyLine]:
     signs = ring.signing.verifying.kid if ring.signing else ""
     from_configuration = {key.kid for key in configured.verifying}
     can_sign = {each.row.kid for each in keys}
+    signs_number = next((row.number for row in rows if row.kid == signs), 0)
 
     def state_of(row: store.SigningKey) -> KeyState:
         if row.revoked_at is not None:
@@ -122,7 +123,8 @@ def key_lines() -> list[KeyLine]:
             return KeyState.SIGNS
         if row.kid not in in_force:
             return KeyState.SEALED if row.sealed and row.kid not in can_sign else KeyState.RETIRED
-        return KeyState.PUBLISHED if row.signs_from > at else KeyState.VERIFIES
+        # One that was overtaken before its time never signs.
+        return KeyState.PUBLISHED if row.signs_from > at and row.number > signs_number else KeyState.VERIFIES
 
     known = {row.kid for row in rows}
     unknown = [key.kid for key in reversed(configured.verifying) if key.kid not in known]
@@ -148,9 +150,8 @@ def _note_configured(key: VerifyingKey, at: datetime) -> None:
 
 
 def _add(key: VerifyingKey, *, at: datetime, signs_from: datetime, sealed_key: str) -> store.SigningKey:
-    last = models.SigningKey.objects.order_by("-number").first()
     row = models.SigningKey(
-        number=last.number + 1 if last else 1,
+        number=_next_number(),
         kid=key.kid,
         public_pem=key.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii"),
         sealed=sealed_key,
@@ -162,6 +163,11 @@ def _add(key: VerifyingKey, *, at: datetime, signs_from: datetime, sealed_key: s
     except IntegrityError:
         raise RotationUnderWay("Somebody else is making a key at this moment. See `manage.py jwt list`.") from None
     return _value(row)
+
+
+def _next_number() -> int:
+    last = models.SigningKey.objects.order_by("-number").first()
+    return last.number + 1 if last else 1
 
 
 def _forget_the_retired(at: datetime) -> None:
