@@ -141,7 +141,10 @@ class SessionAdmin(HistoryAdmin):
     owner_field = "user"
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    fields = ("user", "label", "user_agent", "ip", "state", "created_at", "last_seen_at", "expires_at", "revoked_at")
+    fields = (
+        *("user", "label", "user_agent", "ip", "country", "city", "signed_in_with", "state"),
+        *("created_at", "last_seen_at", "expires_at", "revoked_at"),
+    )
     readonly_fields = fields
     actions = ("revoke",)
 
@@ -169,7 +172,7 @@ class SessionAdmin(HistoryAdmin):
     @action(description="Revoke: sign these devices out", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
         """Ends the chosen sessions within a second and closes their sockets."""
-        ended = [session for session in queryset if revoke_session(session)]
+        ended = [session for session in queryset if revoke_session(session, by=request.user.pk)]
         _say_revoked(self, request, ended, "session")
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:

@@ -12,6 +12,7 @@ from accounts.authentication import SessionAuth, identity_of
 from accounts.device_cookie import device_tokens_of, remember_device
 from accounts.devices import device_of
 from accounts.errors import RefreshRefused, WrongCredentials, WrongPassword
+from accounts.key_schedule import JWKS_KEPT_S
 from accounts.keyring import key_ring
 from accounts.limits import guessing
 from accounts.limits.device_tokens import new_token
@@ -38,8 +39,6 @@ from eloquent.foundation.replies import empty_reply, json_reply
 
 signed_in: Final = SessionAuth()
 router = Router(tags=["accounts"])
-
-_JWKS_KEPT_S: Final = 300
 
 
 @router.post(
@@ -104,7 +103,8 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
         cookies.require_own_page(request)
     if token is None:
         raise RefreshRefused
-    return _granted(request, await sessions.rotate_refresh_token(token), as_cookie=as_cookie)
+    grant = await sessions.rotate_refresh_token(token, device=device_of(request))
+    return _granted(request, grant, as_cookie=as_cookie)
 
 
 @router.post(
@@ -120,15 +120,14 @@ async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> 
     So a page can sign out after its access token has expired. The cookie is dropped.
     """
     if "HTTP_AUTHORIZATION" in request.META:
-        identity = await signed_in(request)
-        await sessions.end_session(identity.user_id, identity.session_id)
+        await sessions.sign_out(await signed_in(request), device=device_of(request))
     else:
         token = (body.refresh_token if body else None) or cookies.refresh_cookie_of(request)
         if token is None:
             raise RefreshRefused
-        await sessions.end_session_of_refresh_token(token)
+        await sessions.end_session_of_refresh_token(token, device=device_of(request))
     reply = empty_reply()
-    if cookies.REFRESH_COOKIE in request.COOKIES:
+    if cookies.is_from_own_page(request):
         cookies.drop_refresh_cookie(reply)
     return reply
 
@@ -175,14 +174,21 @@ async def list_sessions(request: HttpRequest, cursor: Cursor = None, limit: Page
 @router.delete(
     "/auth/sessions",
     auth=signed_in,
-    response={204: None, **problems(401)},
+    response={204: None, **problems(401, 422)},
     operation_id="end_other_sessions",
     summary="Sign out all other devices",
 )
-async def end_other_sessions(request: HttpRequest) -> HttpResponse:
-    """Their tokens are refused within a second everywhere, and their sockets are closed."""
-    await sessions.end_other_sessions(identity_of(request))
-    return empty_reply()
+async def end_other_sessions(request: HttpRequest, all: bool = False) -> HttpResponse:  # noqa: A002 - the query's word
+    """Their tokens are refused within a second everywhere, and their sockets are closed. With `all`, this one's too."""
+    identity, device = identity_of(request), device_of(request)
+    if not all:
+        await sessions.end_other_sessions(identity, device=device)
+        return empty_reply()
+    await sessions.end_all_sessions(identity.user_id, device=device)
+    reply = empty_reply()
+    if cookies.is_from_own_page(request):
+        cookies.drop_refresh_cookie(reply)
+    return reply
 
 
 @router.delete(
@@ -194,7 +200,7 @@ async def end_other_sessions(request: HttpRequest) -> HttpResponse:
 )
 async def end_session(request: HttpRequest, session_id: ObjectIdField) -> HttpResponse:
     """Its tokens are refused within a second everywhere, and its sockets are closed."""
-    await sessions.end_session(identity_of(request).user_id, session_id)
+    await sessions.end_session(identity_of(request).user_id, session_id, device=device_of(request))
     return empty_reply()
 
 
@@ -243,7 +249,7 @@ async def jwks(request: HttpRequest) -> HttpResponse:
     return HttpResponse(
         orjson.dumps(key_ring().jwks()),
         content_type="application/jwk-set+json",
-        headers={"Cache-Control": f"public, max-age={_JWKS_KEPT_S}"},
+        headers={"Cache-Control": f"public, max-age={JWKS_KEPT_S}"},
     )
 
 

@@ -1,12 +1,12 @@
 """From a request or a socket to who is asking.
 
-A request's first cost is its token: verified once (about 0.1 ms) and remembered; its second is whether the session
+A request's first cost is its token: verified once (about 0.1 ms) and remembered, as long as the key that signed it is
+in force (`accounts.keyring`); its second is whether the session
 still lives, see `accounts.liveness`. With both known, letting a request in is two look-ups in dictionaries and waits
 for nothing.
 """
 
 import time
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -15,16 +15,13 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 from pymongo.errors import PyMongoError
 
-from accounts import liveness, store
-from accounts.keyring import key_ring
+from accounts import keyring, liveness, store
 from accounts.limits import gate
-from accounts.tokens import Claims, TokenError, hash_of
+from accounts.tokens import Claims, TokenError, UnknownKey, hash_of
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotSignedIn, Unavailable
 
 _SCHEME: Final = "bearer "
-# A verified token and its claims take about 1.5 KB. Refused tokens are never kept: a stranger cannot fill this.
-_VERIFIED_TOKENS: Final = 8192
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -77,7 +74,12 @@ async def identity_of_access_token(token: str) -> Identity:
         Unavailable: the database does not answer, and nobody is let in unseen.
     """
     try:
-        claims = _verified(token)
+        try:
+            claims = keyring.verified(token)
+        except UnknownKey:
+            # Another process may sign with a key that was made a moment ago.
+            await _learn_keys()
+            claims = keyring.verified(token)
     except TokenError:
         # No cause: a stranger's garbage is not worth a traceback in the log.
         raise NotSignedIn("The access token is not valid. Sign in again.") from None
@@ -125,6 +127,8 @@ async def _still_holds(claims: Claims) -> bool:
         raise Unavailable from error
 
 
-@lru_cache(maxsize=_VERIFIED_TOKENS)
-def _verified(token: str) -> Claims:
-    return key_ring().verify(token)
+async def _learn_keys() -> None:
+    try:
+        await keyring.learn()
+    except PyMongoError as error:
+        raise Unavailable from error

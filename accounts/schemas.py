@@ -140,12 +140,22 @@ class GrantOut(Schema):
 
 
 class SessionOut(Schema):
-    """A signed-in device. `last_seen_at` is when it last refreshed, which a device in use does every 15 minutes."""
+    """A signed-in device.
+
+    `last_seen_at` is when it last refreshed, which a device in use does every 15 minutes, or last had a socket open,
+    give or take a minute. `country` and `city` are where a proxy in front of the server takes the address to be.
+    """
 
     id: ObjectIdField
     label: str
     ip: str
+    country: str = Field(description="two letters (ISO 3166), empty when nobody knows", examples=["CH"])
+    city: str = Field(description="empty when nobody knows", examples=["Bern"])
     user_agent: str
+    signed_in_with: str = Field(
+        description="`password`, `passkey`, `identity_provider`, `reset_link`, `registration`; empty for old sessions",
+        examples=["password"],
+    )
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
@@ -242,7 +252,10 @@ def session_page_out(
             "id": str(session.id),
             "label": session.label,
             "ip": session.ip,
+            "country": session.country,
+            "city": session.city,
             "user_agent": session.user_agent,
+            "signed_in_with": session.signed_in_with,
             "created_at": session.created_at,
             "last_seen_at": session.last_seen_at,
             "expires_at": session.expires_at,

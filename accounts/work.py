@@ -1,8 +1,12 @@
-"""What accounts do beside requests: letters are sent, counts are shared. Opened and closed with the server."""
+"""What accounts do beside requests: letters are sent, counts are shared, keys are read, who is here is looked at.
+
+Opened and closed with the server.
+"""
 
 import asyncio
 from weakref import WeakKeyDictionary
 
+from accounts import admitted, keyring
 from accounts.audit.recording import settle_audit
 from accounts.limits.gate import close_limits
 from accounts.limits.guessing import settle_guessing
@@ -15,7 +19,11 @@ _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Task[None]]] =
 
 async def open_accounts() -> None:
     """Begin."""
-    _tasks[asyncio.get_running_loop()] = [asyncio.create_task(delivery.run(), name="letters")]
+    _tasks[asyncio.get_running_loop()] = [
+        asyncio.create_task(delivery.run(), name="letters"),
+        asyncio.create_task(keyring.run(revoked=admitted.doubt_all), name="signing keys"),
+        asyncio.create_task(admitted.run(), name="who is here"),
+    ]
 
 
 async def close_accounts() -> None:

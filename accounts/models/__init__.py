@@ -8,6 +8,7 @@ from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.mail import OutgoingMail
 from accounts.models.sessions import Session, SocketTicket
+from accounts.models.signing_keys import SigningKey
 from accounts.models.users import User
 
-__all__ = ["ApiKey", "AuditEntry", "AuditHead", "OutgoingMail", "Session", "SocketTicket", "User"]
+__all__ = ["ApiKey", "AuditEntry", "AuditHead", "OutgoingMail", "Session", "SigningKey", "SocketTicket", "User"]

@@ -1,5 +1,6 @@
 """API keys, as documents."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,6 +78,17 @@ async def api_key_in_force(key_hash: str, *, at: datetime) -> ApiKey | None:
         return None
     user = await database().users.find_one({"_id": key.user_id}, {"_id": 0, "is_active": 1})
     return key if user is not None and user["is_active"] else None
+
+
+async def revoked_among(key_ids: Collection[ApiKeyId]) -> set[ApiKeyId]:
+    """Those of the keys that were revoked; deleted ones are among them. As cheap as `ended_among`.
+
+    Expiry is not asked for: what was begun before it may end behind it.
+    """
+    good = {"_id": {"$in": list(key_ids)}, "revoked_at": None}
+    if await database().api_keys.count_documents(good) == len(key_ids):
+        return set()
+    return set(key_ids) - {document["_id"] async for document in database().api_keys.find(good, {"_id": 1})}
 
 
 async def note_api_key_used(key_id: ApiKeyId, *, at: datetime, every: timedelta) -> None:

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts import liveness
 from accounts.limits.policies import Pace
-from chat import consumers, sockets
+from chat import consumers
 from eloquent.embedded import web_server
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -427,15 +427,6 @@ async def test_without_redis_a_socket_works_and_hears_no_notices(
     async with ann.socket() as socket:
         await socket.ask("r1", await ann.conversation(), "Hi")
         assert (await socket.read("r1")).text == "Hello there!"
-
-
-async def test_an_access_that_ends_without_a_notice_closes_the_socket(
-    ann: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sockets, "ASK_AGAIN_S", 0.05)
-    async with ann.socket() as socket:
-        await database()["users"].update_one({"email": ann.email}, {"$set": {"is_active": False}})
-        assert await socket.close_code() == 4401
 
 
 async def test_no_socket_is_served_elsewhere(server: str) -> None:

@@ -103,7 +103,10 @@ class World:
             expires_at=LATER,
             ip="127.0.0.1",
             user_agent="Browser/1.0",
+            country="CH",
+            city="Bern",
             label="Browser on Linux",
+            signed_in_with="password",
             revoked_at=NOW,
         )
 

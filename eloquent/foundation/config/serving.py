@@ -45,6 +45,13 @@ class ServingSettings(BaseModel, frozen=True):
         60, ge=1, le=10_000_000, description="answers a minute that a signed-in user may ask for"
     )
 
+    place_headers: Names = Field(
+        (),
+        max_length=2,
+        description="headers in which a proxy of ours tells a client's country and city, such as "
+        "CloudFront-Viewer-Country,CloudFront-Viewer-City; read with TRUSTED_PROXY_HOPS alone",
+    )
+
     mongodb_uri: Annotated[SecretStr, checked_secret(formats.mongodb_uri)] = Field(
         SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0&serverSelectionTimeoutMS=5000"),
         description="MongoDB, mongodb:// or mongodb+srv://",
