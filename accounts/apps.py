@@ -14,6 +14,8 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Have the desk road's changes to users end their sessions."""
         from accounts import revocation, store  # need the models, which are loaded by now
+        from accounts.personal_data import places
 
         revocation.connect()
+        places.register_places()
         membership.answer_with(store.groups_of, store.names_of_groups)

@@ -37,6 +37,8 @@ REGISTER_BY_ADDRESS: Final = Limit("register", 60, 600)
 CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 API_KEY_BY_USER: Final = Limit("api-key", 30, 3600)
 SOCKET_TICKET_BY_USER: Final = Limit("socket-ticket", 60, 60)
+EXPORT_BY_USER: Final = Limit("export", 5, 86_400)
+RECEIPT_BY_ADDRESS: Final = Limit("receipt", 120, 600)
 ATTACHMENT_BY_USER: Final = Limit("attachment", 120, 60)
 
 _REDIS_ANSWER_S: Final = 0.5

@@ -1,10 +1,11 @@
-"""What accounts do beside requests: letters are sent. Opened and closed with the server."""
+"""What accounts do beside requests: letters are sent, accounts erased and exported. Opened and closed with the server."""
 
 import asyncio
 from weakref import WeakKeyDictionary
 
 from accounts.audit.recording import settle_audit
 from accounts.mail import delivery
+from accounts.personal_data import erasing, exporting
 from eloquent.foundation.tasks import end_task
 
 # A server process has one event loop; a test process may have a server in each of several.
@@ -13,7 +14,8 @@ _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Task[None]]] =
 
 async def open_accounts() -> None:
     """Begin."""
-    _tasks[asyncio.get_running_loop()] = [asyncio.create_task(delivery.run(), name="letters")]
+    work = {"letters": delivery.run, "erasures": erasing.run, "exports": exporting.run}
+    _tasks[asyncio.get_running_loop()] = [asyncio.create_task(run(), name=name) for name, run in work.items()]
 
 
 async def close_accounts() -> None:

@@ -10,5 +10,8 @@ class InferenceConfig(AppConfig):
     verbose_name = "Language models"
 
     def ready(self) -> None:
-        """Register the checks of settings."""
+        """Register the checks of settings, and where personal data lie."""
         from inference import checks  # noqa: F401  (importing registers them; not before the apps are loaded)
+        from inference import personal_data  # as above
+
+        personal_data.register_places()

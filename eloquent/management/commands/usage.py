@@ -94,7 +94,7 @@ def _rows(since: date, until: date, by: Sequence[str]) -> list[list[Any]]:
 def _emails(ids: set[Any]) -> dict[Any, str]:
     """Those who are still there; of the others the id is all that is known."""
     user: Any = get_user_model()
-    return dict(user.objects.filter(pk__in=ids).values_list("pk", "email"))
+    return {NOBODY: "(erased)", **dict(user.objects.filter(pk__in=ids).values_list("pk", "email"))}
 
 
 def _table(write: Any, rows: Sequence[Sequence[Any]], *, texts: int) -> None:
