@@ -280,7 +280,7 @@ class RetentionSweep(models.Model):
     messages to the next one. `position` is the last conversation that was looked at.
     """
 
-    id = models.CharField(primary_key=True, max_length=20, default="conversations")
+    id = models.CharField(primary_key=True, max_length=20, default="conversations", db_column="_id")
     worker = models.CharField(max_length=_LONGEST_WORKER, blank=True, default="")
     lease_expires_at = models.DateTimeField()
     next_at = models.DateTimeField()

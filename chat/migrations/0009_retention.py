@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='RetentionSweep',
             fields=[
-                ('id', models.CharField(default='conversations', max_length=20, primary_key=True, serialize=False)),
+                ('id', models.CharField(db_column='_id', default='conversations', max_length=20, primary_key=True, serialize=False)),
                 ('worker', models.CharField(blank=True, default='', max_length=64)),
                 ('lease_expires_at', models.DateTimeField()),
                 ('next_at', models.DateTimeField()),

@@ -26,7 +26,7 @@ from eloquent.foundation.database import database
 from eloquent.foundation.ids import UserId
 from inference.models import Budget, BudgetSpending
 from inference.providers.scripted import saying
-from tests.chat.conftest import LanguageModel, model  # noqa: F401 - a fixture
+from tests.chat.conftest import LanguageModel, ann, model  # noqa: F401 - fixtures
 from tests.chat.test_imports import BRANCHED
 from tests.people import PASSWORD, Person
 from tests.pictures import png
