@@ -103,7 +103,7 @@ async def read_erasure(request: HttpRequest, receipt: ReceiptInPath) -> HttpResp
 
 
 @router.post(
-    "/erasures/cancel",
+    "/auth/erasure/cancel",
     response={204: None, **problems(404, 422, 429)},
     operation_id="cancel_erasure",
     summary="Take an erasure back",
