@@ -1,4 +1,4 @@
-"""What accounts do beside requests: letters are sent, accounts erased and exported. Opened and closed with the server."""
+"""What accounts do beside requests: letters, erasures, exports. Opened and closed with the server."""
 
 import asyncio
 from weakref import WeakKeyDictionary

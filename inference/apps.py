@@ -11,7 +11,9 @@ class InferenceConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks of settings, and where personal data lie."""
-        from inference import checks  # noqa: F401  (importing registers them; not before the apps are loaded)
-        from inference import personal_data  # as above
+        from inference import (
+            checks,  # noqa: F401  (importing registers them; not before the apps are loaded)
+            personal_data,  # as above
+        )
 
         personal_data.register_places()

@@ -56,9 +56,7 @@ class Archive:
     def end(self) -> None:
         """The file is whole."""
         self._open.close()
-        self._files.append(
-            ArchivedFile(self._name, self._place, self._documents, self._size, self._hash.hexdigest())
-        )
+        self._files.append(ArchivedFile(self._name, self._place, self._documents, self._size, self._hash.hexdigest()))
 
     def close(self, about: dict[str, Any]) -> None:
         """Write the manifest, which says `about` and lists the files, and the archive's end."""

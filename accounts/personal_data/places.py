@@ -22,7 +22,7 @@ from eloquent.foundation.personal_data import (
 from eloquent.foundation.personal_rows import count_rows, delete_rows, listed, of_model
 
 _PAGE: Final = 200
-_A_SECRET: Final = "It is a secret: it lets people in, and says nothing of you."
+_OPENS_DOORS: Final = "It is a secret: it lets people in, and says nothing of you."
 _OF_STAFF: Final = "It says what staff did in the console, not what you did."
 
 
@@ -130,7 +130,7 @@ _ACCESS: Final[Sequence[PersonalStore]] = (
         because="They are random numbers that open nothing once you are signed out.",
         kept_for="90 seconds at most",
         models=("accounts.SocketTicket",),
-        not_exported=_A_SECRET,
+        not_exported=_OPENS_DOORS,
     ),
 )
 
@@ -149,7 +149,7 @@ _STAFF: Final[Sequence[PersonalStore]] = (
         models=("sessions.Session",),
         erase=desk_sessions.erase_some,
         count=desk_sessions.count,
-        not_exported=_A_SECRET,
+        not_exported=_OPENS_DOORS,
     ),
 )
 

@@ -18,9 +18,9 @@ from accounts.store.api_keys import (
 from accounts.store.audit import (
     add_audit_entries,
     audit_entries_of,
-    erasure_is_recorded,
     audit_head,
     erase_private_parts_of,
+    erasure_is_recorded,
     last_audit_entry,
     move_audit_head,
 )

@@ -65,9 +65,7 @@ async def sweep_if_due() -> int | None:
     if retention.shortest is None:
         return None
     at = now()
-    fresh = RetentionSweep(
-        worker=lifecycle.worker_id(), lease_expires_at=at + timedelta(seconds=LEASE_S), next_at=at
-    )
+    fresh = RetentionSweep(worker=lifecycle.worker_id(), lease_expires_at=at + timedelta(seconds=LEASE_S), next_at=at)
     claimed = await store.claim_sweep(fresh, at=at)
     return None if claimed is None else await _Sweep(claimed, retention, at).do()
 

@@ -69,7 +69,7 @@ async def list_conversations(
 
 
 async def conversation_ids_of(owner: UserId) -> list[ConversationId]:
-    """The ids of all the owner's conversations, oldest first: what is read by them later is not missed when it moves."""
+    """The ids of all the owner's conversations, oldest first: what is read by them is not missed when it moves."""
     cursor = database()[CONVERSATIONS].find({"user_id": owner}, {"_id": True})
     return sorted(document["_id"] for document in await cursor.to_list())
 

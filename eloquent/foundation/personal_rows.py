@@ -75,13 +75,14 @@ async def delete_rows(
     await forget_names(ids)
     if before is not None:
         await before(ids)
-    deleted = await collection.delete_many({"_id": {"$in": ids}, by: owner})
-    return deleted.deleted_count
+    deleted: int = (await collection.delete_many({"_id": {"$in": ids}, by: owner})).deleted_count
+    return deleted
 
 
 async def count_rows(label: str, by: str, owner: UserId) -> int:
     """How many rows are the owner's."""
-    return await _collection(label).count_documents({by: owner})
+    many: int = await _collection(label).count_documents({by: owner})
+    return many
 
 
 async def forget_names(ids: Sequence[Any]) -> None:

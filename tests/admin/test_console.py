@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, Session, User
-from chat.models import Attachment, Conversation, Import, ImportChunk, Message, Run
+from chat.models import Conversation, Message, Run
 from tests.admin.conftest import PASSWORD, Talk
 
 HISTORY = [

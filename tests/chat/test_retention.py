@@ -86,7 +86,9 @@ async def left(person: Person) -> tuple[set[str], int, int, int, int]:
     """The person's conversations; and how many messages, runs, attachments and files there are."""
     owner = id_of(person)
     found = [str(each["_id"]) async for each in database()["conversations"].find({"user_id": owner})]
-    counts = [await database()[name].count_documents({"user_id": owner}) for name in ("messages", "runs", "attachments")]
+    counts = [
+        await database()[name].count_documents({"user_id": owner}) for name in ("messages", "runs", "attachments")
+    ]
     try:
         files = len(storages["attachments"].listdir(str(owner))[1])
     except FileNotFoundError:

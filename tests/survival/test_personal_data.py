@@ -27,12 +27,27 @@ async def has_said_much(stage: Stage, person: Person) -> ObjectId:
         message_id = ObjectId()
         messages.append(
             {
-                "_id": message_id, "conversation_id": conversation, "user_id": owner, "parent_id": parent,
-                "role": ("user", "assistant")[number % 2], "parts": [{"type": "text", "text": WORDS}], "text": "",
-                "grams": "", "status": "complete", "run_id": None, "model": "", "usage": None, "error": None,
-                "context": None, "feedback": None, "client_id": None, "position": 0, "calls": 0, "resumption": None,
+                "_id": message_id,
+                "conversation_id": conversation,
+                "user_id": owner,
+                "parent_id": parent,
+                "role": ("user", "assistant")[number % 2],
+                "parts": [{"type": "text", "text": WORDS}],
+                "text": "",
+                "grams": "",
+                "status": "complete",
+                "run_id": None,
+                "model": "",
+                "usage": None,
+                "error": None,
+                "context": None,
+                "feedback": None,
+                "client_id": None,
+                "position": 0,
+                "calls": 0,
+                "resumption": None,
                 "created_at": at + timedelta(seconds=number),
-            }  # fmt: skip
+            }
         )
         parent = message_id
     await stage.database["messages"].insert_many(messages)
@@ -54,7 +69,9 @@ async def kill_whoever_is_at(stage: Stage, collection: str, far_enough: dict[str
     left = await stage.database[collection].find_one({"_id": found["_id"]})
     assert left is not None
     assert left["status"] == "running", "it died in the middle"
-    await stage.database[collection].update_one({"_id": found["_id"]}, {"$set": {"lease_expires_at": datetime.now(UTC)}})
+    await stage.database[collection].update_one(
+        {"_id": found["_id"]}, {"$set": {"lease_expires_at": datetime.now(UTC)}}
+    )
     stage.dispatcher.ports = [worker.port for worker in stage.workers if worker is not victim]
 
 

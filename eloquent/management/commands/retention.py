@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Tell."""
-        names = {rule.group_id: str(rule.group) for rule in RetentionRule.objects.select_related("group")}
+        names = {rule.group.pk: str(rule.group) for rule in RetentionRule.objects.select_related("group")}
         asyncio.run(self._tell(names))
 
     async def _tell(self, names: dict[Any, str]) -> None:

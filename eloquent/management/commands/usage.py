@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from eloquent.foundation.config import get_config
+from eloquent.foundation.personal_data import NOBODY
 from inference.admin.money import amount_shown
 from inference.models import UsageLine
 

@@ -1,11 +1,21 @@
 """Erasing an account: what is gone, what stays and why, and that nobody else's is touched."""
 
+from io import StringIO
+from pathlib import Path
+
 import httpx
+import orjson
+import pytest
+from asgiref.sync import sync_to_async
 from bson import ObjectId
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from accounts.personal_data.receipts import is_genuine
+from chat.journal.wire import key_of
 from eloquent.foundation.database import database
 from eloquent.foundation.personal_data import NOBODY, personal_stores
+from eloquent.foundation.redis import redis_client
 from tests.accounts.personal_data.conftest import Someone, asked, erased, everything, files, holding
 from tests.people import PASSWORD, Person
 
@@ -98,3 +108,25 @@ async def test_another_account_with_the_same_email_is_a_new_one(zora: Someone) -
     async with Person(zora.server, zora.mark) as again:
         assert again.tokens["user"]["id"] != str(zora.id)
         assert (await again.ok("GET", "/conversations"))["items"] == []
+
+
+async def test_staff_tell_a_receipt_that_is_ours_from_one_that_was_changed(zora: Someone, tmp_path: Path) -> None:
+    receipt = await erased(zora, (await asked(zora))["receipt"])
+    file, said = tmp_path / "receipt.json", StringIO()
+    file.write_bytes(orjson.dumps(receipt, option=orjson.OPT_INDENT_2))
+    await sync_to_async(call_command)("erasure", "verify", str(file), stdout=said)
+    assert said.getvalue().startswith(f"Genuine: erasure {receipt['id']}")
+    for changed in (b"{}", b"[]", b"x", orjson.dumps({**receipt, "by_staff": True})):
+        file.write_bytes(changed)
+        with pytest.raises(CommandError):
+            await sync_to_async(call_command)("erasure", "verify", str(file))
+
+
+async def test_an_erased_answers_journal_is_gone_from_redis(zora: Someone) -> None:
+    redis = redis_client()
+    assert redis is not None
+    assert await redis.exists(key_of(ObjectId(zora.run_id)))
+    await erased(zora, (await asked(zora))["receipt"])
+    held = [key async for key in redis.scan_iter("*")]
+    assert key_of(ObjectId(zora.run_id)) not in held
+    assert [key for key in held if zora.mark.encode() in key] == []

@@ -238,4 +238,4 @@ def test_every_file_of_an_export_is_documented() -> None:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
