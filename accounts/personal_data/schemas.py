@@ -37,7 +37,7 @@ class ErasureOut(Schema):
     due_at: datetime
 
 
-class PlaceOut(Schema):
+class ErasedPlaceOut(Schema):
     """What became of one place. `count` is null where nothing can be counted."""
 
     name: str
@@ -67,7 +67,7 @@ class ReceiptOut(Schema):
     due_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    places: list[PlaceOut]
+    places: list[ErasedPlaceOut]
     signature: SignatureOut | None
 
 

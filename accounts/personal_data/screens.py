@@ -1,5 +1,6 @@
 """The staff console's pages of erasures and exports: looked at; an erasure that waits can be taken back."""
 
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -30,7 +31,7 @@ _COLOURS = {
 class ErasureAdmin(HistoryAdmin):
     """Erasures of accounts and what they did. Whose they were is not known any more when they are over."""
 
-    list_display = ("asked", "status_shown", "at_step", "erased", "by_staff", "due_at", "finished_at")
+    list_display = ("asked", "status_shown", "at_step", "erased", "by_staff", "due", "finished")
     list_filter = ("by_staff",)
     search_fields = ("id",)
     search_help_text = "An id"
@@ -62,7 +63,17 @@ class ErasureAdmin(HistoryAdmin):
     @display(description="Asked at", ordering="asked_at")
     def asked(self, erasure: Erasure) -> str:
         """When it was asked for."""
-        return f"{erasure.asked_at:%Y-%m-%d %H:%M}"
+        return _moment(erasure.asked_at)
+
+    @display(description="Due at")
+    def due(self, erasure: Erasure) -> str:
+        """When it begins, and cannot be taken back any more."""
+        return _moment(erasure.due_at)
+
+    @display(description="Finished at")
+    def finished(self, erasure: Erasure) -> str:
+        """When everything was gone."""
+        return _moment(erasure.finished_at)
 
     @display(description="State", label=_COLOURS)
     def status_shown(self, erasure: Erasure) -> str:
@@ -113,7 +124,7 @@ class ErasureAdmin(HistoryAdmin):
 class DataExportAdmin(HistoryAdmin):
     """Exports of what accounts hold. Their files are the users' alone."""
 
-    list_display = ("asked", "user", "status_shown", "progress", "size_shown", "expires_at")
+    list_display = ("asked", "user", "status_shown", "progress", "size_shown", "deleted")
     list_prefetch = ("user",)
     list_filter = ("status",)
     search_fields = ("id",)
@@ -143,7 +154,12 @@ class DataExportAdmin(HistoryAdmin):
     @display(description="Asked at", ordering="created_at")
     def asked(self, export: DataExport) -> str:
         """When it was asked for."""
-        return f"{export.created_at:%Y-%m-%d %H:%M}"
+        return _moment(export.created_at)
+
+    @display(description="Deleted at")
+    def deleted(self, export: DataExport) -> str:
+        """Until when it can be fetched."""
+        return _moment(export.expires_at)
 
     @display(description="State", label=_COLOURS)
     def status_shown(self, export: DataExport) -> str:
@@ -164,3 +180,7 @@ class DataExportAdmin(HistoryAdmin):
         """Nobody: it goes with its file, after a week or with its user."""
         del request, obj
         return False
+
+
+def _moment(at: datetime | None) -> str:
+    return "-" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

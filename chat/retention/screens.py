@@ -28,9 +28,9 @@ class RetentionRuleAdmin(IndexedAdmin):
         """How long, in words."""
         return f"{rule.days} day{'s' * (rule.days != 1)}" if rule.days else "ever"
 
+    list_before_template = "admin/chat/retention.html"
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """The list, under the setting that holds for everybody else."""
-        days = get_config().retention_days
-        kept = f"{days} days" if days else "for ever"
-        context = {**(extra_context or {}), "title": f"Retention: others' conversations are kept {kept}"}
+        context = {**(extra_context or {}), "retention_days": get_config().retention_days}
         return super().changelist_view(request, context)
