@@ -9,13 +9,18 @@ EloquentError
 │   └── WrongPassword      422 wrong_password      the current password, asked again, was wrong
 ├── Conflict
 │   ├── EmailTaken         409 email_taken         somebody has registered this email
-│   └── TooManyApiKeys     409 too_many_api_keys   the user has as many keys as one may have
-└── Forbidden
-    ├── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
-    └── ScopeMissing       403 missing_scope       the API key was not made for this
+│   ├── TooManyApiKeys     409 too_many_api_keys   the user has as many keys as one may have
+│   ├── ExportAtWork       409 export_at_work      the user's last export is not ready yet
+│   └── ExportNotReady     409 export_not_ready    the export has no file
+├── Forbidden
+│   ├── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
+│   ├── ScopeMissing       403 missing_scope       the API key was not made for this
+│   └── SignInAgain        403 sign_in_again       no password to ask for, and the sign-in is too long ago
+└── Unavailable
+    └── ExportsAway        503 exports_away        where exports lie does not answer
 """
 
-from eloquent.foundation.errors import Conflict, Forbidden, InvalidInput, NotSignedIn
+from eloquent.foundation.errors import Conflict, Forbidden, InvalidInput, NotSignedIn, Unavailable
 
 
 class WrongCredentials(NotSignedIn):
@@ -72,3 +77,31 @@ class ScopeMissing(Forbidden):
 
     code = "missing_scope"
     sentence = "This API key may not do this."
+
+
+class SignInAgain(Forbidden):
+    """The sign-in is too long ago for this, and there is no password to ask for again."""
+
+    code = "sign_in_again"
+    sentence = "Sign in again, and repeat this within ten minutes."
+
+
+class ExportAtWork(Conflict):
+    """One export at a time: the user's last one is not ready yet."""
+
+    code = "export_at_work"
+    sentence = "Your last export is not ready yet."
+
+
+class ExportNotReady(Conflict):
+    """The export has no file: it is still being made, or it could not be."""
+
+    code = "export_not_ready"
+    sentence = "This export is not ready."
+
+
+class ExportsAway(Unavailable):
+    """Where exports lie does not answer."""
+
+    code = "exports_away"
+    sentence = "Exports cannot be reached right now. Try again in a moment."

@@ -34,6 +34,8 @@ CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 # Letters: nobody's mailbox is filled by whoever plays with a session.
 REUSE_LETTER_BY_USER: Final = Limit("reuse-letter", 1, 3600)
 SIGN_IN_LETTER_BY_USER: Final = Limit("sign-in-letter", 10, 86400)
+EXPORT_BY_USER: Final = Limit("export", 5, 86_400)
+RECEIPT_BY_ADDRESS: Final = Limit("receipt", 120, 600)
 
 _in_process: Final = ProcessWindows()
 _shared: WeakKeyDictionary[Redis, SharedWindows] = WeakKeyDictionary()

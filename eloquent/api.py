@@ -16,6 +16,7 @@ from accounts.activity_routes import router as activity_router
 from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
+from accounts.personal_data.api import router as personal_data_router
 from chat.api import router as chat_router
 from chat.attachments.api import router as attachments_router
 from chat.exports.api import router as exports_router
@@ -74,6 +75,7 @@ api.add_router("/", search_router)
 api.add_router("/", exports_router)
 api.add_router("/", attachments_router)
 api.add_router("/", imports_router)
+api.add_router("/", personal_data_router)
 
 
 @api.exception_handler(EloquentError)

@@ -8,7 +8,7 @@ from eloquent import console
 from eloquent.foundation.config import get_config
 from eloquent.foundation.logs import configure_logging
 from eloquent.mail_transport import mail_settings
-from eloquent.object_storage import attachment_storage
+from eloquent.object_storage import attachment_storage, export_storage
 
 _config = get_config()
 
@@ -126,6 +126,7 @@ STORAGES: dict[str, Any] = {
         )
     },
     "attachments": attachment_storage(_config),
+    "exports": export_storage(_config),
 }
 
 # 256 KiB is far above any JSON body that the API takes.

@@ -9,13 +9,21 @@ from bson import ObjectId
 
 from eloquent.api import openapi_document
 from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
-from tests.people import Person
+from tests.people import PASSWORD, Person
 
 # The only operations that need no access token.
-PUBLIC = {"register", "sign_in", "refresh_tokens", "open_attachment"}
+PUBLIC = {
+    "register",
+    "sign_in",
+    "refresh_tokens",
+    "open_attachment",
+    "read_erasure",
+    "cancel_erasure",
+}
 
-# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py.
-SIGNED = {"open_attachment"}
+# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py,
+# the token of a receipt in tests/accounts/personal_data/.
+SIGNED = {"open_attachment", "read_erasure"}
 
 # The ids that paths have.
 IDS = (
@@ -23,8 +31,10 @@ IDS = (
     "attachment_id",
     "chat_id",
     "conversation_id",
+    "export_id",
     "import_id",
     "message_id",
+    "receipt",
     "run_id",
     "session_id",
     "signature",
@@ -43,6 +53,8 @@ BODIES: dict[str, Any] = {
     "regenerate_message": {},
     "approve_calls": {"approvals": [{"approval_id": "approval-1", "approved": True}]},
     "send_import_content": {},
+    "erase_me": {"current_password": PASSWORD},
+    "create_export": {"current_password": PASSWORD},
     "rate_answer": {"rating": "up"},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
@@ -74,7 +86,9 @@ async def objects_of(
     upload = await person.ok("POST", "/imports", 201, json=BODIES["create_import"])
     key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
     attachment = await person.attach(b"Of tea.")
+    exports = {"export_id": await exported(person)} if operation.startswith("read_export") else {}
     return {
+        **exports,
         "api_key_id": key["id"],
         "attachment_id": attachment["id"],
         "chat_id": conversation,
@@ -84,6 +98,15 @@ async def objects_of(
         "run_id": run["id"],
         "session_id": sessions["items"][0]["id"],
     }
+
+
+async def exported(person: Person) -> str:
+    """An export that can be fetched."""
+    export = await person.ok("POST", "/me/exports", 202, json=BODIES["create_export"])
+    async with asyncio.timeout(20):
+        while (await person.ok("GET", f"/me/exports/{export['id']}"))["status"] != "complete":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return str(export["id"])
 
 
 async def status_and_code(person: Person, method: str, path: str, operation: str) -> tuple[int, str]:

@@ -23,6 +23,7 @@ class Action(StrEnum):
     EXPORT_READ = "account.export_read"
     ERASURE_ASKED = "account.erasure_asked"
     ERASED = "account.erased"
+    ERASURE_CANCELLED = "account.erasure_cancelled"
 
     # Sessions
     SIGNED_IN = "session.signed_in"
@@ -48,6 +49,7 @@ class Action(StrEnum):
     SIGNING_KEY_ROTATED = "operator.signing_key_rotated"
     SIGNING_KEY_REVOKED = "operator.signing_key_revoked"
     STAFF_MADE = "operator.staff_made"
+    RETENTION_SWEPT = "operator.retention_swept"
 
     # Staff
     STAFF_SIGNED_IN = "staff.signed_in"

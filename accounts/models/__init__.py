@@ -7,8 +7,20 @@ write the same collections through `accounts.store`, which must be changed toget
 from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.mail import OutgoingMail
+from accounts.models.personal_data import DataExport, Erasure
 from accounts.models.sessions import Session, SocketTicket
 from accounts.models.signing_keys import SigningKey
 from accounts.models.users import User
 
-__all__ = ["ApiKey", "AuditEntry", "AuditHead", "OutgoingMail", "Session", "SigningKey", "SocketTicket", "User"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "AuditHead",
+    "DataExport",
+    "Erasure",
+    "OutgoingMail",
+    "Session",
+    "SigningKey",
+    "SocketTicket",
+    "User",
+]

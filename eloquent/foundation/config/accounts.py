@@ -32,3 +32,13 @@ class AccountSettings(BaseModel, frozen=True):
     smtp_url: Annotated[SecretStr, checked_secret(formats.smtp_url)] | None = Field(
         None, description="the mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
     )
+    erasure_grace_days: int = Field(
+        0, ge=0, le=30, description="days in which an erasure can be taken back by the link in a letter; 0: at once"
+    )
+    retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="days after which a conversation that nobody went on with is deleted; 0: never. "
+        "Rules for groups come before it",
+    )
