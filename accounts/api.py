@@ -14,6 +14,7 @@ from accounts.errors import RefreshRefused
 from accounts.keyring import key_ring
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
+    ChallengeOut,
     Credentials,
     GrantOut,
     NameChange,
@@ -23,10 +24,12 @@ from accounts.schemas import (
     SessionPage,
     TicketOut,
     UserOut,
+    challenge_out,
     grant_out,
     session_page_out,
     user_out,
 )
+from accounts.second_factor.challenges import Challenge
 from accounts.sessions import Grant
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
@@ -52,26 +55,29 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
     device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
     grant = await users.register(body.email, body.password, name=body.name, device=device)
-    return _granted(request, grant, as_cookie=body.cookie, status=201)
+    return granted(request, grant, as_cookie=body.cookie, status=201)
 
 
 @router.post(
     "/auth/login",
-    response={200: GrantOut, **problems(401, 403, 422, 429)},
+    response={200: GrantOut, 202: ChallengeOut, **problems(401, 403, 422, 429)},
     operation_id="sign_in",
     summary="Sign in",
 )
 async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
-    """401 `wrong_credentials` for an unknown email and for a wrong password alike."""
+    """401 `wrong_credentials` for an unknown email and for a wrong password alike.
+
+    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     device = device_of(request)
     address = throttle_key(device.address)
     await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
     await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
-    grant = await signing_in.sign_in(body.email, body.password, device=device)
+    outcome = await signing_in.sign_in(body.email, body.password, device=device)
     await throttle.forgive(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
-    return _granted(request, grant, as_cookie=body.cookie)
+    return granted(request, outcome, as_cookie=body.cookie)
 
 
 @router.post(
@@ -94,7 +100,7 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
         cookies.require_own_page(request)
     if token is None:
         raise RefreshRefused
-    return _granted(request, await sessions.rotate_refresh_token(token), as_cookie=as_cookie)
+    return granted(request, await sessions.rotate_refresh_token(token), as_cookie=as_cookie)
 
 
 @router.post(
@@ -137,7 +143,7 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
     grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
-    return _granted(request, grant, as_cookie=body.cookie)
+    return granted(request, grant, as_cookie=body.cookie)
 
 
 @router.get(
@@ -232,8 +238,11 @@ async def jwks(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _granted(request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200) -> HttpResponse:
-    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie), status=status)
+def granted(request: HttpRequest, outcome: Grant | Challenge, *, as_cookie: bool, status: int = 200) -> HttpResponse:
+    """The answer of every way in: a grant, with its refresh token in the body or the cookie; or 202, a challenge."""
+    if isinstance(outcome, Challenge):
+        return json_reply(challenge_out(outcome), status=202)
+    reply = json_reply(grant_out(outcome, with_refresh_token=not as_cookie), status=status)
     if as_cookie:
-        cookies.set_refresh_cookie(request, reply, grant.refresh_token)
+        cookies.set_refresh_cookie(request, reply, outcome.refresh_token)
     return reply

@@ -37,6 +37,10 @@ REGISTER_BY_ADDRESS: Final = Limit("register", 60, 600)
 CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 API_KEY_BY_USER: Final = Limit("api-key", 30, 3600)
 SOCKET_TICKET_BY_USER: Final = Limit("socket-ticket", 60, 60)
+# Answers to challenges and passkeys of people who are not signed in yet. The bounds that keep codes from being guessed
+# are stricter, and others: `accounts.second_factor.codes`.
+SECOND_FACTOR_BY_ADDRESS: Final = Limit("second-factor-address", 100, 300)
+SECOND_FACTOR_BY_USER: Final = Limit("second-factor", 30, 600)
 ATTACHMENT_BY_USER: Final = Limit("attachment", 120, 60)
 
 _REDIS_ANSWER_S: Final = 0.5

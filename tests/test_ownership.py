@@ -10,10 +10,12 @@ from bson import ObjectId
 
 from eloquent.api import openapi_document
 from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
-from tests.people import Person
+from tests.passkeys import keep_passkey_of
+from tests.people import PASSWORD, Person
 
 # The only operations that need no access token.
 PUBLIC = {"register", "sign_in", "refresh_tokens", "open_attachment"}
+PUBLIC |= {"answer_second_factor", "ask_for_passkey", "sign_in_with_passkey"}
 
 # What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py.
 SIGNED = {"open_attachment"}
@@ -26,6 +28,7 @@ IDS = (
     "conversation_id",
     "import_id",
     "message_id",
+    "passkey_id",
     "run_id",
     "session_id",
     "signature",
@@ -44,6 +47,8 @@ BODIES: dict[str, Any] = {
     "approve_calls": {"approvals": [{"approval_id": "approval-1", "approved": True}]},
     "send_import_content": {},
     "rate_answer": {"rating": "up"},
+    "rename_passkey": {"name": "Phone"},
+    "remove_passkey": {"current_password": PASSWORD},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
 
@@ -81,6 +86,7 @@ async def objects_of(
         "conversation_id": conversation,
         "import_id": upload["id"],
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
+        "passkey_id": await keep_passkey_of(person.tokens["user"]["id"]),
         "run_id": run["id"],
         "session_id": sessions["items"][0]["id"],
     }

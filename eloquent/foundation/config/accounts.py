@@ -32,3 +32,13 @@ class AccountSettings(BaseModel, frozen=True):
     smtp_url: Annotated[SecretStr, checked_secret(formats.smtp_url)] | None = Field(
         None, description="the mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
     )
+
+    staff_second_factor: bool = Field(
+        False, description="staff need a second factor for the console; those who have none are led to set one up"
+    )
+    passkey_domain: str = Field(
+        "",
+        pattern=r"^([a-z0-9-]+\.)*[a-z0-9-]+$|^$",
+        description="the domain that passkeys are made for (example.org, for app.example.org and api.example.org); "
+        "without, the host of FRONTEND_URL, else that of the page. Passkeys do not survive a change of it",
+    )
