@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from accounts import store
 
-UP, UV, BE, BS, AT = 0x01, 0x04, 0x08, 0x10, 0x40
+UP, UV, AT = 0x01, 0x04, 0x40
 
 
 def b64(data: bytes) -> str:
@@ -58,6 +58,7 @@ class Authenticator:
     def create(self, options: dict[str, Any], **changes: Any) -> dict[str, Any]:
         """What `navigator.credentials.create` resolves to, as JSON."""
         made = Credential(options["rp"]["id"], unb64(options["user"]["id"]))
+        made.id = changes.get("id", made.id)
         self.credentials.append(made)
         attested = bytes(16) + len(made.id).to_bytes(2, "big") + made.id + made.cose_key()
         data = self._data(made, AT, **changes) + attested
@@ -102,11 +103,11 @@ class Authenticator:
         }
         return json.dumps(said).encode()
 
-    def _data(self, credential: Credential, flags: int, **changes: Any) -> bytes:
+    def _data(self, credential: Credential, attested: int, **changes: Any) -> bytes:
         if self.counts:
             credential.count = changes.get("count", credential.count + 1)
         domain = changes.get("domain", credential.domain)
-        flags |= changes.get("flags", UP | (UV if self.verifies else 0))
+        flags = attested | changes.get("flags", UP | (UV if self.verifies else 0))
         return hashlib.sha256(domain.encode()).digest() + bytes([flags]) + credential.count.to_bytes(4, "big")
 
 

@@ -49,7 +49,8 @@ async def use_totp(user: store.User, factors: Factors, code: str, *, device: Dev
     bounds = [store.GuessBound(amount, at - span) for amount, span in BOUNDS]
     if not await store.add_guess(user.id, version=user.token_version, at=at, bounds=bounds):
         await warn(user, "second_factor_guessed", device=device)
-        raise CodesExhausted(retry_after_s=_wait_s(kept.guesses, at))
+        full = await store.second_factor_of(user.id)  # as it is now: many may have come at once
+        raise CodesExhausted(retry_after_s=_wait_s(full.guesses if full else [], at))
     try:
         secret = unseal(kept.totp_secret, SEALED_FOR).decode()
     except SealBroken as error:

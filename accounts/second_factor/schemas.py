@@ -28,7 +28,9 @@ PasskeyName = Annotated[
     AfterValidator(printable),
 ]
 Base64Url = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]*={0,2}$", max_length=16_384)]
-CredentialId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=1400)]
+CredentialId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=1400), Field(examples=["Y3JlZGVudGlhbA"])
+]
 
 
 class _FromBrowser(Schema):
