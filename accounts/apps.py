@@ -13,9 +13,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the desk road's changes to users end their sessions."""
-        from accounts import revocation, store
+        from accounts import checks, revocation, store  # noqa: F401 - checks register themselves
         from accounts.audit import staff  # need the models, which are loaded by now
+        from accounts.second_factor import console
 
         revocation.connect()
         staff.connect()
+        console.connect()
         membership.answer_with(store.groups_of, store.names_of_groups)
