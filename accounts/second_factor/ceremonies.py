@@ -151,22 +151,19 @@ async def asserted(credential: dict[str, Any], *, purpose: Purpose, bound_to: st
         )
     except Exception as error:  # noqa: BLE001 - whatever the library stumbles over was sent by a stranger
         raise _refused(error) from None
-    counts = shown.new_sign_count > 0 or passkey.sign_count > 0
-    suspected = counts and shown.new_sign_count <= passkey.sign_count
-    if not suspected:
-        # Of two that sign with the same count at the same moment, one is a copy.
-        suspected = not await store.note_passkey_used(
-            passkey.user_id,
-            passkey.id,
-            sign_count=shown.new_sign_count,
-            backed_up=shown.credential_backed_up,
-            at=now(),
-        )
+    # Of two that sign with the same count at the same moment, one is a copy.
+    grown = await store.note_passkey_used(
+        passkey.user_id,
+        passkey.id,
+        sign_count=shown.new_sign_count,
+        backed_up=shown.credential_backed_up,
+        at=now(),
+    )
     return Assertion(
         **{name: getattr(passkey, name) for name in store.Passkey.__struct_fields__},
         user_verified=shown.user_verified,
         new_sign_count=shown.new_sign_count,
-        suspected=suspected,
+        suspected=not grown,
     )
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import ApiKey, Session, User
+from accounts.models import ApiKey, Passkey, SecondFactor, Session, User
 from chat.models import Attachment, Conversation, Import, ImportChunk, Message, Run
 from tests.admin.conftest import PASSWORD, Talk
 
@@ -498,16 +498,19 @@ def test_staff_cannot_take_over_other_staff(staff_with, root):
 
 def test_a_user_is_deleted_by_superusers_alone_with_all_that_is_theirs(root, staff_with, talk, other_talk):
     path = page("accounts_user_delete", talk.user.pk)
+    for user in (talk.user, other_talk.user):
+        SecondFactor.objects.create(user=user)
+        Passkey.objects.create(user=user, credential_id=str(user.pk), public_key="x", name="Laptop")
 
     assert staff_with("view_user", "delete_user").post(path, {"post": "yes"}).status_code == 403
     asked = root.get(path)
     assert root.post(path, {"post": "yes"}).status_code == 302
 
     theirs = {"conversations": 1, "messages": 4, "runs": 2, "imports": 1, "import chunks": 1, "attachments": 1}
-    along = {"users": 1, "sessions": 1, "API keys": 1, **theirs, "log entries": 0}
+    along = {"users": 1, "sessions": 1, "API keys": 1, "second factors": 1, "passkeys": 1, **theirs, "log entries": 0}
     assert dict(asked.context["model_count"]) == along
     assert not User.objects.filter(pk=talk.user.pk).exists()
-    for model in (Session, ApiKey, Conversation, Message, Run, Import, Attachment):
+    for model in (Session, ApiKey, SecondFactor, Passkey, Conversation, Message, Run, Import, Attachment):
         assert {row.user_id for row in model.objects.all()} == {other_talk.user.pk}
     assert [chunk.upload_id for chunk in ImportChunk.objects.all()] == [other_talk.upload.pk]
 
