@@ -17,6 +17,8 @@ from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from accounts.personal_data.api import router as personal_data_router
+from accounts.second_factor.routes import router as second_factor_router
+from accounts.second_factor.sign_in_routes import router as second_factor_sign_in_router
 from chat.api import router as chat_router
 from chat.attachments.api import router as attachments_router
 from chat.exports.api import router as exports_router
@@ -66,6 +68,8 @@ api = Api(
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)
 api.add_router("/", activity_router)
+api.add_router("/", second_factor_sign_in_router)
+api.add_router("/", second_factor_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)

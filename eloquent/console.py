@@ -138,6 +138,12 @@ UNFOLD: Final[dict[str, Any]] = {
     },
     "SITE_URL": "/",
     "LOGIN": {"form": "accounts.staff_sign_in.StaffSignInForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second_factor")},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ]
+    },
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "eloquent.console.with_numbers",

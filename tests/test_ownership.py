@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from eloquent.api import openapi_document
 from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
+from tests.passkeys import keep_passkey_of
 from tests.people import PASSWORD, Person
 
 # The only operations that need no access token.
@@ -19,6 +20,9 @@ PUBLIC = {
     "open_attachment",
     "read_erasure",
     "cancel_erasure",
+    "answer_second_factor",
+    "ask_for_passkey",
+    "sign_in_with_passkey",
 }
 
 # What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py,
@@ -35,6 +39,7 @@ IDS = (
     "import_id",
     "message_id",
     "receipt",
+    "passkey_id",
     "run_id",
     "session_id",
     "signature",
@@ -56,6 +61,8 @@ BODIES: dict[str, Any] = {
     "erase_me": {"current_password": PASSWORD},
     "create_export": {"current_password": PASSWORD},
     "rate_answer": {"rating": "up"},
+    "rename_passkey": {"name": "Phone"},
+    "remove_passkey": {"current_password": PASSWORD},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
 
@@ -95,6 +102,7 @@ async def objects_of(
         "conversation_id": conversation,
         "import_id": upload["id"],
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
+        "passkey_id": await keep_passkey_of(person.tokens["user"]["id"]),
         "run_id": run["id"],
         "session_id": sessions["items"][0]["id"],
     }

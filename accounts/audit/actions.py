@@ -39,6 +39,10 @@ class Action(StrEnum):
     SECOND_FACTOR_FAILED = "second_factor.failed"
     RECOVERY_CODES_MADE = "second_factor.recovery_codes_made"
     RECOVERY_CODE_USED = "second_factor.recovery_code_used"
+    PASSKEY_RENAMED = "second_factor.passkey_renamed"
+    PASSKEY_CLONED = "second_factor.passkey_cloned"
+    SECOND_FACTOR_RESET = "second_factor.reset"
+    SECOND_FACTOR_SHOWN = "second_factor.shown"
 
     # API keys
     API_KEY_MADE = "api_key.made"

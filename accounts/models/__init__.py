@@ -8,6 +8,7 @@ from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.mail import OutgoingMail
 from accounts.models.personal_data import DataExport, Erasure
+from accounts.models.second_factors import Passkey, PasskeyChallenge, SecondFactor, SignInChallenge
 from accounts.models.sessions import Session, SocketTicket
 from accounts.models.signing_keys import SigningKey
 from accounts.models.users import User
@@ -19,7 +20,11 @@ __all__ = [
     "DataExport",
     "Erasure",
     "OutgoingMail",
+    "Passkey",
+    "PasskeyChallenge",
+    "SecondFactor",
     "Session",
+    "SignInChallenge",
     "SigningKey",
     "SocketTicket",
     "User",

@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import is_password_usable
 
 from accounts import store, throttle, users
 from accounts.authentication import Identity
-from accounts.errors import SignInAgain, WrongPassword
+from accounts.errors import SignInTooOld, WrongPassword
 from accounts.passwords import verify_password
 from eloquent.foundation.clock import now
 
@@ -20,7 +20,7 @@ async def proven_user(identity: Identity, current_password: str | None) -> store
 
     Raises:
         WrongPassword: it is not.
-        SignInAgain: the account has no password, and the sign-in is not of the last ten minutes.
+        SignInTooOld: the account has no password, and the sign-in is not of the last ten minutes.
         Throttled: too many passwords were tried.
     """
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
@@ -32,5 +32,5 @@ async def proven_user(identity: Identity, current_password: str | None) -> store
         return user
     session = await store.session_by_id(identity.session_id)
     if session is None or now() - session.created_at > SIGNED_IN_WITHIN:
-        raise SignInAgain
+        raise SignInTooOld
     return user

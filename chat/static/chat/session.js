@@ -56,8 +56,26 @@ export class Session extends EventTarget {
     }
   }
 
+  // Resolves to null, or to what is to be shown next: {challenge, methods, expires_in}, for `answerChallenge`.
   async signIn(email, password) {
-    this.#accept(await this.#fetch("POST", "/auth/login", { email, password, cookie: true }));
+    const answer = await this.#fetch("POST", "/auth/login", { email, password, cookie: true });
+    if (answer.challenge) return answer;
+    this.#accept(answer);
+    return null;
+  }
+
+  // The second step. `answer` has one of `code`, `recovery_code` and `passkey`.
+  async answerChallenge(challenge, answer) {
+    this.#accept(await this.#fetch("POST", "/auth/second-factor", { challenge, ...answer, cookie: true }));
+  }
+
+  // What a passkey is to sign: in answer to a challenge, or without one to sign in alone.
+  async passkeyOptions(challenge = null) {
+    return (await this.#fetch("POST", "/auth/passkey/options", { challenge })).options;
+  }
+
+  async signInWithPasskey(passkey) {
+    this.#accept(await this.#fetch("POST", "/auth/passkey", { passkey, cookie: true }));
   }
 
   async signUp(name, email, password) {

@@ -42,3 +42,12 @@ class AccountSettings(BaseModel, frozen=True):
         description="days after which a conversation that nobody went on with is deleted; 0: never. "
         "Rules for groups come before it",
     )
+    staff_second_factor: bool = Field(
+        False, description="staff need a second factor for the console; those who have none are led to set one up"
+    )
+    passkey_domain: str = Field(
+        "",
+        pattern=r"^([a-z0-9-]+\.)*[a-z0-9-]+$|^$",
+        description="the domain that passkeys are made for (example.org, for app.example.org and api.example.org); "
+        "without, the host of FRONTEND_URL, else that of the page. Passkeys do not survive a change of it",
+    )

@@ -13,7 +13,7 @@ from django.core.files.storage import storages
 from pymongo.errors import AutoReconnect
 
 import accounts.store
-from accounts.errors import SignInAgain
+from accounts.errors import SignInTooOld
 from accounts.mail.delivery import settle_mail
 from accounts.personal_data import asking, erasing
 from accounts.personal_data.erasing import Erasing
@@ -338,7 +338,7 @@ async def test_an_account_without_a_password_must_have_signed_in_just_now(ann: P
     long_ago = now() - SIGNED_IN_WITHIN - timedelta(seconds=1)
     await database()["sessions"].update_many({"user_id": owner}, {"$set": {"created_at": long_ago}})
     for path in ("/me/erasure", "/me/exports"):
-        assert (await ann.ok("POST", path, 403, json={}))["code"] == SignInAgain.code
+        assert (await ann.ok("POST", path, 403, json={}))["code"] == SignInTooOld.code
     assert (await ann.ok("GET", "/me"))["email"] == ann.email
     await database()["sessions"].update_many({"user_id": owner}, {"$set": {"created_at": now()}})
     await ann.ok("POST", "/me/exports", 202, json={})
