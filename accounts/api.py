@@ -11,7 +11,10 @@ from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.devices import device_of
 from accounts.errors import RefreshRefused
+from accounts.granting import grant_reply as _granted
 from accounts.keyring import key_ring
+from accounts.life.registering import register as register_user
+from accounts.life.schemas import VerificationSent
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
     Credentials,
@@ -23,11 +26,9 @@ from accounts.schemas import (
     SessionPage,
     TicketOut,
     UserOut,
-    grant_out,
     session_page_out,
     user_out,
 )
-from accounts.sessions import Grant
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -41,17 +42,22 @@ _JWKS_KEPT_S: Final = 300
 
 @router.post(
     "/auth/register",
-    response={201: GrantOut, **problems(403, 409, 422, 429)},
+    response={201: GrantOut, 202: VerificationSent, **problems(403, 409, 422, 429)},
     operation_id="register",
     summary="Register",
 )
 async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
-    """A new user, signed in. 409 `email_taken` when there is one with this email."""
+    """A new user, signed in. 409 `email_taken` when there is one with this email.
+
+    Where emails are proven first: 202 without tokens, whether it is taken or not; a letter tells how it goes on.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
-    grant = await users.register(body.email, body.password, name=body.name, device=device)
+    grant = await register_user(body.email, body.password, name=body.name, invitation=body.invitation, device=device)
+    if grant is None:
+        return json_reply({"email": body.email, "verification": "sent"}, status=202)
     return _granted(request, grant, as_cookie=body.cookie, status=201)
 
 
@@ -136,7 +142,9 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
         cookies.require_own_page(request)
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
-    grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
+    grant = await users.change_password(
+        identity, current=body.current_password, new=body.new_password, device=device_of(request)
+    )
     return _granted(request, grant, as_cookie=body.cookie)
 
 
@@ -230,10 +238,3 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={_JWKS_KEPT_S}"},
     )
-
-
-def _granted(request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200) -> HttpResponse:
-    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie), status=status)
-    if as_cookie:
-        cookies.set_refresh_cookie(request, reply, grant.refresh_token)
-    return reply

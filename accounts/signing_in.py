@@ -7,6 +7,7 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import WrongCredentials
+from accounts.life.verification import require_verified
 from accounts.passwords import verify_password
 from accounts.sessions import Grant
 
@@ -42,7 +43,9 @@ async def let_in(user: store.User, *, proof: Proof, device: Device) -> Grant:
 
     Raises:
         WrongCredentials: the proof was overtaken by a change of password or a deactivation.
+        EmailNotVerified: emails are to be proven first, and this one is not.
     """
+    require_verified(user)
     grant = await sessions.open_session(user, device=device)
     await record(Action.SIGNED_IN, actor=user.id, subject=user.id, device=device, proof=proof)
     return grant

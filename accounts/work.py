@@ -4,6 +4,7 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from accounts.audit.recording import settle_audit
+from accounts.life.beside import settle_beside
 from accounts.mail import delivery
 from eloquent.foundation.tasks import end_task
 
@@ -17,6 +18,7 @@ async def open_accounts() -> None:
 
 
 async def close_accounts() -> None:
-    """End, and write what is still to be recorded."""
+    """End, and do and write what is still to be done and recorded."""
+    await settle_beside()
     await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))
     await settle_audit()

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from accounts import errors as accounts_errors
+from accounts.life import errors as life_errors
 from chat import errors as chat_errors
 from chat.attachments import errors as attachment_errors
 from chat.posting import MalformedMessage
@@ -64,13 +65,28 @@ _GOES_ON: Final[Errors] = (
     chat_errors.ConversationWentOn,
 )
 _FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
+_ADMITTED: Final[Errors] = (
+    life_errors.RegistrationClosed,
+    life_errors.InvitationRequired,
+    life_errors.InvitationInvalid,
+    life_errors.DomainNotAllowed,
+)
+_PROVES_ONCE_MORE: Final[Errors] = (accounts_errors.WrongPassword, life_errors.FreshSignInNeeded)
 
 OF_OPERATION: Final[dict[str, Errors]] = {
-    "register": (*_FROM_A_PAGE, accounts_errors.EmailTaken),
-    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials),
+    "register": (*_FROM_A_PAGE, *_ADMITTED, accounts_errors.EmailTaken),
+    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.EmailNotVerified),
     "refresh_tokens": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "sign_out": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "change_password": (*_FROM_A_PAGE, accounts_errors.WrongPassword),
+    "read_invitation": (life_errors.InvitationInvalid,),
+    "verify_email": (life_errors.LinkNotValid,),
+    "resend_verification": (life_errors.MailIsOff,),
+    "forgot_password": (life_errors.MailIsOff,),
+    "reset_password": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.LinkNotValid),
+    "change_email": (*_PROVES_ONCE_MORE, life_errors.DomainNotAllowed, life_errors.MailIsOff),
+    "confirm_email": (life_errors.LinkNotValid, accounts_errors.EmailTaken),
+    "deactivate_me": _PROVES_ONCE_MORE,
     "create_api_key": (accounts_errors.TooManyApiKeys,),
     "start_run": _STARTS_A_RUN,
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
