@@ -10,7 +10,10 @@ class ChatConfig(AppConfig):
     verbose_name = "Chat"
 
     def ready(self) -> None:
-        """Have the desk road's deletions take files along."""
-        from chat.attachments import deletion  # needs the models, which are loaded by now
+        """Have the desk road's deletions take files along, and an account that closes stop its answers."""
+        from accounts.life.closing import when_closed  # these need the models, which are loaded by now
+        from chat import runs
+        from chat.attachments import deletion
 
         deletion.connect()
+        when_closed(runs.stop_runs_of)

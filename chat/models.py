@@ -139,6 +139,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["conversation"], name="run_conversation"),
             models.Index(fields=["lease_expires_at"], condition=Q(active=True), name="run_lease"),
+            models.Index(fields=["user"], condition=Q(active=True), name="run_active_of_user"),
             models.Index(fields=["-created_at", "-id"], name="run_desk"),
         ]
         constraints = [

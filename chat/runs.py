@@ -182,6 +182,12 @@ async def stop_run(owner: UserId, run_id: RunId) -> Run:
     return await run_of(owner, run_id)
 
 
+async def stop_runs_of(owner: UserId) -> None:
+    """End all answers that are being written for the owner, and keep what was written: the account closes."""
+    runs = await store.active_runs_of_user(owner)
+    await asyncio.gather(*(stop_run(owner, run.id) for run in runs), return_exceptions=True)
+
+
 async def entries_begun_by(run: Run) -> AsyncIterator[Entries]:
     """The chunks of the run itself, from its first one, as they come: for whoever has just begun it."""
     return await reading.entries_of_run(run, after=run.begins_at - 1)

@@ -34,6 +34,8 @@ HEADERS: Final = {"Auto-Submitted": "auto-generated"}
 _REFUSED_FOR_GOOD: Final = 500
 
 _arrived = asyncio.Event()
+# Letters that are with the mail server at this moment.
+_in_hand: set["asyncio.Task[Outcome]"] = set()
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -79,7 +81,10 @@ async def send_all() -> None:
     """Send every letter that is due; while the mail server is away, only see whether it is back."""
     at = now()
     while (mail := await store.claim_mail(at=at, until=at + CLAIMED_FOR)) is not None:
-        outcome = await _send(mail)
+        sending = asyncio.ensure_future(_send(mail))
+        _in_hand.add(sending)
+        sending.add_done_callback(_in_hand.discard)
+        outcome = await sending
         if outcome in (Outcome.SENT, Outcome.NEVER):
             await store.remove_mail(mail.id)
         else:
@@ -93,8 +98,10 @@ async def send_all() -> None:
 
 
 async def settle_mail() -> None:
-    """Return when nothing that is due is left in the outbox."""
+    """Return when nothing that is due is left in the outbox, or in the hands of another task."""
     await send_all()
+    while _in_hand:
+        await asyncio.wait(list(_in_hand))
 
 
 async def _send(mail: store.OutgoingMail) -> Outcome:

@@ -162,6 +162,12 @@ async def active_runs_of(owner: UserId, conversation_id: ConversationId) -> list
     return sorted(map(run_from, await cursor.to_list()), key=lambda run: run.id, reverse=True)
 
 
+async def active_runs_of_user(owner: UserId) -> list[Run]:
+    """The owner's runs that are not at rest, in whichever conversation."""
+    cursor = database()[RUNS].find({"user_id": owner, "active": True})
+    return list(map(run_from, await cursor.to_list()))
+
+
 async def expired_runs(now: datetime) -> list[Run]:
     """Active runs whose worker has not renewed its lease: it is lost. For the reaper."""
     cursor = database()[RUNS].find({"active": True, "lease_expires_at": {"$lt": now}}, limit=100)

@@ -680,6 +680,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "find_run": [lambda world: chat.store.find_run(world.owner.id, world.run.id)],
         "find_run_by_key": [lambda world: chat.store.find_run_by_key(world.owner.id, "key-1")],
         "active_runs_of": [lambda world: chat.store.active_runs_of(world.owner.id, world.conversation.id)],
+        "active_runs_of_user": [lambda world: chat.store.active_runs_of_user(world.owner.id)],
         "expired_runs": [lambda _world: chat.store.expired_runs(NOW + timedelta(hours=1))],
         "claim_expired_run": [
             lambda world: chat.store.claim_expired_run(world.run, worker="another", lease_expires_at=LATER)

@@ -70,12 +70,9 @@ async def test_a_new_password_by_a_link_ends_all_that_the_old_one_had_opened(
     assert "API keys still work" in told.text
     models = await http.get("/v1/models", headers={"Authorization": f"Bearer {key}"})
     assert models.status_code == 200
-    assert (await actions_on(person))[-4:] == [
-        Action.PASSWORD_RESET_ASKED,
-        Action.PASSWORD_RESET,
-        Action.SIGNED_IN,
-        Action.SIGNED_IN,
-    ]
+    done = [action for action in await actions_on(person) if action != Action.SIGN_IN_FAILED]
+    asked = [Action.PASSWORD_RESET_ASKED] * 2
+    assert done[-5:] == [*asked, Action.PASSWORD_RESET, Action.SIGNED_IN, Action.SIGNED_IN]
 
 
 async def test_an_owner_who_proves_the_email_first_by_a_reset_shuts_out_whoever_had_registered_it(
