@@ -15,7 +15,9 @@ class AccountsConfig(AppConfig):
         """Have the desk road's changes to users end their sessions."""
         from accounts import revocation, store
         from accounts.audit import staff  # need the models, which are loaded by now
+        from accounts.life import desk
 
         revocation.connect()
         staff.connect()
+        desk.connect()
         membership.answer_with(store.groups_of, store.names_of_groups)

@@ -4,6 +4,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
 from django.http import HttpRequest
 from unfold.forms import AuthenticationForm
 
@@ -15,6 +16,14 @@ from eloquent.foundation.errors import Throttled
 
 class StaffSignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold ships no types
     """Email and password of staff, no more often than the throttles allow."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # A password that the API took is good here, too, whatever characters it has.
+        password = self.fields["password"]
+        password.validators = [
+            check for check in password.validators if not isinstance(check, ProhibitNullCharactersValidator)
+        ]
 
     def clean(self) -> dict[str, Any]:
         """The fields of a right password.

@@ -42,6 +42,11 @@ async def close(owner: UserId) -> None:
     await end_sessions(owner)
     for key in await store.living_api_keys_of(owner, at=now(), after=None, limit=_MOST_KEYS):
         forget_api_key(key.hash)
+    await tell_rooms(owner)
+
+
+async def tell_rooms(owner: UserId) -> None:
+    """Have the rooms above end what they have going on for the owner. Never raises; failures are logged."""
     for tell in _told:
         try:
             await tell(owner)

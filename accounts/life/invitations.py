@@ -12,7 +12,7 @@ from accounts.audit.recording import record_from_desk
 from accounts.life.links import new_token
 from accounts.mail.addresses import link
 from accounts.mail.letters import post_from_desk
-from accounts.models import Invitation
+from accounts.models import Invitation, User
 from accounts.tokens import hash_of
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
@@ -20,6 +20,15 @@ from eloquent.foundation.ids import UserId
 
 DAYS: Final = 14
 MOST_DAYS: Final = 90
+
+
+def why_not(email: str) -> str | None:
+    """A sentence that says why nobody can be invited, or not this email (in its stored form); None when they can."""
+    if get_config().registration == "closed":
+        return "Nobody can make an account while REGISTRATION is closed, not even with an invitation."
+    if email and User.objects.filter(email=email).exists():
+        return f"There is an account with the email {email} already."
+    return None
 
 
 def invite(
@@ -43,6 +52,6 @@ def invite(
     address = link("accept-invitation", token)
     if email and get_config().sends_mail:
         post_from_desk("invitation", to=email, user_id=None, context={"link": address, "days": days})
-    target = f"invitation:{invitation.id}"
-    record_from_desk(Action.INVITED, actor=invited_by, target=target, email=email, days=days, group=str(group_id or ""))
+    target, group = f"invitation:{invitation.id}", str(group_id or "")
+    record_from_desk(Action.INVITED, actor=invited_by, target=target, email=email, days=days, group=group)
     return Invitation.objects.get(pk=invitation.id), address
