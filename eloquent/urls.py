@@ -6,6 +6,7 @@ from django.urls import path, re_path
 from django.views.defaults import page_not_found
 
 from accounts.api import jwks
+from accounts.pages import account
 from chat import openai_api, pages
 from eloquent.api import api
 from eloquent.health import healthz, readyz
@@ -22,5 +23,6 @@ urlpatterns = [
     # Django's way from an object to its page on the site: no object here has one, and ids like ours are a fault to it.
     re_path("^admin/r/", page_not_found, {"exception": Http404()}),
     path("admin/", admin.site.urls),
+    path("account/<slug:page>", account, name="account"),
     path("", pages.index, name="page"),
 ]

@@ -4,6 +4,8 @@ import { byId, el } from "./dom.js";
 
 export class AuthForm {
   #creating = false;
+  // Without mail there is no way to a new password.
+  #canForget = true;
 
   constructor(session) {
     this.session = session;
@@ -21,10 +23,25 @@ export class AuthForm {
   // Shows the form's start, with a note above it (why the user is here again), and the cursor in its first field.
   show(note = "") {
     this.form.reset();
+    this.#askWhoMay();
     this.#switch(false);
     byId("auth-note").textContent = note;
     byId("auth-note").hidden = !note;
     this.#first().focus();
+  }
+
+  // Offers what this service lets people do. Without an answer everything is offered, and refused with a reason.
+  async #askWhoMay() {
+    let may;
+    try {
+      may = await this.session.request("GET", "/auth/registration");
+    } catch {
+      return;
+    }
+    byId("auth-other").hidden = may.mode === "closed" || may.mode === "invitation";
+    byId("invited").hidden = may.mode === "closed";
+    this.#canForget = may.mail;
+    byId("forgot-password").hidden = this.#creating || !may.mail;
   }
 
   #first() {
@@ -39,6 +56,7 @@ export class AuthForm {
     byId("auth-switch").textContent = creating ? "Sign in" : "Create an account";
     byId("name-field").hidden = !creating;
     byId("password-hint").hidden = !creating;
+    byId("forgot-password").hidden = creating || !this.#canForget;
     this.form.elements.password.setAttribute("autocomplete", creating ? "new-password" : "current-password");
     this.#showFaults(null);
     if (!byId("auth-view").hidden) this.#first().focus();
@@ -66,9 +84,11 @@ export class AuthForm {
     submit.disabled = true;
     submit.classList.add("busy");
     try {
-      if (this.#creating) await this.session.signUp(name.value.trim(), email.value.trim(), password.value);
-      else await this.session.signIn(email.value.trim(), password.value);
-      this.form.reset();
+      const letter = this.#creating
+        ? await this.session.signUp(name.value.trim(), email.value.trim(), password.value)
+        : await this.session.signIn(email.value.trim(), password.value);
+      if (letter) this.show(`A letter is on its way to ${letter.email}. Open its link, then sign in.`);
+      else this.form.reset();
     } catch (error) {
       this.#showFaults(error);
     } finally {
