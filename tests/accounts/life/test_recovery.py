@@ -7,9 +7,10 @@ import httpx
 import pytest
 from asgiref.sync import sync_to_async
 from bson import ObjectId
+from pymongo.errors import AutoReconnect
 
 from accounts.audit.actions import Action
-from accounts.life import limits, recovery
+from accounts.life import beside, limits, links, recovery
 from accounts.models import User
 from accounts.tokens import hash_of
 from eloquent.foundation.clock import now
@@ -220,3 +221,58 @@ async def test_changing_the_password_is_told_to_the_owner_and_recorded(a_person:
     assert (told.subject, told.page) == ("Your password was changed", "forgot-password")
     assert NEW not in told.text
     assert (await actions_on(person))[-1] == Action.PASSWORD_CHANGED
+
+
+async def test_a_database_that_is_away_is_said_to_everybody_alike(
+    http: httpx.AsyncClient, a_person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person()
+
+    async def away(_email: str) -> None:
+        raise AutoReconnect("away")
+
+    monkeypatch.setattr(recovery.store, "user_by_email", away)
+    told = [await forgot(http, email) for email in (person.email, "nobody@example.org")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in told} == {(503, "unavailable")}
+
+
+async def test_a_database_that_goes_away_beside_the_request_harms_nobody(
+    http: httpx.AsyncClient, a_person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person()
+    await letters()
+
+    async def away(_link: Any) -> None:
+        raise AutoReconnect("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(links.store, "add_link", away)
+        assert (await forgot(http, person.email)).status_code == 202
+        assert await letters() == []
+    assert (await forgot(http, person.email)).status_code == 202
+    assert (await letter(person.email)).page == "reset-password"
+
+
+async def test_what_is_done_beside_requests_is_bounded(
+    http: httpx.AsyncClient, a_person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person()
+    await letters()
+    monkeypatch.setattr(beside, "MOST_AT_ONCE", 0)
+    told = [await forgot(http, email) for email in (person.email, "nobody@example.org")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in told} == {(503, "unavailable")}
+
+
+async def test_a_reset_that_stops_halfway_leaves_no_session_of_the_old_password(
+    http: httpx.AsyncClient, a_person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await a_person()
+    token = await link_of(http, person.email)
+
+    async def dies(*_arguments: Any, **_options: Any) -> None:
+        raise AutoReconnect("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery.store, "reset_password", dies)
+        assert (await reset(http, token)).status_code == 503
+    assert (await person.refresh()).status_code == 401

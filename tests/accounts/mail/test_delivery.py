@@ -12,7 +12,7 @@ import pytest_asyncio
 from botocore.stub import ANY, Stubber
 from bson import ObjectId
 
-from accounts import store
+from accounts import store, work
 from accounts.mail.delivery import CLAIMED_FOR, SEALED_FOR, Letter, run, settle_mail
 from accounts.mail.letters import post
 from eloquent.foundation.clock import now
@@ -34,6 +34,17 @@ def configured(settings: Any, **config: Any) -> None:
     made = type(loaded).model_validate({**loaded.model_dump(), **config})
     for name, value in mail_settings(made).items():
         setattr(settings, name, value)
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _no_other_sender() -> AsyncIterator[None]:
+    """The test server's own task would take letters away from under a test's eyes."""
+    runs = asyncio.get_running_loop() in work._tasks
+    if runs:
+        await work.close_accounts()
+    yield
+    if runs:
+        await work.open_accounts()
 
 
 @pytest_asyncio.fixture
