@@ -46,6 +46,6 @@ async def let_in(user: store.User, *, proof: Proof, device: Device) -> Grant:
         EmailNotVerified: emails are to be proven first, and this one is not.
     """
     require_verified(user)
-    grant = await sessions.open_session(user, device=device)
+    grant = await sessions.open_session(user, device=device, signed_in_with=proof)
     await record(Action.SIGNED_IN, actor=user.id, subject=user.id, device=device, proof=proof)
     return grant

@@ -24,8 +24,8 @@ def when_closed(tell: Callable[[UserId], Awaitable[None]]) -> None:
 
 async def end_sessions(owner: UserId) -> None:
     """End all sessions of the owner, and close their sockets everywhere."""
-    ended = await store.end_sessions_of(owner, at=now())
-    liveness.forget(*ended)
+    await store.end_sessions_of(owner, at=now())
+    liveness.forget_user(owner)
     await notices.tell_user_ended(owner)
 
 

@@ -19,11 +19,12 @@ async def deactivate(identity: Identity, *, password: str | None, device: Device
 
     Raises:
         WrongPassword: the password is not the user's.
+        Throttled: too many wrong ones came before.
         FreshSignInNeeded: the user has none, and signed in more than ten minutes ago.
         NotSignedIn: the account was closed meanwhile.
     """
     user = await user_of(identity)
-    await require_proof(identity, user, password)
+    await require_proof(identity, user, password, device=device)
     if await store.deactivate_user(user.id) is None:
         raise NotSignedIn
     await closing.close(user.id)

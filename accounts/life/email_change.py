@@ -55,7 +55,7 @@ async def ask_for_change(
     """
     require_mail()
     user = await user_of(identity)
-    await require_proof(identity, user, password)
+    await require_proof(identity, user, password, device=device)
     if new_email == user.email:
         raise InvalidInput(errors=[{"loc": ["body", "new_email"], "msg": "This is your email address already."}])
     require_domain(new_email)

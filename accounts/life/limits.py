@@ -12,5 +12,3 @@ RESET_BY_EMAIL: Final = Limit("reset-email", 5, 3600)
 REGISTER_BY_EMAIL: Final = Limit("register-email", 5, 3600)
 VERIFY_BY_USER: Final = Limit("verify-user", 5, 3600)
 CHANGE_EMAIL_BY_USER: Final = Limit("change-email", 5, 3600)
-# Passwords tried by somebody who is signed in.
-DEACTIVATE_BY_USER: Final = Limit("deactivate", 10, 600)

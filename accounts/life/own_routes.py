@@ -108,7 +108,6 @@ async def deactivate_me(request: HttpRequest, body: Deactivation) -> HttpRespons
     It is opened again by the link of a forgotten password.
     """
     identity = identity_of(request)
-    await throttle.spend(limits.DEACTIVATE_BY_USER, str(identity.user_id))
     await deactivation.deactivate(identity, password=body.current_password, device=device_of(request))
     reply = empty_reply()
     if cookies.REFRESH_COOKIE in request.COOKIES:
