@@ -95,7 +95,10 @@ async def test_it_takes_the_password(ann: Person) -> None:
 async def test_of_several_at_once_one_closes_it(ann: Person) -> None:
     body = {"current_password": PASSWORD}
     answers = await asyncio.gather(*(ann.http.post("/me/deactivate", json=body) for _ in range(4)))
-    assert sorted(answer.status_code for answer in answers) == [204, 401, 401, 401]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(204) == 1
+    # Passwords that are tried at the same moment are slowed down.
+    assert set(statuses) <= {204, 401, 429}
     assert len(await letters()) == 1
 
 
