@@ -42,6 +42,7 @@ async def change_email(request: HttpRequest, body: NewEmail) -> HttpResponse:
     """
     identity = identity_of(request)
     await throttle.spend(limits.CHANGE_EMAIL_BY_USER, str(identity.user_id))
+    await throttle.spend(limits.CHANGE_EMAIL_TO, body.new_email)
     change = await email_change.ask_for_change(
         identity, body.new_email, password=body.current_password, device=device_of(request)
     )

@@ -11,6 +11,7 @@ import pytest_asyncio
 from bson import ObjectId
 
 from accounts.audit.actions import Action
+from accounts.life import limits
 from accounts.tokens import RefreshToken
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -213,6 +214,15 @@ async def test_whoever_has_no_password_has_signed_in_just_now(person: Person) ->
     await database().sessions.update_one({"_id": session}, {"$set": {"created_at": before}})
     answer = await ask(person, an_address(), None)
     assert (answer.status_code, answer.json()["code"]) == (403, "fresh_sign_in_needed")
+
+
+async def test_a_mailbox_is_not_filled_by_wanting_it(person: Person, a_person: Any) -> None:
+    new, many = an_address(), limits.CHANGE_EMAIL_TO.amount
+    asked = [await ask(person, new) for _ in range(many)]
+    assert {answer.status_code for answer in asked} == {202}
+    others = [await ask(await a_person(), new), await ask(person, an_address())]
+    assert {answer.status_code for answer in others} == {429}
+    assert len(await letters(new)) == many
 
 
 async def test_a_domain_that_may_not_register_cannot_be_changed_to(person: Person, settings_are: Any) -> None:
