@@ -12,6 +12,7 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import WrongCredentials
+from accounts.life.verification import require_verified
 from accounts.passwords import verify_password
 from accounts.second_factor import challenges
 from accounts.second_factor.challenges import Answer, Challenge
@@ -54,7 +55,9 @@ async def let_in(user: store.User, *, proof: Proof, device: Device) -> Grant | C
 
     Raises:
         WrongCredentials: the proof was overtaken by a change of password or a deactivation.
+        EmailNotVerified: emails are to be proven first, and this one is not.
     """
+    require_verified(user)
     if proof is not Proof.PASSKEY:
         factors = await factors_of(user.id)
         if factors.any:

@@ -23,6 +23,12 @@ PUBLIC = {
     "answer_second_factor",
     "ask_for_passkey",
     "sign_in_with_passkey",
+    "read_registration",
+    "read_invitation",
+    "verify_email",
+    "forgot_password",
+    "reset_password",
+    "confirm_email",
 }
 
 # What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py,

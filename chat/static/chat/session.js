@@ -78,8 +78,12 @@ export class Session extends EventTarget {
     this.#accept(await this.#fetch("POST", "/auth/passkey", { passkey, cookie: true }));
   }
 
+  // Resolves to nothing, or, where emails are proven first, to {email}: where a letter says how it goes on.
   async signUp(name, email, password) {
-    this.#accept(await this.#fetch("POST", "/auth/register", { ...(name && { name }), email, password, cookie: true }));
+    const answer = await this.#fetch("POST", "/auth/register", { ...(name && { name }), email, password, cookie: true });
+    if (answer.verification) return answer;
+    this.#accept(answer);
+    return null;
   }
 
   async signOut() {
