@@ -37,6 +37,10 @@ REGISTER_BY_ADDRESS: Final = Limit("register", 60, 600)
 CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 API_KEY_BY_USER: Final = Limit("api-key", 30, 3600)
 SOCKET_TICKET_BY_USER: Final = Limit("socket-ticket", 60, 60)
+# A sign-in at a provider is three of these.
+OPENID_BY_ADDRESS: Final = Limit("openid", 300, 300)
+OPENID_LINK_BY_USER: Final = Limit("openid-link", 30, 600)
+OPENID_LOGOUT_BY_ADDRESS: Final = Limit("openid-logout", 600, 60)
 ATTACHMENT_BY_USER: Final = Limit("attachment", 120, 60)
 
 _REDIS_ANSWER_S: Final = 0.5

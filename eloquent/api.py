@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
+from accounts.openid.api import router as openid_router
 from chat.api import router as chat_router
 from chat.attachments.api import router as attachments_router
 from chat.exports.api import router as exports_router
@@ -63,6 +64,7 @@ api = Api(
 )
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)
+api.add_router("/", openid_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)

@@ -6,8 +6,20 @@ write the same collections through `accounts.store`, which must be changed toget
 
 from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
+from accounts.models.identities import ExternalIdentity, OpenidAttempt, OpenidResult
 from accounts.models.mail import OutgoingMail
 from accounts.models.sessions import Session, SocketTicket
 from accounts.models.users import User
 
-__all__ = ["ApiKey", "AuditEntry", "AuditHead", "OutgoingMail", "Session", "SocketTicket", "User"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "AuditHead",
+    "ExternalIdentity",
+    "OpenidAttempt",
+    "OpenidResult",
+    "OutgoingMail",
+    "Session",
+    "SocketTicket",
+    "User",
+]

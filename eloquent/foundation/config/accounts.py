@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from eloquent.foundation import formats
 from eloquent.foundation.config.types import HttpUrl, checked_secret
+from eloquent.foundation.openid_providers import checked as checked_providers
 
 
 class AccountSettings(BaseModel, frozen=True):
@@ -31,4 +32,11 @@ class AccountSettings(BaseModel, frozen=True):
     )
     smtp_url: Annotated[SecretStr, checked_secret(formats.smtp_url)] | None = Field(
         None, description="the mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
+    )
+
+    openid_providers: Annotated[SecretStr, checked_secret(checked_providers)] = Field(
+        SecretStr(""),
+        description="who else may say who somebody is (OpenID Connect), JSON: "
+        '{"name": {"issuer": "https://host", "client_id": "…", "client_secret"?, "title"?, "scopes"?: [names], '
+        '"trusts_email"?: true, "registers"?: true, "second_factor"?: "ask" or "provider"}}',
     )
