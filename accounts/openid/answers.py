@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from accounts import store
-from accounts.openid.asking import fetched, token_for
+from accounts.openid.asking import Secrets, fetched, token_for
 from accounts.openid.errors import AnswerRefused, Declined
 from accounts.openid.id_tokens import Person, TokenRefused, completed, header_of, person_in
 from accounts.openid.keys import KeyUnknown, PublicKey
@@ -28,13 +28,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     error: str = ""
     issuer: str = ""
-
-
-class Secrets(msgspec.Struct, frozen=True):
-    """What only we and the provider know of a sign-in: its nonce, and the verifier of its PKCE challenge."""
-
-    nonce: str
-    verifier: str
 
 
 async def person_of(provider: Provider, answer: Answer, secrets: Secrets, *, redirect_uri: str) -> Person:
@@ -59,7 +52,7 @@ async def person_of(provider: Provider, answer: Answer, secrets: Secrets, *, red
         metadata.token_endpoint,
         methods=metadata.token_endpoint_auth_methods_supported,
         code=answer.code,
-        verifier=secrets.verifier,
+        secrets=secrets,
         redirect_uri=redirect_uri,
     )
     id_token, access_token = tokens.get("id_token"), tokens.get("access_token")

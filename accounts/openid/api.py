@@ -242,5 +242,5 @@ def _failed(next_url: str, error: EloquentError | PyMongoError) -> HttpResponse:
         log.warning("database away", exc_info=error)
         error = Unavailable()
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("openid sign-in failed", code=error.code, exc_info=error)
+        log.warning("openid sign-in failed", code=error.code)
     return _sent_to(told(next_url, openid_error=error.code))

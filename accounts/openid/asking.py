@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus, urlsplit
 
+import msgspec
 import structlog
 
 from accounts.openid.errors import AnswerRefused, ProviderAway
@@ -27,6 +28,32 @@ PATIENCE_S: Final = 10.0
 CONNECT_S: Final = 5.0
 MOST_BYTES: Final = 256 * 1024
 _OK: Final = 200
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What only we and the provider know of a sign-in: its nonce, and the verifier of its PKCE challenge."""
+
+    nonce: str
+    verifier: str
+
+
+def page_of(provider: Provider, endpoint: str, *, state: str, secrets: Secrets, redirect_uri: str) -> str:
+    """The provider's page for somebody to sign in at."""
+    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+    page: str = prepare_grant_uri(
+        endpoint,
+        client_id=provider.client_id,
+        response_type="code",
+        redirect_uri=redirect_uri,
+        scope=" ".join(provider.scopes),
+        state=state,
+        nonce=secrets.nonce,
+        code_challenge=create_s256_code_challenge(secrets.verifier),
+        code_challenge_method="S256",
+    )
+    return page
 
 
 def guard_of(provider: Provider) -> Guard:
@@ -55,7 +82,7 @@ async def fetched(provider: Provider, url: str, *, bearer: str = "") -> bytes:
     """
     async with client_of(provider) as client:
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
-        response = await client.get(url, headers=headers, withhold_token=True)
+        response = await client.request("GET", url, headers=headers, withhold_token=True)
         if response.status_code != _OK:
             log.warning("openid provider refuses", provider=provider.name, status=response.status_code)
             raise ProviderAway
@@ -64,7 +91,7 @@ async def fetched(provider: Provider, url: str, *, bearer: str = "") -> bytes:
 
 
 async def token_for(
-    provider: Provider, endpoint: str, *, methods: tuple[str, ...], code: str, verifier: str, redirect_uri: str
+    provider: Provider, endpoint: str, *, methods: tuple[str, ...], code: str, secrets: Secrets, redirect_uri: str
 ) -> dict[str, Any]:
     """The token endpoint's answer for an authorization code.
 
@@ -80,7 +107,7 @@ async def token_for(
                 endpoint,
                 grant_type="authorization_code",
                 code=code,
-                code_verifier=verifier,
+                code_verifier=secrets.verifier,
                 redirect_uri=redirect_uri,
             )
         except OAuthError as error:
@@ -106,18 +133,35 @@ async def client_of(provider: Provider, *, auth_method: str | None = None) -> "A
                 provider.client_id,
                 secret.get_secret_value() if secret else None,
                 token_endpoint_auth_method=auth_method,
-                code_challenge_method="S256",
                 transport=GuardedTransport(guard_of(provider), most_bytes=MOST_BYTES),
                 timeout=httpx2.Timeout(PATIENCE_S, connect=CONNECT_S),
                 follow_redirects=False,
+                event_hooks={"response": [_no_redirect]},
                 trust_env=False,
             ) as client,
         ):
             client.register_client_auth_method(("client_secret_basic", _basic))
             yield client
-    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
+    # The last three are authlib's at what makes no sense: a token that expires in {}, in 1e999, or a thousand brackets.
+    except (
+        httpx2.HTTPError,
+        httpx2.InvalidURL,
+        TimeoutError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         log.warning("openid provider cannot be asked", provider=provider.name, error=type(error).__name__)
         raise ProviderAway from error
+
+
+async def _no_redirect(response: Any) -> None:
+    """Refused whatever stands in its body: who follows the specifications sends none."""
+    import httpx2
+
+    if response.is_redirect:
+        raise httpx2.TooManyRedirects("a redirect", request=response.request)
 
 
 def _auth_method(provider: Provider, supported: tuple[str, ...]) -> str:

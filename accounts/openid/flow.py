@@ -20,8 +20,8 @@ from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
 from accounts.openid import people, results
-from accounts.openid.answers import Answer, Secrets, person_of
-from accounts.openid.asking import client_of
+from accounts.openid.answers import Answer, person_of
+from accounts.openid.asking import Secrets, page_of
 from accounts.openid.errors import AttemptUnknown, IdentityTaken
 from accounts.openid.id_tokens import Person
 from accounts.openid.published import published_by
@@ -84,16 +84,7 @@ async def begin(
             expires_at=now() + ATTEMPT_LIFETIME,
         )
     )
-    async with client_of(provider) as client:
-        url, _ = client.create_authorization_url(
-            metadata.authorization_endpoint,
-            state=state,
-            code_verifier=told.verifier,
-            nonce=told.nonce,
-            redirect_uri=redirect_uri,
-            scope=" ".join(provider.scopes),
-        )
-    return str(url)
+    return page_of(provider, metadata.authorization_endpoint, state=state, secrets=told, redirect_uri=redirect_uri)
 
 
 async def take(provider: Provider, state: str, *, browser_hash: str) -> store.OpenidAttempt:

@@ -5,6 +5,8 @@ with the challenge, and collects its tokens with code and verifier: a code that 
 else's page, opens nothing. An identity that is to be linked is always collected, by the very session that asked for it.
 """
 
+import base64
+import hashlib
 import hmac
 import secrets
 from datetime import timedelta
@@ -107,9 +109,9 @@ async def collect_link(code: str, identity: Identity, *, device: Device) -> stor
 def _is_asked_by_its_page(result: store.OpenidResult, *, browser_hash: str, verifier: str) -> bool:
     if not result.code_challenge:
         return hmac.compare_digest(result.browser_hash, browser_hash)
-    from authlib.oauth2.rfc7636 import create_s256_code_challenge  # needed with the first sign-in only
-
-    return hmac.compare_digest(result.code_challenge, create_s256_code_challenge(verifier))
+    digest = hashlib.sha256(verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return hmac.compare_digest(result.code_challenge, challenge)
 
 
 async def _kept(result: store.OpenidResult) -> str:
