@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.audit.admin import AuditEntryAdmin  # noqa: F401 - registered with the others
 from accounts.emails import EmailError, normalise_email
 from accounts.models import ApiKey, Session, User
 from accounts.revocation import revoke_api_key, revoke_session

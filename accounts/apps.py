@@ -13,7 +13,9 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the desk road's changes to users end their sessions."""
-        from accounts import revocation, store  # need the models, which are loaded by now
+        from accounts import revocation, store
+        from accounts.audit import staff  # need the models, which are loaded by now
 
         revocation.connect()
+        staff.connect()
         membership.answer_with(store.groups_of, store.names_of_groups)

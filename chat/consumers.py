@@ -18,7 +18,7 @@ from chat.errors import StreamBroke
 from chat.journal import BehindLog, Entries, LogCut
 from chat.posting import Wish
 from chat.sockets import MALFORMED, SEND_TIMEOUT_S, SignedInSocket
-from eloquent.foundation.errors import EloquentError, NotFound, Throttled, Unavailable, problem
+from eloquent.foundation.errors import EloquentError, NotFound, NotSignedIn, Throttled, Unavailable, problem
 from eloquent.foundation.ids import RunId
 from eloquent.foundation.rates import TokenBucket
 
@@ -145,11 +145,16 @@ class ChatConsumer(SignedInSocket):
         """Stop the answer that the request reads; one that is only being started is stopped once it has a run."""
         run_id = self._runs.get(request_id)
         if run_id is not None:
-            stopping = asyncio.create_task(runs.stop_run(self.identity.user_id, run_id))
+            stopping = asyncio.create_task(self._stop(run_id))
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopped)
         elif request_id in self._requests:
             self._aborted.add(request_id)
+
+    async def _stop(self, run_id: RunId) -> None:
+        with contextlib.suppress(NotSignedIn):  # the socket is closed
+            await self.require_access()
+            await runs.stop_run(self.identity.user_id, run_id)
 
     def _stopped(self, stopping: "asyncio.Task[Any]") -> None:
         self._stopping.discard(stopping)

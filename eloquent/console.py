@@ -32,6 +32,11 @@ def may_view_api_keys(request: HttpRequest) -> bool:
     return _has(request, "accounts.view_apikey")
 
 
+def may_view_audit(request: HttpRequest) -> bool:
+    """Whether the sidebar offers the audit."""
+    return _has(request, "accounts.view_auditentry")
+
+
 def may_view_conversations(request: HttpRequest) -> bool:
     """Whether the sidebar offers conversations."""
     return _has(request, "chat.view_conversation")
@@ -151,6 +156,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("Signed-in devices", "devices", "accounts_session_changelist", "sessions"),
                     _entry("API keys", "key", "accounts_apikey_changelist", "api_keys"),
                     _entry("Groups", "group", "auth_group_changelist", "groups"),
+                    _entry("Audit", "policy", "accounts_auditentry_changelist", "audit"),
                 ],
             },
         ],

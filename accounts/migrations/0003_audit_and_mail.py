@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AuditHead',
             fields=[
-                ('id', models.CharField(default='head', max_length=20, primary_key=True, serialize=False)),
+                ('id', models.CharField(db_column='_id', default='head', max_length=20, primary_key=True, serialize=False)),
                 ('number', models.PositiveBigIntegerField(editable=False)),
                 ('hash', models.CharField(editable=False, max_length=64)),
                 ('key_id', models.CharField(editable=False, max_length=8)),

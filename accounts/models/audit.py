@@ -48,7 +48,7 @@ class AuditEntry(models.Model):
 class AuditHead(models.Model):
     """Where the chain ends: without it, nobody could see that its last entries are missing."""
 
-    id = models.CharField(primary_key=True, max_length=20, default="head")
+    id = models.CharField(primary_key=True, max_length=20, default="head", db_column="_id")
     number = models.PositiveBigIntegerField(editable=False)
     hash = models.CharField(max_length=64, editable=False)
     key_id = models.CharField(max_length=8, editable=False)

@@ -4,6 +4,7 @@ Only this package knows the documents. Each value has every field of its model i
 written here loads there, and the other way round. Times are UTC, made with `eloquent.foundation.clock`.
 """
 
+from accounts.audit.entries import AuditEntry, AuditHead
 from accounts.store.api_keys import (
     ApiKey,
     add_api_key,
@@ -17,6 +18,7 @@ from accounts.store.api_keys import (
 from accounts.store.audit import (
     add_audit_entries,
     audit_entries_of,
+    audit_head,
     erase_private_parts_of,
     last_audit_entry,
     move_audit_head,
@@ -66,6 +68,8 @@ from accounts.store.users import (
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
+    "AuditHead",
     "EmailTakenError",
     "ExternalIdentity",
     "IdentityTakenError",
@@ -88,6 +92,7 @@ __all__ = [
     "add_user",
     "api_key_in_force",
     "audit_entries_of",
+    "audit_head",
     "claim_mail",
     "count_living_api_keys_of",
     "end_session",

@@ -31,6 +31,11 @@ async def add_audit_entries(entries: Sequence[AuditEntry]) -> int:
     return len(entries)
 
 
+async def audit_head() -> AuditHead | None:
+    """Where the chain ends, as far as it was noted."""
+    return value_of(AuditHead, await database().audit_head.find_one({"_id": "head"}))
+
+
 async def move_audit_head(head: AuditHead) -> None:
     """Note where the chain ends now, unless it is known to go on further."""
     fields = document_of(head)

@@ -5,19 +5,24 @@ objects are prefetched for the rows shown, a search for a person becomes two que
 from the collection's own statistics.
 """
 
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from bson import ObjectId
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db import connections
 from django.db.models import CASCADE, Model, Q, QuerySet
-from django.http import HttpRequest
+from django.dispatch import Signal
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 ROWS_A_PAGE = 50
+# Sent with `request`, `act` (viewed, searched, added, changed, deleted), `label` (app.model) and `ids` (hex digits).
+staff_acted = Signal()
 # A search for part of an email may match many people; their objects are looked up by these at most.
 PEOPLE_A_SEARCH = 100
 _ID_CHARS = 24
@@ -92,6 +97,46 @@ class IndexedAdmin(ModelAdmin):
         """All rows, their shown relations fetched along."""
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.prefetch_related(*self.list_prefetch) if self.list_prefetch else rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list. A search in it is something that staff did; paging through it is not."""
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        if request.GET.get(SEARCH_VAR, "").strip():
+            self._tell(request, "searched", [])
+        return response
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """An object's page. Opening it is something that staff did."""
+        response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+        if object_id is not None and request.method == "GET" and response.status_code == HTTPStatus.OK:
+            self._tell(request, "viewed", [object_id])
+        return response
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Django's log, and the audit's."""
+        self._tell(request, "added", [str(obj.pk)])
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Django's log, and the audit's."""
+        self._tell(request, "changed", [str(obj.pk)], message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Django's log, and the audit's."""
+        self._tell(request, "deleted", [str(obj.pk) for obj in queryset])
+        return super().log_deletions(request, queryset)
+
+    def _tell(self, request: HttpRequest, act: str, ids: list[str], message: Any = "") -> None:
+        staff_acted.send(
+            sender=type(self), request=request, act=act, label=self.opts.label_lower, ids=ids, message=message
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -58,7 +58,7 @@ def test_every_model_of_the_project_that_staff_may_see_is_registered():
     }
 
     money = {"inference.ModelEntry", "inference.UsageLine", "inference.Budget", "inference.BudgetSpending"}
-    people = {"accounts.User", "accounts.Session", "accounts.ApiKey"}
+    people = {"accounts.User", "accounts.Session", "accounts.ApiKey", "accounts.AuditEntry"}
     chats = {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import", "chat.Attachment"}
     assert ours == people | chats | money
 

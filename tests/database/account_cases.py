@@ -1,0 +1,109 @@
+"""The cases of what accounts keep beside users, sessions and keys: the audit's entries, letters on their way."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from bson import ObjectId
+
+import accounts.store
+from accounts.audit.actions import Action
+from accounts.audit.chain import chained, head_at
+from accounts.audit.entries import AuditEntry, AuditHead, event_of
+from accounts.devices import Device
+from accounts.store import OutgoingMail
+from eloquent.foundation.database import database
+from eloquent.foundation.documents import document_of, known_value_of
+
+NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
+LATER = datetime(2126, 5, 1, tzinfo=UTC)
+KEY = secrets.token_bytes(32)
+PEOPLE = [ObjectId() for _ in range(5)]
+
+
+def _event(person: ObjectId) -> Any:
+    device = Device("192.0.2.7", "Browser/1.0")
+    return event_of(
+        Action.SIGNED_IN,
+        at=NOW,
+        actor=person,
+        subject=person,
+        target="session:1",
+        request_id="r-1",
+        device=device,
+        email="ann@example.org",
+        facts={"proof": "password"},
+    )
+
+
+ENTRIES = chained([_event(person) for _ in range(20) for person in PEOPLE], behind=None, key=KEY)
+NEXT = chained([_event(PEOPLE[0])], behind=ENTRIES[-1], key=KEY)
+HEAD = head_at(ENTRIES[-1], key=KEY)
+MAIL = OutgoingMail(
+    id=ObjectId(),
+    user_id=PEOPLE[0],
+    kind="password_changed",
+    sealed="gAAA",
+    created_at=NOW,
+    due_at=NOW,
+    expires_at=LATER,
+    attempts=2,
+)
+
+
+async def write(_world: Any) -> None:
+    """Everything of these rooms."""
+    await accounts.store.add_audit_entries(ENTRIES)
+    await accounts.store.move_audit_head(HEAD)
+    mails = [msgspec.structs.replace(MAIL, id=ObjectId(), due_at=NOW + timedelta(days=days)) for days in range(-5, 20)]
+    await database().outgoing_mail.insert_many([document_of(mail) for mail in mails])
+    await accounts.store.add_mail(MAIL)
+
+
+async def _read_entry(_entry: AuditEntry) -> AuditEntry | None:
+    return await accounts.store.last_audit_entry()
+
+
+async def _read_mail(mail: OutgoingMail) -> OutgoingMail | None:
+    document = await database().outgoing_mail.find_one({"_id": mail.id})
+    return None if document is None else known_value_of(OutgoingMail, document)
+
+
+async def _write_entry(entry: AuditEntry) -> None:
+    await accounts.store.add_audit_entries([entry])
+
+
+async def _read_head(_head: AuditHead) -> AuditHead | None:
+    return await accounts.store.audit_head()
+
+
+# A stored type: one full value of it, and how the store writes and reads one.
+KINDS: dict[type[msgspec.Struct], tuple[Callable[[Any], Any], Callable[[Any], Awaitable[Any]], Any]] = {
+    AuditEntry: (lambda _: ENTRIES[0], _write_entry, _read_entry),
+    AuditHead: (lambda _: HEAD, accounts.store.move_audit_head, _read_head),
+    OutgoingMail: (lambda _: MAIL, accounts.store.add_mail, _read_mail),
+}
+
+CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
+    "last_audit_entry": [lambda _: accounts.store.last_audit_entry()],
+    "add_audit_entries": [
+        lambda _: accounts.store.add_audit_entries(NEXT),
+        lambda _: accounts.store.add_audit_entries([msgspec.structs.replace(NEXT[0], id=ObjectId())]),
+    ],
+    "audit_head": [lambda _: accounts.store.audit_head()],
+    "move_audit_head": [lambda _: accounts.store.move_audit_head(HEAD)],
+    "audit_entries_of": [
+        lambda _: accounts.store.audit_entries_of(PEOPLE[0], before=None, limit=5),
+        lambda _: accounts.store.audit_entries_of(PEOPLE[0], before=40, limit=5),
+    ],
+    "erase_private_parts_of": [lambda _: accounts.store.erase_private_parts_of(PEOPLE[1])],
+    "add_mail": [lambda _: accounts.store.add_mail(msgspec.structs.replace(MAIL, id=ObjectId()))],
+    "claim_mail": [
+        lambda _: accounts.store.claim_mail(at=NOW, until=LATER),
+        lambda _: accounts.store.claim_mail(at=NOW - timedelta(days=30), until=LATER),
+    ],
+    "put_mail_off": [lambda _: accounts.store.put_mail_off(MAIL.id, until=LATER)],
+    "remove_mail": [lambda _: accounts.store.remove_mail(MAIL.id)],
+}
