@@ -33,7 +33,7 @@ from eloquent.foundation.documents import document_of
 from eloquent.foundation.ids import id_after
 from inference.billing.types import Outcome, Period, Purpose, Source, Unit, line_id
 from inference.store import Budget, BudgetSpending, ModelEntry, ModelPrice, UsageLine
-from tests.database import account_cases
+from tests.database import account_cases, openid_cases
 
 # Milliseconds are all that MongoDB keeps of a moment.
 NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
@@ -252,6 +252,7 @@ class World:
             await accounts.store.add_session(msgspec.structs.replace(session, revoked_at=None))
         await accounts.store.add_ticket(self.ticket)
         await account_cases.write(self)
+        await openid_cases.write(self)
         for key in (*self.api_keys, self.api_key):
             await accounts.store.add_api_key(msgspec.structs.replace(key, revoked_at=None))
         for conversation in (*self.conversations, self.conversation):
@@ -470,6 +471,7 @@ KINDS: dict[type[Value], Kind] = {
     Budget: Kind(lambda _: BUDGET, _written_to("budgets"), _read_budget),
     BudgetSpending: Kind(lambda _: SPENDING, _written_to("budget_spending"), _read_spending),
     **{kind: Kind(*case) for kind, case in account_cases.KINDS.items()},
+    **{kind: Kind(*case) for kind, case in openid_cases.KINDS.items()},
     Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
 }
 
@@ -512,6 +514,7 @@ async def _repeated_run(world: World) -> None:
 CALLS: dict[ModuleType, dict[str, list[Call]]] = {
     accounts.store: {
         **account_cases.CALLS,
+        **openid_cases.CALLS,
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
         "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],
         "names_of_groups": [lambda _world: accounts.store.names_of_groups([ObjectId()])],
