@@ -60,6 +60,11 @@ export class Session extends EventTarget {
     this.#accept(await this.#fetch("POST", "/auth/login", { email, password, cookie: true }));
   }
 
+  // With the one-use code of a sign-in at a provider.
+  async exchange(code) {
+    this.#accept(await this.#fetch("POST", "/auth/openid/exchange", { code, cookie: true }));
+  }
+
   async signUp(name, email, password) {
     this.#accept(await this.#fetch("POST", "/auth/register", { ...(name && { name }), email, password, cookie: true }));
   }
