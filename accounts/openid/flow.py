@@ -114,9 +114,12 @@ async def arrive(provider: Provider, attempt: store.OpenidAttempt, answer: Answe
             identity = Identity(attempt.user_id, attempt.session_id)
             return Arrival(link_code=await _link_code(provider, identity, person))
         user = await people.account_of(person, provider, device=device)
-        if attempt.code_challenge:
-            return Arrival(code=await results.keep_sign_in(attempt, user))
-        return Arrival(grant=await results.let_in(user, provider, device=device))
+        if not attempt.code_challenge:
+            outcome = await results.let_in(user, provider, device=device)
+            if isinstance(outcome, Grant):
+                return Arrival(grant=outcome)
+        # The page collects it: it wants to, or there is another step for it to show.
+        return Arrival(code=await results.keep_sign_in(attempt, user))
     except EloquentError as error:
         await record(
             Action.SIGN_IN_FAILED,

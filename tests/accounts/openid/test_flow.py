@@ -229,6 +229,39 @@ async def test_a_code_opens_nothing_for_others(
     assert right.status_code == 200
 
 
+async def test_a_page_that_has_another_step_to_show_collects_with_its_browsers_cookie(
+    provider: FakeProvider, browser: Browser, a_browser: Callable[[], Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asks_for_more(*_: Any, **__: Any) -> str:
+        return "not a grant"
+
+    for somebody, status in ((a_browser(), 422), (browser, 200)):
+        with monkeypatch.context() as patch:
+            patch.setattr(results, "let_in", asks_for_more)
+            answer = await browser.sign_in(next="/")
+        assert "eloquent_refresh" not in answer.headers.get("set-cookie", "")
+        collected = await somebody.http.post(
+            f"{browser.server}/api/v1/auth/openid/exchange",
+            json={"code": told_in(answer)["openid_code"], "cookie": True},
+            headers={"Origin": browser.server},
+        )
+        assert collected.status_code == status, collected.text
+    assert "refresh_token" not in collected.json()
+    assert await browser.me() is not None
+
+
+async def test_a_foreign_page_is_given_no_cookie(provider: FakeProvider, browser: Browser) -> None:
+    verifier, challenge = pkce()
+    code = told_in(await browser.sign_in(code_challenge=challenge))["openid_code"]
+    for origin, status in (("https://evil.example.org", 403), (browser.server, 200)):
+        answer = await browser.http.post(
+            f"{browser.server}/api/v1/auth/openid/exchange",
+            json={"code": code, "code_verifier": verifier, "cookie": True},
+            headers={"Origin": origin},
+        )
+        assert answer.status_code == status
+
+
 async def test_no_secret_of_a_sign_in_is_in_a_log(
     provider: FakeProvider, browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
