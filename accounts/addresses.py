@@ -1,6 +1,7 @@
 """The client's address behind proxies. Pure."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 UNKNOWN_ADDRESS: Final = ""
@@ -19,15 +20,19 @@ def client_address(peer: str | None, forwarded_for: str | None, *, trusted_hops:
         forwarded_for: the X-Forwarded-For header as it came, several joined by commas.
         trusted_hops: how many proxies stand in front of us; with 0 the header is not read.
     """
-    if trusted_hops > 0 and forwarded_for:
-        entries = forwarded_for.split(",")
-        if len(entries) >= trusted_hops:
-            address = _canonical(entries[-trusted_hops])
-            if address:
-                return address
+    if forwarded_for and came_through_proxies(forwarded_for, trusted_hops=trusted_hops):
+        address = _canonical(forwarded_for.split(",")[-trusted_hops])
+        if address:
+            return address
     return _canonical(peer or "")
 
 
+def came_through_proxies(forwarded_for: str | None, *, trusted_hops: int) -> bool:
+    """Whether every proxy of ours has seen the request, as X-Forwarded-For says: only then are their headers theirs."""
+    return bool(forwarded_for) and 0 < trusted_hops <= len((forwarded_for or "").split(","))
+
+
+@lru_cache(maxsize=4096)
 def throttle_key(address: str) -> str:
     """What limits count an address by: itself, or for IPv6 its /64, since one home has all of those."""
     try:

@@ -141,7 +141,10 @@ class SessionAdmin(HistoryAdmin):
     owner_field = "user"
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    fields = ("user", "label", "user_agent", "ip", "state", "created_at", "last_seen_at", "expires_at", "revoked_at")
+    fields = (
+        *("user", "label", "user_agent", "ip", "country", "city", "signed_in_with", "state"),
+        *("created_at", "last_seen_at", "expires_at", "revoked_at"),
+    )
     readonly_fields = fields
     actions = ("revoke",)
 
@@ -169,7 +172,7 @@ class SessionAdmin(HistoryAdmin):
     @action(description="Revoke: sign these devices out", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
         """Ends the chosen sessions within a second and closes their sockets."""
-        ended = [session for session in queryset if revoke_session(session)]
+        ended = [session for session in queryset if revoke_session(session, by=request.user.pk)]
         _say_revoked(self, request, ended, "session")
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
@@ -182,14 +185,25 @@ class SessionAdmin(HistoryAdmin):
 class ApiKeyAdmin(HistoryAdmin):
     """Keys of users' programs: looked at, and revoked. Of the key itself there is only how it begins."""
 
-    list_display = ("name", "prefix", "user", "may", "state", "last_used_at", "created_at")
+    list_display = ("name", "prefix", "user", "may", "state", "requests_per_minute", "last_used_at", "created_at")
     list_prefetch = ("user",)
     search_fields = ("prefix", "name")
     search_help_text = "An email, an id, how the key begins or its name"
     owner_field = "user"
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    fields = ("user", "name", "prefix", "may", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
+    fields = (
+        "user",
+        "name",
+        "prefix",
+        "may",
+        "requests_per_minute",
+        "state",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
     readonly_fields = fields
     actions = ("revoke",)
 

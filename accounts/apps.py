@@ -12,7 +12,8 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        """Have the desk road's changes to users end their sessions."""
+        """Have the desk road's changes to users end their sessions; register the checks."""
+        from accounts import checks as _checks  # noqa: F401 - importing registers them
         from accounts import revocation, store
         from accounts.audit import staff  # need the models, which are loaded by now
 

@@ -1,12 +1,12 @@
 """From a request or a socket to who is asking.
 
-A request's first cost is its token: verified once (about 0.1 ms) and remembered; its second is whether the session
+A request's first cost is its token: verified once (about 0.1 ms) and remembered, as long as the key that signed it is
+in force (`accounts.keyring`); its second is whether the session
 still lives, see `accounts.liveness`. With both known, letting a request in is two look-ups in dictionaries and waits
 for nothing.
 """
 
 import time
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -15,15 +15,13 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 from pymongo.errors import PyMongoError
 
-from accounts import liveness, store
-from accounts.keyring import key_ring
-from accounts.tokens import Claims, TokenError, hash_of
+from accounts import keyring, liveness, store
+from accounts.limits import gate
+from accounts.tokens import Claims, TokenError, UnknownKey, hash_of
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotSignedIn, Unavailable
 
 _SCHEME: Final = "bearer "
-# A verified token and its claims take about 1.5 KB. Refused tokens are never kept: a stranger cannot fill this.
-_VERIFIED_TOKENS: Final = 8192
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -36,7 +34,8 @@ class Identity(msgspec.Struct, frozen=True):
 class SessionAuth(AuthBase):
     """Ninja's `auth=`: takes `Authorization: Bearer <access token>`; `request.auth` is then the Identity.
 
-    Raises NotSignedIn for a token that is missing, not ours, expired, or whose session was ended.
+    Raises NotSignedIn for a token that is missing, not ours, expired, or whose session was ended, and Throttled for
+    a user who asks too often, or an address from which too many come that are not let in.
     """
 
     openapi_type = "http"
@@ -50,9 +49,15 @@ class SessionAuth(AuthBase):
     async def __call__(self, request: HttpRequest) -> Identity:
         """The identity of this request."""
         header: str = request.META.get("HTTP_AUTHORIZATION", "")
-        if header[: len(_SCHEME)].lower() != _SCHEME:
-            raise NotSignedIn
-        return await identity_of_access_token(header[len(_SCHEME) :].strip())
+        try:
+            if header[: len(_SCHEME)].lower() != _SCHEME:
+                raise NotSignedIn
+            identity = await identity_of_access_token(header[len(_SCHEME) :].strip())
+        except NotSignedIn:
+            gate.count_stranger(request)
+            raise
+        gate.count_user(request, identity.user_id)
+        return identity
 
 
 def identity_of(request: HttpRequest) -> Identity:
@@ -69,7 +74,12 @@ async def identity_of_access_token(token: str) -> Identity:
         Unavailable: the database does not answer, and nobody is let in unseen.
     """
     try:
-        claims = _verified(token)
+        try:
+            claims = keyring.verified(token)
+        except UnknownKey:
+            # Another process may sign with a key that was made a moment ago.
+            await _learn_keys()
+            claims = keyring.verified(token)
     except TokenError:
         # No cause: a stranger's garbage is not worth a traceback in the log.
         raise NotSignedIn("The access token is not valid. Sign in again.") from None
@@ -117,6 +127,8 @@ async def _still_holds(claims: Claims) -> bool:
         raise Unavailable from error
 
 
-@lru_cache(maxsize=_VERIFIED_TOKENS)
-def _verified(token: str) -> Claims:
-    return key_ring().verify(token)
+async def _learn_keys() -> None:
+    try:
+        await keyring.learn()
+    except PyMongoError as error:
+        raise Unavailable from error

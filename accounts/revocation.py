@@ -2,7 +2,7 @@
 
 Deactivating a user, setting their password or deleting them ends their sessions by itself (`connect`, called when the
 app is ready). A `QuerySet.update` sends no signal: requests are refused within a second all the same, because they look
-at the user too; sockets close when they next ask whether they may stay.
+at the user too; sockets close when they are next looked at (`accounts.admitted`).
 """
 
 from typing import Any
@@ -12,24 +12,28 @@ from django.db.models.signals import post_delete, post_save
 
 from accounts import liveness, notices
 from accounts.api_key_access import forget_api_key
+from accounts.audit.actions import Action
+from accounts.audit.recording import record_from_desk
 from accounts.models import ApiKey, Session, User
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import SessionId, UserId
 
 
-def revoke_sessions_of_user(user_id: UserId) -> int:
-    """End all sessions of the user and close their sockets; how many there were."""
+def revoke_sessions_of_user(user_id: UserId, *, by: UserId | None = None) -> int:
+    """End all sessions of the user and close their sockets; how many there were. `by` is who wants it."""
     living = list(Session.objects.filter(user_id=user_id, revoked_at__isnull=True).values_list("pk", flat=True))
     if living:
         Session.objects.filter(pk__in=living).update(revoked_at=now())
+        record_from_desk(Action.SESSIONS_ENDED, actor=by, subject=user_id, many=len(living))
     async_to_sync(_announce)(living, user_id)
     return len(living)
 
 
-def revoke_session(session: Session) -> bool:
-    """End one session and close its sockets; False when it had ended already."""
+def revoke_session(session: Session, *, by: UserId | None = None) -> bool:
+    """End one session and close its sockets; False when it had ended already. `by` is who wants it."""
     if not Session.objects.filter(pk=session.pk, revoked_at__isnull=True).update(revoked_at=now()):
         return False
+    record_from_desk(Action.SESSIONS_ENDED, actor=by, subject=session.user.pk, target=f"session:{session.pk}")
     async_to_sync(_announce)([session.pk], None)
     return True
 

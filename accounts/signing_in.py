@@ -43,6 +43,6 @@ async def let_in(user: store.User, *, proof: Proof, device: Device) -> Grant:
     Raises:
         WrongCredentials: the proof was overtaken by a change of password or a deactivation.
     """
-    grant = await sessions.open_session(user, device=device)
+    grant = await sessions.open_session(user, device=device, signed_in_with=proof)
     await record(Action.SIGNED_IN, actor=user.id, subject=user.id, device=device, proof=proof)
     return grant

@@ -1,7 +1,7 @@
 """Access tokens (RS256 JWT through SimpleJWT), their keys, and refresh tokens. No database, no network.
 
 Access token: header `alg kid typ`, claims `iss aud sub sid ver iat exp` (`sub` the user, `sid` the session, both 24 hex
-digits; `ver` the user's token version). Two keys may be in force at once: the newer signs, both verify, and the key is
+digits; `ver` the user's token version). Several keys may be in force at once: one signs, all verify, and the key is
 chosen by `kid` alone (RFC 7638 thumbprint of the public key, so the same key has the same id everywhere).
 
 Refresh token: 80 characters of base64url holding 60 bytes: session id (12), lineage (16, the same through all
@@ -16,7 +16,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -29,6 +29,7 @@ from jwt.algorithms import RSAAlgorithm
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
+from eloquent.foundation.errors import Unavailable
 from eloquent.foundation.ids import SessionId, UserId
 
 ALGORITHM: Final = "RS256"
@@ -38,6 +39,7 @@ ACCESS_TOKEN_S: Final = 15 * 60
 # Far above any token of ours (about 700 characters); what is longer is refused before any work.
 MAX_TOKEN_CHARS: Final = 4096
 
+_KID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _REFRESH_CHARS = 80
 _SESSION_ID_BYTES, _LINEAGE_BYTES, _SECRET_BYTES = 12, 16, 32
@@ -45,6 +47,10 @@ _SESSION_ID_BYTES, _LINEAGE_BYTES, _SECRET_BYTES = 12, 16, 32
 
 class TokenError(ValueError):
     """The token cannot be trusted: malformed, not ours, changed, or expired. Users are told no more than that."""
+
+
+class UnknownKey(TokenError):
+    """The token names a key that is not on this ring: one that was never ours, is ours no more, or is not known yet."""
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -81,23 +87,53 @@ class VerifyingKey:
         required = json.dumps(_public_numbers(public), sort_keys=True, separators=(",", ":"))
         return cls(_base64url(hashlib.sha256(required.encode()).digest()), public)
 
+    @classmethod
+    def read(cls, pem: str) -> Self:
+        """The key in a PEM, be it a public or a private one."""
+        raw = pem.encode()
+        try:
+            key: Any = serialization.load_pem_public_key(raw)
+        except ValueError:
+            key = serialization.load_pem_private_key(raw, password=None).public_key()
+        if not isinstance(key, RSAPublicKey):
+            raise TypeError("Access tokens are verified with an RSA key.")
+        return cls.of(key)
+
     def as_jwk(self) -> dict[str, str]:
         """The key as a member of a JWK Set (RFC 7517)."""
         return {**_public_numbers(self.public), "use": "sig", "alg": ALGORITHM, "kid": self.kid}
 
 
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """A private key, and the public one that goes with it."""
+
+    private: RSAPrivateKey
+    verifying: VerifyingKey
+
+    @classmethod
+    def read(cls, pem: str) -> Self:
+        """The key in a PEM."""
+        private = serialization.load_pem_private_key(pem.encode(), password=None)
+        if not isinstance(private, RSAPrivateKey):
+            raise TypeError("Access tokens are signed with an RSA key.")
+        return cls(private, VerifyingKey.of(private.public_key()))
+
+
 class _Backend(TokenBackend):
     """SimpleJWT's backend with several verifying keys, named by `kid`."""
 
-    def __init__(self, private: RSAPrivateKey, keys: Sequence[VerifyingKey]) -> None:
+    def __init__(self, signing: PrivateKey | None, keys: Sequence[VerifyingKey]) -> None:
         super().__init__(ALGORITHM, issuer=ISSUER, audience=AUDIENCE)
-        self._private = private
-        self._kid = keys[0].kid
+        self._signing = signing
         self._keys: Mapping[str, RSAPublicKey] = {key.kid: key.public for key in keys}
 
     def encode(self, payload: dict[str, Any]) -> str:
+        if self._signing is None:
+            raise Unavailable
         claims = {**payload, "iss": self.issuer, "aud": self.audience}
-        return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"kid": self._kid})
+        headers = {"kid": self._signing.verifying.kid}
+        return jwt.encode(claims, self._signing.private, algorithm=ALGORITHM, headers=headers)
 
     def get_verifying_key(self, token: Any) -> RSAPublicKey:
         # Only the kid is believed from a header that nobody has verified yet, and only to choose among our own keys:
@@ -106,28 +142,39 @@ class _Backend(TokenBackend):
             kid = jwt.get_unverified_header(token).get("kid")
         except jwt.InvalidTokenError as error:
             raise TokenBackendError("Token is invalid") from error
-        key = self._keys.get(kid) if isinstance(kid, str) else None
+        if not isinstance(kid, str) or not _KID.fullmatch(kid):
+            raise TokenBackendError("Token names no key of ours")
+        key = self._keys.get(kid)
         if key is None:
-            raise TokenBackendError("Token is signed by a key that is not ours")
+            raise UnknownKey("The access token is signed by a key that is not known here.")
         return key
 
 
 class KeyRing:
-    """Signs with the newest key and verifies with every key in force."""
+    """Signs with one key and verifies with every key in force.
 
-    def __init__(self, private_pem: str, previous_pem: str | None = None) -> None:
-        """Args: the signing key, and the key before it (private or public), all as PEM."""
-        private = serialization.load_pem_private_key(private_pem.encode(), password=None)
-        if not isinstance(private, RSAPrivateKey):
-            raise TypeError("Access tokens are signed with an RSA key.")
-        keys = [VerifyingKey.of(private.public_key())]
-        if previous_pem:
-            keys.append(VerifyingKey.of(_public_key(previous_pem)))
+    Args:
+        signing: the key that signs; without one nothing can be signed.
+        others: those that verify as well.
+    """
+
+    def __init__(self, signing: PrivateKey | None, others: Iterable[VerifyingKey] = ()) -> None:
+        keys = [*([signing.verifying] if signing else []), *others]
+        self.signing = signing
         self.keys: tuple[VerifyingKey, ...] = tuple({key.kid: key for key in keys}.values())
-        self._backend = _Backend(private, self.keys)
+        self._backend = _Backend(signing, self.keys)
+
+    @classmethod
+    def of_pems(cls, private_pem: str, previous_pem: str | None = None) -> Self:
+        """The signing key, and the key before it (private or public), all as PEM."""
+        return cls(PrivateKey.read(private_pem), [VerifyingKey.read(previous_pem)] if previous_pem else [])
 
     def sign(self, *, user_id: UserId, session_id: SessionId, token_version: int, now_s: float) -> str:
-        """An access token that lives ACCESS_TOKEN_S seconds from `now_s` (seconds since 1970)."""
+        """An access token that lives ACCESS_TOKEN_S seconds from `now_s` (seconds since 1970).
+
+        Raises:
+            Unavailable: there is no key that may.
+        """
         issued = int(now_s)
         payload = {"sub": str(user_id), "sid": str(session_id), "ver": token_version}
         token: str = self._backend.encode({**payload, "iat": issued, "exp": issued + ACCESS_TOKEN_S})
@@ -137,6 +184,7 @@ class KeyRing:
         """The claims of a token that is ours, unchanged and not expired (PyJWT reads the wall clock for `exp`).
 
         Raises:
+            UnknownKey: it names a key that is not on this ring.
             TokenError: anything else.
         """
         # PyJWT refuses all spellings of a signature but one, except for padding, which `_COMPACT` does not know. So the
@@ -153,7 +201,7 @@ class KeyRing:
         return Claims(ObjectId(payload.sub), ObjectId(payload.sid), payload.ver, payload.exp)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JWK Set, newest first."""
+        """The public keys as a JWK Set, that which signs first."""
         return {"keys": [key.as_jwk() for key in self.keys]}
 
 
@@ -238,14 +286,3 @@ def _base64url(raw: bytes) -> str:
 def _public_numbers(public: RSAPublicKey) -> dict[str, str]:
     jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
     return {"e": jwk["e"], "kty": "RSA", "n": jwk["n"]}
-
-
-def _public_key(pem: str) -> RSAPublicKey:
-    raw = pem.encode()
-    try:
-        key: Any = serialization.load_pem_public_key(raw)
-    except ValueError:
-        key = serialization.load_pem_private_key(raw, password=None).public_key()
-    if not isinstance(key, RSAPublicKey):
-        raise TypeError("Access tokens are verified with an RSA key.")
-    return key

@@ -1,9 +1,15 @@
-"""What accounts do beside requests: letters are sent. Opened and closed with the server."""
+"""What accounts do beside requests: letters are sent, counts are shared, keys are read, who is here is looked at.
+
+Opened and closed with the server.
+"""
 
 import asyncio
 from weakref import WeakKeyDictionary
 
+from accounts import admitted, keyring
 from accounts.audit.recording import settle_audit
+from accounts.limits.gate import close_limits
+from accounts.limits.guessing import settle_guessing
 from accounts.mail import delivery
 from eloquent.foundation.tasks import end_task
 
@@ -13,10 +19,16 @@ _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Task[None]]] =
 
 async def open_accounts() -> None:
     """Begin."""
-    _tasks[asyncio.get_running_loop()] = [asyncio.create_task(delivery.run(), name="letters")]
+    _tasks[asyncio.get_running_loop()] = [
+        asyncio.create_task(delivery.run(), name="letters"),
+        asyncio.create_task(keyring.run(revoked=admitted.doubt_all), name="signing keys"),
+        asyncio.create_task(admitted.run(), name="who is here"),
+    ]
 
 
 async def close_accounts() -> None:
-    """End, and write what is still to be recorded."""
+    """End, and tell and write what is still to be told and recorded."""
+    await close_limits()
+    await settle_guessing()
     await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))
     await settle_audit()

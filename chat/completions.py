@@ -14,6 +14,8 @@ import msgspec
 import structlog
 from bson import ObjectId
 
+from accounts.admitted import Leaving
+from accounts.errors import ApiKeyRefused
 from chat.answering import HELD_BACK_CHARS, HELD_BACK_S, LONGEST_ANSWER_CHARS
 from chat.attachments.errors import ModelCannotSee
 from chat.context import surely_truncated, tokens_of
@@ -115,6 +117,12 @@ class Completion:
         if self.finished is None and self._failure is None:
             self._failure = AnswerInterrupted()
         self.writing.cancel()
+
+    async def refuse(self, _why: Leaving) -> None:
+        """End the answer because its key was revoked, or the key's owner deactivated; its reader is told."""
+        if self.finished is None and self._failure is None:
+            self._failure = ApiKeyRefused()
+        self.abandon()
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()

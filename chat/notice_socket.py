@@ -41,6 +41,10 @@ class NoticesConsumer(SignedInSocket):
         except asyncio.QueueFull:
             await self.close(TRY_AGAIN_LATER)
 
+    async def account_told(self, event: dict[str, Any]) -> None:
+        """Something has happened to the account: told like what happens to conversations."""
+        await self.notices_told({"frames": [event["frame"]]})
+
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002
         """Nothing is to be said here."""
         await self.close(MALFORMED)

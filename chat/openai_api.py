@@ -15,6 +15,7 @@ from bson import ObjectId
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.admitted import admit
 from accounts.api_key_access import Scope, identity_of_api_key
 from chat.completions import SILENCE_S, Completion, Delta, begin_completion, written_in
 from chat.embeddings import vectors_for
@@ -91,6 +92,8 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     model = await model_named(asked.model, identity.user_id)
     prompt = PromptRequest(model=model.id, messages=asked.messages, options=asked.options, tools=asked.tools)
     completion = begin_completion(identity.user_id, model, prompt)
+    gone = admit(identity, completion.refuse)
+    completion.writing.add_done_callback(lambda _: gone())
     if asked.stream:
         stream = _Stream(completion, asked)
         try:
@@ -109,7 +112,7 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
 @_only("POST")
 async def create_embeddings(request: HttpRequest) -> HttpResponseBase:
     """Texts as vectors, by a model that makes them."""
-    identity = await identity_of_api_key(request, Scope.CHAT)
+    identity = await identity_of_api_key(request, Scope.EMBEDDINGS, Scope.CHAT)
     asked = embeddings_request(request.body)
     model = await embedder_named(asked.model, identity.user_id)
     made = await vectors_for(identity.user_id, model, asked.texts)

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from chat import notices, sockets, store, titling
+from chat import notices, store, titling
 from chat.answering import Answering
 from chat.attachments import sweep
 from chat.errors import BranchIsBusy, ConversationWentOn, Draining, JournalAway, NothingToApprove, TooManyRuns
@@ -179,9 +179,7 @@ async def startup() -> None:
     redis, url = redis_client(), get_config().redis_url
     work: list[Callable[[], Awaitable[None]]] = []
     if redis is not None and url is not None:
-        reader = StreamReader(
-            url.get_secret_value(), redis, name=lifecycle.worker_id(), returned=sockets.notices_may_be_lost
-        )
+        reader = StreamReader(url.get_secret_value(), redis, name=lifecycle.worker_id())
         await reader.connect()
         shared = SharedJournal(redis, reader, url=url.get_secret_value())
         shared.start()

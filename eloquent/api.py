@@ -12,6 +12,7 @@ from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
 from pymongo.errors import PyMongoError
 
+from accounts.activity_routes import router as activity_router
 from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
@@ -65,6 +66,7 @@ api = Api(
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)
 api.add_router("/", openid_router)
+api.add_router("/", activity_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)

@@ -44,6 +44,7 @@ WITH_A_QUESTION = {"edit_message"}
 BODIES: dict[str, Any] = {
     "create_import": {"size": 10},
     "create_api_key": {"name": "Editor", "scopes": ["chat"]},
+    "change_api_key": {"name": "Mine now"},
     "change_conversation": {"title": "Mine now"},
     "edit_message": {"parts": [{"type": "text", "text": "Hi"}]},
     "regenerate_message": {},

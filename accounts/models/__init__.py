@@ -9,6 +9,7 @@ from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.identities import ExternalIdentity, OpenidAttempt, OpenidResult
 from accounts.models.mail import OutgoingMail
 from accounts.models.sessions import Session, SocketTicket
+from accounts.models.signing_keys import SigningKey
 from accounts.models.users import User
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "OpenidResult",
     "OutgoingMail",
     "Session",
+    "SigningKey",
     "SocketTicket",
     "User",
 ]

@@ -25,7 +25,12 @@ class Session(models.Model):
     expires_at = models.DateTimeField()
     ip = models.CharField(max_length=45, blank=True, default="")
     user_agent = models.CharField(max_length=512, blank=True, default="")
+    # Where the address is, as a proxy of ours tells it.
+    country = models.CharField(max_length=2, blank=True, default="")
+    city = models.CharField(max_length=80, blank=True, default="")
     label = models.CharField(max_length=80, blank=True, default="")
+    # A value of accounts.signing_in.Proof.
+    signed_in_with = models.CharField(max_length=20, blank=True, default="")
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

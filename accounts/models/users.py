@@ -66,10 +66,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save with the email in its one form.
 
-        A changed password also refuses the access tokens signed before it (see `accounts.revocation`).
+        A changed password, or a deactivation, also refuses the access tokens signed before it (see
+        `accounts.revocation`): those of a deactivated user are not good again when the user is.
         """
         self.email = self.email.strip().lower()
-        if self.password_was_set and not self._state.adding:
+        deactivates = not self.is_active and (update_fields is None or "is_active" in update_fields)
+        if (self.password_was_set or deactivates) and not self._state.adding:
             self.token_version += 1
             if update_fields is not None:
                 update_fields = {*update_fields, "token_version"}

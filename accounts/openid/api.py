@@ -170,8 +170,9 @@ async def backchannel_logout(
 ) -> HttpResponse:
     """For providers (OpenID Connect Back-Channel Logout 1.0): ends all sessions of the user whom the token names."""
     known = provider_named(provider)
-    await throttle.spend(throttle.OPENID_LOGOUT_BY_ADDRESS, throttle_key(device_of(request).address))
-    await end_sessions_of_who_left(known, logout_token)
+    device = device_of(request)
+    await throttle.spend(throttle.OPENID_LOGOUT_BY_ADDRESS, throttle_key(device.address))
+    await end_sessions_of_who_left(known, logout_token, device=device)
     return HttpResponse(status=HTTPStatus.OK, content_type="application/json")
 
 

@@ -8,19 +8,17 @@ import time
 
 import structlog
 
-from accounts import liveness, notices, store
-from accounts.audit.actions import Action
-from accounts.audit.recording import record
+from accounts import sessions, store
+from accounts.devices import Device
 from accounts.openid.answers import with_keys_of
 from accounts.openid.errors import LogoutTokenRefused
 from accounts.openid.id_tokens import TokenRefused, subject_that_left
-from eloquent.foundation.clock import now
 from eloquent.foundation.openid_providers import Provider
 
 log = structlog.get_logger(__name__)
 
 
-async def end_sessions_of_who_left(provider: Provider, token: str) -> None:
+async def end_sessions_of_who_left(provider: Provider, token: str, *, device: Device) -> None:
     """End all sessions of the user whom the logout token names; somebody unknown here has none.
 
     Raises:
@@ -38,9 +36,5 @@ async def end_sessions_of_who_left(provider: Provider, token: str) -> None:
         log.warning("a logout token is refused", provider=provider.name, why=str(error))
         raise LogoutTokenRefused from None
     identity = await store.identity_at(issuer, subject)
-    if identity is None:
-        return
-    ended = await store.end_sessions_of(identity.user_id, at=now())
-    liveness.forget(*ended)
-    await notices.tell_sessions_ended(ended)
-    await record(Action.SESSIONS_ENDED, subject=identity.user_id, provider=provider.name, many=len(ended))
+    if identity is not None:
+        await sessions.end_all_sessions(identity.user_id, device=device)

@@ -1,8 +1,11 @@
 """API keys, as documents."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
+from pymongo import ReturnDocument
 
 from accounts.store.documents import Position
 from eloquent.foundation.database import database
@@ -21,6 +24,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None = None
+    requests_per_minute: int | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -51,6 +55,14 @@ async def count_living_api_keys_of(owner: UserId, *, at: datetime) -> int:
     return await database().api_keys.count_documents(_living(owner, at))
 
 
+async def change_api_key(owner: UserId, key_id: ApiKeyId, changes: dict[str, Any], *, at: datetime) -> ApiKey | None:
+    """Change fields of a living key of the owner; the key as it is now, None when there is no such one."""
+    document = await database().api_keys.find_one_and_update(
+        {"_id": key_id, **_living(owner, at)}, {"$set": changes}, return_document=ReturnDocument.AFTER
+    )
+    return value_of(ApiKey, document)
+
+
 async def revoke_api_key(owner: UserId, key_id: ApiKeyId, *, at: datetime) -> ApiKey | None:
     """Revoke a living key of the owner; the key as it was, None when there is no such one."""
     document = await database().api_keys.find_one_and_update(
@@ -66,6 +78,17 @@ async def api_key_in_force(key_hash: str, *, at: datetime) -> ApiKey | None:
         return None
     user = await database().users.find_one({"_id": key.user_id}, {"_id": 0, "is_active": 1})
     return key if user is not None and user["is_active"] else None
+
+
+async def revoked_among(key_ids: Collection[ApiKeyId]) -> set[ApiKeyId]:
+    """Those of the keys that were revoked; deleted ones are among them. As cheap as `ended_among`.
+
+    Expiry is not asked for: what was begun before it may end behind it.
+    """
+    good = {"_id": {"$in": list(key_ids)}, "revoked_at": None}
+    if await database().api_keys.count_documents(good) == len(key_ids):
+        return set()
+    return set(key_ids) - {document["_id"] async for document in database().api_keys.find(good, {"_id": 1})}
 
 
 async def note_api_key_used(key_id: ApiKeyId, *, at: datetime, every: timedelta) -> None:

@@ -1,12 +1,12 @@
 """Audit entries, as documents. Nothing changes one, but for the private part when a person is erased."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pymongo.errors import BulkWriteError
 
 from accounts.audit.entries import AuditEntry, AuditHead
 from eloquent.foundation.database import database
-from eloquent.foundation.documents import document_of, known_value_of, value_of
+from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
 from eloquent.foundation.ids import UserId
 
 _DUPLICATE_KEY = 11000
@@ -45,9 +45,16 @@ async def move_audit_head(head: AuditHead) -> None:
     await database().audit_head.update_one(found, [{"$replaceWith": goes_on}], upsert=True)
 
 
-async def audit_entries_of(subject: UserId, *, before: int | None, limit: int) -> list[AuditEntry]:
-    """What happened to the user's account, newest first; `before` is the number of the entry to go on behind."""
-    query = {"subject_id": subject} | ({} if before is None else {"number": {"$lt": before}})
+async def audit_entries_of(
+    subject: UserId, *, before: int | None, limit: int, but: Collection[str] = ()
+) -> list[AuditEntry]:
+    """What happened to the user's account, newest first; `before` is the number of the entry to go on behind.
+
+    `but` are actions that are left out.
+    """
+    query: Document = {"subject_id": subject} | ({} if before is None else {"number": {"$lt": before}})
+    if but:
+        query["action"] = {"$nin": list(but)}
     found = database().audit.find(query).sort([("number", -1), ("_id", -1)]).limit(limit)
     return [known_value_of(AuditEntry, document) async for document in found]
 

@@ -1,14 +1,18 @@
 """Signed-in devices, as documents."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
+from bson import ObjectId
 
 from accounts.store.documents import Position
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
 from eloquent.foundation.ids import SessionId, UserId
+
+MOST_LOOKED_AT = 100
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +30,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     successor: str = ""
     ip: str = ""
     user_agent: str = ""
+    country: str = ""
+    city: str = ""
     label: str = ""
+    signed_in_with: str = ""
     revoked_at: datetime | None = None
 
 
@@ -124,6 +131,42 @@ async def living_sessions_of(owner: UserId, *, at: datetime, after: Position | N
         query["$or"] = [{"created_at": {"$lt": after.created_at}}, {"_id": {"$lt": after.id}}]
     found = database().sessions.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
     return [known_value_of(Session, document) async for document in found]
+
+
+async def addresses_used(email: str, *, since: datetime) -> list[str]:
+    """Where the sessions of the account with the email were opened that were used since then, of the newest hundred.
+
+    An email without an account is asked for in the same way, so that it cannot be told by the time it takes.
+    """
+    user = await database().users.find_one({"email": email}, {"_id": 1})
+    owner = ObjectId() if user is None else user["_id"]
+    query, fields = {"user_id": owner}, {"_id": 0, "ip": 1, "last_seen_at": 1}
+    found = database().sessions.find(query, fields).sort([("created_at", -1), ("_id", -1)]).limit(MOST_LOOKED_AT)
+    return list({session["ip"] async for session in found if session["ip"] and session["last_seen_at"] >= since})
+
+
+async def devices_of(owner: UserId, *, but: SessionId, limit: int) -> list[tuple[str, str]]:
+    """Address and label of the owner's newest sessions but one, living or not."""
+    query: Document = {"user_id": owner, "_id": {"$ne": but}}
+    found = database().sessions.find(query, {"_id": 0, "ip": 1, "label": 1})
+    newest = found.sort([("created_at", -1), ("_id", -1)]).limit(limit)
+    return [(document["ip"], document["label"]) async for document in newest]
+
+
+async def ended_among(session_ids: Collection[SessionId], *, at: datetime) -> set[SessionId]:
+    """Those of the sessions that let nobody in any more; deleted ones are among them.
+
+    Asked every second for everyone who has a socket open: while none has ended, no document is sent.
+    """
+    living: Document = {"_id": {"$in": list(session_ids)}, "revoked_at": None, "expires_at": {"$gt": at}}
+    if await database().sessions.count_documents(living) == len(session_ids):
+        return set()
+    return set(session_ids) - {document["_id"] async for document in database().sessions.find(living, {"_id": 1})}
+
+
+async def note_seen(session_ids: Collection[SessionId], *, at: datetime) -> None:
+    """The devices of these sessions are there at this moment."""
+    await database().sessions.update_many({"_id": {"$in": list(session_ids)}}, {"$max": {"last_seen_at": at}})
 
 
 async def token_version_in_force(owner: UserId, session_id: SessionId) -> int | None:

@@ -78,6 +78,14 @@ async def replace_password(user_id: UserId, *, old: str, new: str) -> User | Non
     return value_of(User, document)
 
 
+async def inactive_among(user_ids: Collection[UserId]) -> set[UserId]:
+    """Those of the users who may not come in; deleted ones are among them. As cheap as `ended_among`."""
+    active = {"_id": {"$in": list(user_ids)}, "is_active": True}
+    if await database().users.count_documents(active) == len(user_ids):
+        return set()
+    return set(user_ids) - {document["_id"] async for document in database().users.find(active, {"_id": 1})}
+
+
 async def groups_of(user_id: UserId) -> frozenset[ObjectId]:
     """The ids of the user's groups."""
     memberships = await database().users_groups.find({"user_id": user_id}, {"group_id": True}).to_list()

@@ -38,13 +38,11 @@ class StreamReader:
         url: of the Redis server; the reader keeps a connection of its own, because its questions block it.
         client: the process's ordinary client, which wakes the reader when a stream is added.
         name: unique among the processes, part of a key.
-        returned: called when Redis answers again after it did not: what it told meanwhile may be lost.
     """
 
-    def __init__(self, url: str, client: Redis, *, name: str, returned: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, url: str, client: Redis, *, name: str) -> None:
         self._redis = lone_client(url, answer_timeout_s=BLOCK_S + _LATE_S)
         self._client = client
-        self._returned = returned
         self._wake_key = f"eloquent:wake:{name}".encode()
         self._takers: dict[bytes, Taker] = {}
         self._seen: dict[bytes, bytes] = {self._wake_key: b"0-0"}
@@ -97,7 +95,6 @@ class StreamReader:
         if not self.is_up:
             await self._redis.ping()
             self.is_up = True
-            self._returned()
         self._blocked = True
         try:
             answer: Any = await self._redis.xread(self._seen, block=int(BLOCK_S * 1000))  # type: ignore[arg-type]

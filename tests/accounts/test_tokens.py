@@ -18,7 +18,7 @@ from accounts.tokens import ACCESS_TOKEN_S, Claims, KeyRing, RefreshToken, Token
 from eloquent.foundation.keys import make_signing_key
 
 OLD_PEM, NEW_PEM, FOREIGN_PEM = make_signing_key(), make_signing_key(), make_signing_key()
-RING = KeyRing(NEW_PEM, OLD_PEM)
+RING = KeyRing.of_pems(NEW_PEM, OLD_PEM)
 USER, SESSION = ObjectId(), ObjectId()
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -122,7 +122,7 @@ def test_a_public_key_is_not_a_shared_secret() -> None:
 
 
 def test_a_key_that_the_token_brings_along_is_not_used() -> None:
-    foreign = KeyRing(FOREIGN_PEM)
+    foreign = KeyRing.of_pems(FOREIGN_PEM)
     jwk = foreign.keys[0].as_jwk()
     for headers in (
         {"jwk": jwk},
@@ -161,7 +161,7 @@ def test_an_expired_token_is_refused() -> None:
 
 @pytest.mark.parametrize("previous", [OLD_PEM, public_pem(OLD_PEM)], ids=["private", "public"])
 def test_while_keys_change_tokens_of_both_are_good(previous: str) -> None:
-    before, between, after = KeyRing(OLD_PEM), KeyRing(NEW_PEM, previous), KeyRing(NEW_PEM)
+    before, between, after = KeyRing.of_pems(OLD_PEM), KeyRing.of_pems(NEW_PEM, previous), KeyRing.of_pems(NEW_PEM)
     token = signed(before)
     assert between.verify(token) == before.verify(token)
     with pytest.raises(TokenError):
@@ -175,7 +175,7 @@ def test_while_keys_change_tokens_of_both_are_good(previous: str) -> None:
 def test_anyone_can_verify_with_the_published_keys() -> None:
     published = jwt.PyJWKSet.from_dict(RING.jwks())
     assert [key.key_id for key in published.keys] == [key.kid for key in RING.keys]
-    for ring in (RING, KeyRing(OLD_PEM)):
+    for ring in (RING, KeyRing.of_pems(OLD_PEM)):
         token = signed(ring)
         key = published[jwt.get_unverified_header(token)["kid"]]
         assert jwt.decode(token, key, algorithms=["RS256"], audience="eloquent-api")["sub"] == str(USER)
@@ -190,7 +190,7 @@ def test_a_key_id_is_the_thumbprint_of_rfc_7638() -> None:
 
 
 def test_the_same_key_twice_is_published_once() -> None:
-    assert len(KeyRing(NEW_PEM, NEW_PEM).jwks()["keys"]) == 1
+    assert len(KeyRing.of_pems(NEW_PEM, NEW_PEM).jwks()["keys"]) == 1
 
 
 @given(refresh_tokens)

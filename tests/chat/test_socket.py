@@ -13,7 +13,8 @@ from pymongo.errors import AutoReconnect
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts import liveness
-from chat import consumers, sockets
+from accounts.limits.policies import Pace
+from chat import consumers
 from eloquent.embedded import web_server
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -266,8 +267,7 @@ async def test_the_same_request_id_twice_at_once_closes_the_socket(ann: Person, 
 async def test_too_many_frames_are_refused_and_the_socket_stays(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumers, "FRAMES_AT_ONCE", 1)
-    monkeypatch.setattr(consumers, "FRAMES_PER_S", 0.001)
+    monkeypatch.setattr(consumers, "FRAMES", Pace(per_s=0.001, at_once=1))
     conversation = await ann.conversation()
     async with ann.socket() as socket:
         await socket.send(type="resume", requestId="r1", id=conversation)
@@ -427,15 +427,6 @@ async def test_without_redis_a_socket_works_and_hears_no_notices(
     async with ann.socket() as socket:
         await socket.ask("r1", await ann.conversation(), "Hi")
         assert (await socket.read("r1")).text == "Hello there!"
-
-
-async def test_an_access_that_ends_without_a_notice_closes_the_socket(
-    ann: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sockets, "ASK_AGAIN_S", 0.05)
-    async with ann.socket() as socket:
-        await database()["users"].update_one({"email": ann.email}, {"$set": {"is_active": False}})
-        assert await socket.close_code() == 4401
 
 
 async def test_no_socket_is_served_elsewhere(server: str) -> None:

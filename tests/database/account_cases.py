@@ -1,4 +1,4 @@
-"""The cases of what accounts keep beside users, sessions and keys: the audit's entries, letters on their way."""
+"""The cases of what accounts keep beside users, sessions and API keys: the audit, letters, keys that sign tokens."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from accounts.audit.actions import Action
 from accounts.audit.chain import chained, head_at
 from accounts.audit.entries import AuditEntry, AuditHead, event_of
 from accounts.devices import Device
-from accounts.store import OutgoingMail
+from accounts.store import OutgoingMail, SigningKey
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import document_of, known_value_of
 
@@ -51,10 +51,23 @@ MAIL = OutgoingMail(
     expires_at=LATER,
     attempts=2,
 )
+SIGNING_KEY = SigningKey(
+    id=ObjectId(),
+    number=30,
+    kid="k" * 43,
+    public_pem="-----BEGIN PUBLIC KEY-----",
+    sealed="gAAA",
+    created_at=NOW,
+    signs_from=NOW,
+    retires_at=LATER,
+    revoked_at=NOW,
+)
 
 
 async def write(_world: Any) -> None:
     """Everything of these rooms."""
+    keys = [msgspec.structs.replace(SIGNING_KEY, id=ObjectId(), number=n, kid=str(n)) for n in range(1, 4)]
+    await database().signing_keys.insert_many([document_of(key) for key in keys])
     await accounts.store.add_audit_entries(ENTRIES)
     await accounts.store.move_audit_head(HEAD)
     mails = [msgspec.structs.replace(MAIL, id=ObjectId(), due_at=NOW + timedelta(days=days)) for days in range(-5, 20)]
@@ -71,6 +84,14 @@ async def _read_mail(mail: OutgoingMail) -> OutgoingMail | None:
     return None if document is None else known_value_of(OutgoingMail, document)
 
 
+async def _write_key(key: SigningKey) -> None:
+    await database().signing_keys.insert_one(document_of(key))
+
+
+async def _read_key(key: SigningKey) -> SigningKey | None:
+    return next((read for read in await accounts.store.signing_keys() if read.id == key.id), None)
+
+
 async def _write_entry(entry: AuditEntry) -> None:
     await accounts.store.add_audit_entries([entry])
 
@@ -84,6 +105,7 @@ KINDS: dict[type[msgspec.Struct], tuple[Callable[[Any], Any], Callable[[Any], Aw
     AuditEntry: (lambda _: ENTRIES[0], _write_entry, _read_entry),
     AuditHead: (lambda _: HEAD, accounts.store.move_audit_head, _read_head),
     OutgoingMail: (lambda _: MAIL, accounts.store.add_mail, _read_mail),
+    SigningKey: (lambda _: SIGNING_KEY, _write_key, _read_key),
 }
 
 CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
@@ -97,6 +119,7 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
     "audit_entries_of": [
         lambda _: accounts.store.audit_entries_of(PEOPLE[0], before=None, limit=5),
         lambda _: accounts.store.audit_entries_of(PEOPLE[0], before=40, limit=5),
+        lambda _: accounts.store.audit_entries_of(PEOPLE[0], before=40, limit=5, but=["staff.viewed"]),
     ],
     "erase_private_parts_of": [lambda _: accounts.store.erase_private_parts_of(PEOPLE[1])],
     "add_mail": [lambda _: accounts.store.add_mail(msgspec.structs.replace(MAIL, id=ObjectId()))],
@@ -106,4 +129,19 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
     ],
     "put_mail_off": [lambda _: accounts.store.put_mail_off(MAIL.id, until=LATER)],
     "remove_mail": [lambda _: accounts.store.remove_mail(MAIL.id)],
+    "signing_keys": [lambda _: accounts.store.signing_keys()],
+    "devices_of": [lambda world: accounts.store.devices_of(world.owner.id, but=world.session.id, limit=20)],
+    "ended_among": [
+        lambda world: accounts.store.ended_among({each.id for each in world.sessions[:5]}, at=NOW),
+        lambda world: accounts.store.ended_among({world.session.id, ObjectId()}, at=NOW),
+    ],
+    "inactive_among": [
+        lambda world: accounts.store.inactive_among({world.owner.id}),
+        lambda world: accounts.store.inactive_among({world.owner.id, ObjectId()}),
+    ],
+    "revoked_among": [
+        lambda world: accounts.store.revoked_among({world.api_key.id}),
+        lambda world: accounts.store.revoked_among({world.api_key.id, ObjectId()}),
+    ],
+    "note_seen": [lambda world: accounts.store.note_seen([world.session.id], at=LATER)],
 }

@@ -213,6 +213,10 @@ function catchUp() {
 async function hear(notice) {
   const { type, conversation_id: id } = notice;
   if (answers.knows(notice.run_id)) return;
+  if (type === "session-reused") {
+    toast(`${notice.device} was signed out: its sign-in was used twice. A letter says more.`);
+    return;
+  }
   if (type === "import-finished") {
     if (notice.added) conversations.load().catch(() => {});
     return;

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0003_audit_and_mail'),
+        ('accounts', '0005_signing_keys'),
     ]
 
     operations = [
