@@ -32,8 +32,12 @@ CODE_LIFETIME: Final = timedelta(seconds=60)
 
 
 async def let_in(user: store.User, provider: Provider, *, device: Device) -> Grant:
-    """The one place where a sign-in at a provider becomes one here."""
-    del provider
+    """The one place where a sign-in at a provider becomes one here.
+
+    `provider.second_factor` says whose matter a second factor is. Whoever is asked for one here is answered by
+    `collect`, as after a password.
+    """
+    del provider  # nobody has a second factor
     return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device)
 
 

@@ -32,6 +32,8 @@ WRONG: dict[str, Wrong] = {
     "no audience": claims(aud=None),
     "an audience that is no text": claims(aud=[1]),
     "another audience as well": claims(aud=["eloquent", "somebody"]),
+    "another audience, though asked for by us": claims(aud="somebody", azp="eloquent"),
+    "other audiences, though asked for by us": claims(aud=["somebody", "else"], azp="eloquent"),
     "made for another": claims(aud=["eloquent", "somebody"], azp="somebody"),
     "made for another alone": claims(azp="somebody"),
     "another nonce": claims(nonce="x" * 43),
