@@ -55,6 +55,8 @@ WRONG: dict[str, Wrong] = {
     "algorithm HS256, with the public key as secret": says(algorithm="HS256"),
     "RS512, which is none of ours": says(algorithm="RS512"),
     "another key under the same name": says(private=key("RSA", 2)),
+    "a key's name that is unknown": says(kid="two"),
+    "a header with a claim that must be understood": says(header={"crit": ["exp"], "exp": 1}),
     "a key that is unknown": says(kid="two", private=key("RSA", 2)),
     "no key's name, of several": says(kid=None, keys=[jwk(key("RSA"), kid="one"), jwk(key("RSA", 2), kid="two")]),
     "a key that is for encryption": says(keys=[jwk(key("RSA"), kid="one") | {"use": "enc"}]),
@@ -131,6 +133,8 @@ def test_each_algorithm_of_ours_is_taken(fake: FakeProvider, algorithm: str, kin
         claims(sub="x" * 255),
         claims(name={"not": "text"}, address={"a": []}),
         says(header={"x5t": "unknown to us"}),
+        says(kid=None, keys=[jwk(key("RSA", 2)) | {"use": "enc"}, jwk(key("RSA"))]),
+        says(kid=None, keys=[jwk(key("RSA", 2), alg="PS256"), jwk(key("RSA"), alg="RS256")]),
     ],
 )
 def test_what_a_right_answer_may_look_like(fake: FakeProvider, right: Wrong) -> None:
