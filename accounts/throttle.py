@@ -31,6 +31,10 @@ class Limit(msgspec.Struct, frozen=True):
 SIGN_IN_BY_ADDRESS: Final = Limit("sign-in-address", 100, 300)
 REGISTER_BY_ADDRESS: Final = Limit("register", 60, 600)
 CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
+# A sign-in at a provider is three of these.
+OPENID_BY_ADDRESS: Final = Limit("openid", 300, 300)
+OPENID_LINK_BY_USER: Final = Limit("openid-link", 30, 600)
+OPENID_LOGOUT_BY_ADDRESS: Final = Limit("openid-logout", 600, 60)
 # Letters: nobody's mailbox is filled by whoever plays with a session.
 REUSE_LETTER_BY_USER: Final = Limit("reuse-letter", 1, 3600)
 SIGN_IN_LETTER_BY_USER: Final = Limit("sign-in-letter", 10, 86400)

@@ -144,7 +144,6 @@ class Run(models.Model):
             # For the end of an account: which are at work, and whatever else is left.
             models.Index(fields=["user", "active", "id"], name="run_of_user"),
             models.Index(fields=["lease_expires_at"], condition=Q(active=True), name="run_lease"),
-            models.Index(fields=["user"], condition=Q(active=True), name="run_active_of_user"),
             models.Index(fields=["-created_at", "-id"], name="run_desk"),
         ]
         constraints = [

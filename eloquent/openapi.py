@@ -23,6 +23,7 @@ _MEANINGS: Final = {
     500: "Our fault",
     503: "A part that is needed is away, or the process is shutting down",
 }
+_WITH_FIELDS: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
 _RETRY_AFTER: Final = {
     "description": "seconds until trying again makes sense",
     "schema": {"type": "integer", "minimum": 1},
@@ -101,9 +102,9 @@ def _name(status: int) -> str:
 
 
 def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if body is not None and not {"example", "examples"} & body.keys():
-        body["example"] = example_of(body["schema"], schemas, whole=False)
+    for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+        if kind in _WITH_FIELDS and not {"example", "examples"} & body.keys():
+            body["example"] = example_of(body["schema"], schemas, whole=False)
     for answer in operation["responses"].values():
         content = answer.get("content", {}).get("application/json")
         if content is not None and not {"example", "examples"} & content.keys():

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from accounts import errors as accounts_errors
 from accounts.life import errors as life_errors
+from accounts.openid import errors as openid_errors
 from chat import errors as chat_errors
 from chat.attachments import errors as attachment_errors
 from chat.posting import MalformedMessage
@@ -115,6 +116,11 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "erase_me": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld),
     "create_export": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld, accounts_errors.ExportAtWork),
     "read_export_content": (accounts_errors.ExportNotReady, accounts_errors.ExportsAway),
+    "exchange_openid_code": (*_FROM_A_PAGE, openid_errors.CodeRefused, openid_errors.AccountClosed),
+    "openid_backchannel_logout": (openid_errors.LogoutTokenRefused, openid_errors.ProviderAway),
+    "start_identity_link": (openid_errors.ProviderAway,),
+    "link_identity": (openid_errors.CodeRefused, openid_errors.IdentityTaken, openid_errors.TooManyIdentities),
+    "unlink_identity": (openid_errors.LastWayIn,),
     "start_run": _STARTS_A_RUN,
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
     "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),

@@ -156,6 +156,13 @@ ELSEWHERE = {
     "invalid_api_key": "for programs, under /v1",
     "missing_scope": "for programs, under /v1",
     "rate_limit_exceeded": "for programs, under /v1",
+    "openid_refused": "no sign-in says no more than this",
+    "openid_declined": "told to a page by a redirect, behind #",
+    "openid_attempt_unknown": "told to a page by a redirect, behind #",
+    "openid_answer_refused": "told to a page by a redirect, behind #",
+    "openid_email_unproven": "told to a page by a redirect, behind #",
+    "openid_link_first": "told to a page by a redirect, behind #",
+    "openid_not_registered": "told to a page by a redirect, behind #",
 }
 
 

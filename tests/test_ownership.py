@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from accounts.store import ExternalIdentity, add_identity
 from eloquent.api import openapi_document
+from eloquent.foundation.clock import now
 from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
 from tests.passkeys import keep_passkey_of
 from tests.people import PASSWORD, Person
@@ -30,6 +32,9 @@ PUBLIC = {
     "reset_password",
     "confirm_email",
 }
+# Of sign-ins at providers, where everybody begins without one: tests/accounts/openid/.
+PUBLIC |= {"list_openid_providers", "start_openid_sign_in", "finish_openid_sign_in", "exchange_openid_code"}
+PUBLIC |= {"openid_backchannel_logout"}
 
 # What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py,
 # the token of a receipt in tests/accounts/personal_data/.
@@ -46,6 +51,10 @@ IDS = (
     "message_id",
     "receipt",
     "passkey_id",
+    "identity_id",
+    "import_id",
+    "message_id",
+    "provider",
     "run_id",
     "session_id",
     "signature",
@@ -83,7 +92,12 @@ def operations() -> Iterator[tuple[str, str, str]]:
 
 
 OPERATIONS = sorted(operations(), key=lambda operation: operation[2])
-WITH_IDS = [operation for operation in OPERATIONS if "{" in operation[1] and operation[2] not in SIGNED]
+# A provider is the operator's: everybody may name it.
+WITH_IDS = [
+    operation
+    for operation in OPERATIONS
+    if "{" in operation[1].replace("{provider}", "") and operation[2] not in SIGNED
+]
 
 
 async def objects_of(
@@ -100,12 +114,18 @@ async def objects_of(
     key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
     attachment = await person.attach(b"Of tea.")
     exports = {"export_id": await exported(person)} if operation.startswith("read_export") else {}
+    user_id = ObjectId((await person.ok("GET", "/me"))["id"])
+    identity = ExternalIdentity(
+        id=ObjectId(), user_id=user_id, issuer="https://example.org", subject=str(user_id), created_at=now()
+    )
+    await add_identity(identity)
     return {
         **exports,
         "api_key_id": key["id"],
         "attachment_id": attachment["id"],
         "chat_id": conversation,
         "conversation_id": conversation,
+        "identity_id": str(identity.id),
         "import_id": upload["id"],
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
         "passkey_id": await keep_passkey_of(person.tokens["user"]["id"]),

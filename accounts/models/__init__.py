@@ -6,6 +6,7 @@ write the same collections through `accounts.store`, which must be changed toget
 
 from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
+from accounts.models.identities import ExternalIdentity, OpenidAttempt, OpenidResult
 from accounts.models.links import AccountLink, EmailChange, Invitation
 from accounts.models.mail import OutgoingMail
 from accounts.models.personal_data import DataExport, Erasure
@@ -22,7 +23,10 @@ __all__ = [
     "DataExport",
     "EmailChange",
     "Erasure",
+    "ExternalIdentity",
     "Invitation",
+    "OpenidAttempt",
+    "OpenidResult",
     "OutgoingMail",
     "Passkey",
     "PasskeyChallenge",

@@ -33,7 +33,7 @@ from eloquent.foundation.documents import document_of
 from eloquent.foundation.ids import id_after
 from inference.billing.types import Outcome, Period, Purpose, Source, Unit, line_id
 from inference.store import Budget, BudgetSpending, ModelEntry, ModelPrice, UsageLine
-from tests.database import account_cases, factor_cases, life_cases, personal_data_cases
+from tests.database import account_cases, factor_cases, life_cases, openid_cases, personal_data_cases
 
 # Milliseconds are all that MongoDB keeps of a moment.
 NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
@@ -264,6 +264,7 @@ class World:
         await personal_data_cases.write(self)
         await factor_cases.write(self)
         await life_cases.write(self)
+        await openid_cases.write(self)
         for key in (*self.api_keys, self.api_key):
             await accounts.store.add_api_key(msgspec.structs.replace(key, revoked_at=None))
         for conversation in (*self.conversations, self.conversation):
@@ -489,6 +490,7 @@ KINDS: dict[type[Value], Kind] = {
     **{kind: Kind(*case) for kind, case in personal_data_cases.KINDS.items()},
     **{kind: Kind(*case) for kind, case in factor_cases.KINDS.items()},
     **{kind: Kind(*case) for kind, case in life_cases.KINDS.items()},
+    **{kind: Kind(*case) for kind, case in openid_cases.KINDS.items()},
     Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
 }
 
@@ -534,6 +536,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         **personal_data_cases.OF_ACCOUNTS,
         **factor_cases.CALLS,
         **life_cases.CALLS,
+        **openid_cases.CALLS,
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
         "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],
         "names_of_groups": [lambda _world: accounts.store.names_of_groups([ObjectId()])],

@@ -94,7 +94,7 @@ export class AuthForm {
         ? await this.session.signUp(name.value.trim(), email.value.trim(), password.value)
         : await this.session.signIn(email.value.trim(), password.value);
       if (next?.verification) return this.show(`A letter is on its way to ${next.email}. Open its link, then sign in.`);
-      this.#goOn(next);
+      this.goOn(next);
       this.form.reset();
     });
   }
@@ -107,7 +107,7 @@ export class AuthForm {
   }
 
   // The password was right: null is all, else there is a second step.
-  #goOn(challenge) {
+  goOn(challenge) {
     if (!challenge) return;
     this.form.hidden = true;
     byId("auth-other").hidden = byId("invited").hidden = true;

@@ -64,6 +64,14 @@ export class Session extends EventTarget {
     return null;
   }
 
+  // With the one-use code of a sign-in at a provider. Resolves as `signIn` does.
+  async exchange(code) {
+    const answer = await this.#fetch("POST", "/auth/openid/exchange", { code, cookie: true });
+    if (answer.challenge) return answer;
+    this.#accept(answer);
+    return null;
+  }
+
   // The second step. `answer` has one of `code`, `recovery_code` and `passkey`.
   async answerChallenge(challenge, answer) {
     this.#accept(await this.#fetch("POST", "/auth/second-factor", { challenge, ...answer, cookie: true }));

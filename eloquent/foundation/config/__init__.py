@@ -14,7 +14,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
-from eloquent.foundation import keys
+from eloquent.foundation import keys, openid_providers
 from eloquent.foundation.config.accounts import AccountSettings
 from eloquent.foundation.config.files import FileSettings
 from eloquent.foundation.config.models import ModelSettings
@@ -140,6 +140,11 @@ def _strict_faults(config: Config) -> list[Fault]:
         faults.append(Fault("REDIS_URL", "nothing", f"Redis, through which {config.workers} workers share answers"))
     if config.mail_backend == "console":
         faults.append(Fault("MAIL_BACKEND", "console", "smtp, ses or off: its links must not be in the log"))
+    providers = openid_providers.provider_list(config.openid_providers.get_secret_value())
+    if plain := [name for name, provider in providers.items() if provider.is_plain]:
+        faults.append(Fault("OPENID_PROVIDERS", f"http:// in {', '.join(plain)}", f"https:// in {config.eloquent_env}"))
+    if providers and config.next_public_api_url is None:
+        faults.append(Fault("NEXT_PUBLIC_API_URL", "nothing", "where OPENID_PROVIDERS send people back to"))
     if not config.jwt_private_key.get_secret_value():
         faults.append(Fault("JWT_PRIVATE_KEY", "nothing", _FIELDS["jwt_private_key"].description or ""))
     return faults

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from eloquent.foundation import formats
 from eloquent.foundation.config.types import Domains, HttpUrl, checked_secret
+from eloquent.foundation.openid_providers import checked as checked_providers
 
 
 class AccountSettings(BaseModel, frozen=True):
@@ -69,4 +70,11 @@ class AccountSettings(BaseModel, frozen=True):
         "",
         description="whether a new account's email is proven by a letter: off, optional (signed in at once), required "
         "(no sign-in before); without, optional, and required with REGISTRATION=domain",
+    )
+
+    openid_providers: Annotated[SecretStr, checked_secret(checked_providers)] = Field(
+        SecretStr(""),
+        description="who else may say who somebody is (OpenID Connect), JSON: "
+        '{"name": {"issuer": "https://host", "client_id": "…", "client_secret"?, "title"?, "scopes"?: [names], '
+        '"trusts_email"?: true, "registers"?: true, "second_factor"?: "ask" or "provider"}}',
     )
