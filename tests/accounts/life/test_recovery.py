@@ -163,11 +163,17 @@ async def test_a_link_lives_for_an_hour(http: httpx.AsyncClient, a_person: Any) 
     assert (await reset(http, token)).json()["code"] == "link_not_valid"
 
 
-async def test_whoever_is_closed_by_staff_meanwhile_stays_closed(http: httpx.AsyncClient, a_person: Any) -> None:
+@pytest.mark.parametrize("by_update", [False, True])
+async def test_whoever_is_closed_by_staff_meanwhile_stays_closed(
+    http: httpx.AsyncClient, a_person: Any, by_update: bool
+) -> None:
     person = await a_person()
     token = await link_of(http, person.email)
 
     def close() -> None:
+        if by_update:  # of which no user's `save` hears
+            User.objects.filter(pk=person.id).update(is_active=False)
+            return
         user = User.objects.get(pk=person.id)
         user.is_active = False
         user.save()
@@ -175,7 +181,7 @@ async def test_whoever_is_closed_by_staff_meanwhile_stays_closed(http: httpx.Asy
     await sync_to_async(close)()
     assert (await reset(http, token)).json()["code"] == "link_not_valid"
     stored = await database().users.find_one({"_id": ObjectId(person.id)})
-    assert (stored["is_active"], stored["deactivated_by"]) == (False, "staff")
+    assert (stored["is_active"], stored["deactivated_by"]) == (False, "" if by_update else "staff")
 
 
 async def test_whoever_never_had_a_password_gets_one(http: httpx.AsyncClient, a_person: Any) -> None:
