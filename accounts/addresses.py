@@ -1,6 +1,7 @@
 """The client's address behind proxies. Pure."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 UNKNOWN_ADDRESS: Final = ""
@@ -31,6 +32,7 @@ def came_through_proxies(forwarded_for: str | None, *, trusted_hops: int) -> boo
     return bool(forwarded_for) and 0 < trusted_hops <= len((forwarded_for or "").split(","))
 
 
+@lru_cache(maxsize=4096)
 def throttle_key(address: str) -> str:
     """What limits count an address by: itself, or for IPv6 its /64, since one home has all of those."""
     try:

@@ -185,14 +185,25 @@ class SessionAdmin(HistoryAdmin):
 class ApiKeyAdmin(HistoryAdmin):
     """Keys of users' programs: looked at, and revoked. Of the key itself there is only how it begins."""
 
-    list_display = ("name", "prefix", "user", "may", "state", "last_used_at", "created_at")
+    list_display = ("name", "prefix", "user", "may", "state", "requests_per_minute", "last_used_at", "created_at")
     list_prefetch = ("user",)
     search_fields = ("prefix", "name")
     search_help_text = "An email, an id, how the key begins or its name"
     owner_field = "user"
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
-    fields = ("user", "name", "prefix", "may", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
+    fields = (
+        "user",
+        "name",
+        "prefix",
+        "may",
+        "requests_per_minute",
+        "state",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
     readonly_fields = fields
     actions = ("revoke",)
 

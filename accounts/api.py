@@ -9,10 +9,13 @@ from ninja import Router
 from accounts import cookies, sessions, signing_in, throttle, tickets, users
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
+from accounts.device_cookie import device_tokens_of, remember_device
 from accounts.devices import device_of
-from accounts.errors import RefreshRefused
+from accounts.errors import RefreshRefused, WrongCredentials, WrongPassword
 from accounts.key_schedule import JWKS_KEPT_S
 from accounts.keyring import key_ring
+from accounts.limits import guessing
+from accounts.limits.device_tokens import new_token
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
     Credentials,
@@ -51,7 +54,7 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
     device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
     grant = await users.register(body.email, body.password, name=body.name, device=device)
-    return _granted(request, grant, as_cookie=body.cookie, status=201)
+    return _granted(request, grant, as_cookie=body.cookie, status=201, signs_in=True)
 
 
 @router.post(
@@ -61,16 +64,23 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
     summary="Sign in",
 )
 async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
-    """401 `wrong_credentials` for an unknown email and for a wrong password alike."""
+    """401 `wrong_credentials` for an unknown email and for a wrong password alike.
+
+    Wrong passwords slow the next tries down, and lock them for a while (429, `Retry-After`): those of strangers
+    together, and by itself each device and address from which the account was used before. Send the `device_token` of
+    an earlier sign-in, or the cookie in its place, to be one of those.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     device = device_of(request)
-    address = throttle_key(device.address)
-    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
-    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
-    grant = await signing_in.sign_in(body.email, body.password, device=device)
-    await throttle.forgive(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, body.email)
-    return _granted(request, grant, as_cookie=body.cookie)
+    attempt = await guessing.begin(body.email, device, device_tokens_of(request, body.device_token))
+    try:
+        grant = await signing_in.sign_in(body.email, body.password, device=device)
+    except WrongCredentials:
+        await attempt.failed()
+        raise
+    await attempt.succeeded()
+    return _granted(request, grant, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(
@@ -135,7 +145,13 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
         cookies.require_own_page(request)
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
-    grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
+    attempt = await guessing.begin_again(identity.user_id, device_of(request))
+    try:
+        grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
+    except WrongPassword:
+        await attempt.failed()
+        raise
+    await attempt.succeeded()
     return _granted(request, grant, as_cookie=body.cookie)
 
 
@@ -198,7 +214,6 @@ async def end_session(request: HttpRequest, session_id: ObjectIdField) -> HttpRe
 async def issue_socket_ticket(request: HttpRequest) -> HttpResponse:
     """Good for one socket within 30 seconds."""
     identity = identity_of(request)
-    await throttle.spend(throttle.SOCKET_TICKET_BY_USER, str(identity.user_id))
     ticket = await tickets.issue_ticket(identity)
     return json_reply({"ticket": ticket, "expires_in": tickets.TICKET_LIFETIME_S}, status=201)
 
@@ -238,8 +253,13 @@ async def jwks(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _granted(request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200) -> HttpResponse:
-    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie), status=status)
+def _granted(
+    request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200, signs_in: bool = False
+) -> HttpResponse:
+    token = new_token(grant.user.email) if signs_in and not as_cookie else None
+    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie, device_token=token), status=status)
     if as_cookie:
+        if signs_in:
+            remember_device(request, reply, grant.user.email)
         cookies.set_refresh_cookie(request, reply, grant.refresh_token)
     return reply

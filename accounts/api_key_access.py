@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 
 from accounts import store
 from accounts.errors import ApiKeyRefused, ScopeMissing
+from accounts.limits import gate
 from accounts.store import ApiKey
 from accounts.tokens import hash_of
 from eloquent.foundation.clock import now
@@ -38,7 +39,8 @@ _SECRET: Final = re.compile(rf"{KEY_BEGINS}[0-9a-f]{{64}}", re.ASCII).fullmatch
 class Scope(StrEnum):
     """What a key may be used for."""
 
-    CHAT = "chat"  # have answers written
+    CHAT = "chat"  # have answers written, and vectors made: keys were made for both before the next had a name
+    EMBEDDINGS = "embeddings"  # have vectors made
     MODELS = "models"  # see which language models there are
 
 
@@ -60,19 +62,30 @@ _reading: dict[str, asyncio.Task[ApiKey | None]] = {}
 _noting: set[asyncio.Task[None]] = set()
 
 
-async def identity_of_api_key(request: HttpRequest, scope: Scope) -> ApiIdentity:
+async def identity_of_api_key(request: HttpRequest, scope: Scope, *others: Scope) -> ApiIdentity:
     """Who asks, by `Authorization: Bearer <API key>`. A key anywhere else, in the address above all, is not looked for.
+
+    Args:
+        request: is counted by its key; one whose key lets nobody in, by its address.
+        scope: that is needed.
+        others: that do as well.
 
     Raises:
         ApiKeyRefused: the key lets nobody in.
         ScopeMissing: it does, and was not made for this.
+        Throttled: the key is used too often, or too many come from the address with keys that let nobody in.
         Unavailable: the database does not answer, and nobody is let in unseen.
     """
     header: str = request.META.get("HTTP_AUTHORIZATION", "")
-    if header[: len(_SCHEME)].lower() != _SCHEME:
-        raise ApiKeyRefused("Send an API key: `Authorization: Bearer <key>`.")
-    key = await _key_of(header[len(_SCHEME) :].strip())
-    if scope.value not in key.scopes:
+    try:
+        if header[: len(_SCHEME)].lower() != _SCHEME:
+            raise ApiKeyRefused("Send an API key: `Authorization: Bearer <key>`.")
+        key = await _key_of(header[len(_SCHEME) :].strip())
+    except ApiKeyRefused:
+        gate.count_stranger(request)
+        raise
+    gate.count_key(request, key.id, key.requests_per_minute)
+    if scope.value not in key.scopes and not any(other.value in key.scopes for other in others):
         raise ScopeMissing(f"This API key does not have the scope “{scope}”.")
     return ApiIdentity(key.user_id, key.id)
 

@@ -3,10 +3,14 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import api_keys, throttle
+from accounts import api_keys
+from accounts.audit.actions import Action
+from accounts.audit.recording import record
 from accounts.authentication import SessionAuth, identity_of
+from accounts.devices import device_of
 from accounts.positions import cursor_after, position_of
-from accounts.schemas import ApiKeyPage, NewApiKey, NewApiKeyOut, api_key_out
+from accounts.schemas import ApiKeyChange, ApiKeyOut, ApiKeyPage, NewApiKey, NewApiKeyOut, api_key_out
+from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -27,8 +31,13 @@ async def create_api_key(request: HttpRequest, body: NewApiKey) -> HttpResponse:
     409 `too_many_api_keys` for a user who has 20 living ones.
     """
     owner = identity_of(request).user_id
-    await throttle.spend(throttle.API_KEY_BY_USER, str(owner))
-    key, secret = await api_keys.create_api_key(owner, name=body.name, scopes=body.scopes, expires_at=body.expires_at)
+    key, secret = await api_keys.create_api_key(
+        owner,
+        name=body.name,
+        scopes=body.scopes,
+        expires_at=body.expires_at,
+        requests_per_minute=body.requests_per_minute,
+    )
     return json_reply({**api_key_out(key), "secret": secret}, status=201)
 
 
@@ -44,6 +53,30 @@ async def list_api_keys(request: HttpRequest, cursor: Cursor = None, limit: Page
     page, more = found[:limit], len(found) > limit
     next_cursor = cursor_after(page[-1].created_at, page[-1].id) if more else None
     return json_reply({"items": [api_key_out(key) for key in page], "next_cursor": next_cursor})
+
+
+@router.patch(
+    "/me/api-keys/{api_key_id}",
+    response={200: ApiKeyOut, **problems(401, 404, 422)},
+    operation_id="change_api_key",
+    summary="Change an API key's name, scopes or limit",
+)
+async def change_api_key(request: HttpRequest, api_key_id: ObjectIdField, body: ApiKeyChange) -> HttpResponse:
+    """It holds within a second everywhere. The secret and the expiry stay: for others, make another key."""
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    if not changes:
+        raise InvalidInput("Say what to change: `name`, `scopes` or `requests_per_minute`.")
+    owner = identity_of(request).user_id
+    key = await api_keys.change_api_key(owner, api_key_id, changes)
+    await record(
+        Action.API_KEY_CHANGED,
+        actor=owner,
+        subject=owner,
+        device=device_of(request),
+        target=f"api_key:{key.id}",
+        fields=sorted(changes),
+    )
+    return json_reply(api_key_out(key))
 
 
 @router.delete(

@@ -16,6 +16,7 @@ from ninja.security.base import AuthBase
 from pymongo.errors import PyMongoError
 
 from accounts import keyring, liveness, store
+from accounts.limits import gate
 from accounts.tokens import Claims, TokenError, UnknownKey, hash_of
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotSignedIn, Unavailable
@@ -33,7 +34,8 @@ class Identity(msgspec.Struct, frozen=True):
 class SessionAuth(AuthBase):
     """Ninja's `auth=`: takes `Authorization: Bearer <access token>`; `request.auth` is then the Identity.
 
-    Raises NotSignedIn for a token that is missing, not ours, expired, or whose session was ended.
+    Raises NotSignedIn for a token that is missing, not ours, expired, or whose session was ended, and Throttled for
+    a user who asks too often, or an address from which too many come that are not let in.
     """
 
     openapi_type = "http"
@@ -47,9 +49,15 @@ class SessionAuth(AuthBase):
     async def __call__(self, request: HttpRequest) -> Identity:
         """The identity of this request."""
         header: str = request.META.get("HTTP_AUTHORIZATION", "")
-        if header[: len(_SCHEME)].lower() != _SCHEME:
-            raise NotSignedIn
-        return await identity_of_access_token(header[len(_SCHEME) :].strip())
+        try:
+            if header[: len(_SCHEME)].lower() != _SCHEME:
+                raise NotSignedIn
+            identity = await identity_of_access_token(header[len(_SCHEME) :].strip())
+        except NotSignedIn:
+            gate.count_stranger(request)
+            raise
+        gate.count_user(request, identity.user_id)
+        return identity
 
 
 def identity_of(request: HttpRequest) -> Identity:

@@ -2,8 +2,9 @@
 
 import contextlib
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
@@ -84,6 +85,13 @@ def city_told(header: str) -> str:
         text = text.encode("latin-1").decode("utf-8")
     text = "".join(character for character in text if character.isprintable()).strip()
     return text[:MAX_CITY_CHARS]
+
+
+def address_of_scope(scope: Mapping[str, Any]) -> str:
+    """The same of a websocket, by its ASGI scope: its address."""
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    peer = scope.get("client")
+    return client_address(peer[0] if peer else None, ",".join(forwarded), trusted_hops=get_config().trusted_proxy_hops)
 
 
 def device_label(user_agent: str) -> str:

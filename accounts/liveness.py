@@ -18,6 +18,7 @@ LIFETIME_S: Final = 1.0
 
 
 class _Known(msgspec.Struct, frozen=True):
+    user_id: UserId
     token_version: int | None  # None: the session has ended, or its user may not come in
     until: float  # by the monotonic clock
 
@@ -72,6 +73,12 @@ def forget(*session_ids: SessionId) -> None:
         _reading.pop(session_id, None)
 
 
+def forget_user(user_id: UserId) -> None:
+    """Ask the database anew at the next request of any session of this user: their account changed as a whole."""
+    # A read in flight is of whoever asks: the few that are come to their own conclusion a moment later.
+    forget(*[session_id for session_id, known in _known.items() if known.user_id == user_id], *_reading)
+
+
 async def _token_version(user_id: UserId, session_id: SessionId) -> int | None:
     """One read for all who ask at the same moment; it goes on when the one who started it is cancelled."""
     task = _reading.get(session_id)
@@ -86,7 +93,7 @@ async def _read(user_id: UserId, session_id: SessionId) -> int | None:
     until = time.monotonic() + LIFETIME_S
     version = await store.token_version_in_force(user_id, session_id)
     if _reading.get(session_id) is asyncio.current_task():
-        _remember(session_id, _Known(version, until))
+        _remember(session_id, _Known(user_id, version, until))
     return version
 
 

@@ -58,6 +58,7 @@ async def _announce(session_ids: list[SessionId], user_id: UserId | None) -> Non
     if user_id is None:
         await notices.tell_sessions_ended(session_ids)
     else:
+        liveness.forget_user(user_id)
         await notices.tell_user_ended(user_id)
 
 

@@ -18,6 +18,7 @@ from eloquent.foundation.inputs import Body
 
 MAX_NAME_CHARS = 150
 MAX_KEY_NAME_CHARS = 80
+MOST_REQUESTS_PER_MINUTE = 1_000_000
 LONGEST_KEY_LIFE = timedelta(days=3660)
 
 
@@ -37,6 +38,10 @@ Email = Annotated[
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS), AfterValidator(printable)]
 # What was accepted once must stay typeable: only the upper bound is checked here.
 Password = Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)]
+DeviceToken = Annotated[
+    str,
+    Field(max_length=200, description="the `device_token` of an earlier sign-in: others' guesses do not slow this one"),
+]
 NewPassword = Annotated[
     str,
     Field(
@@ -64,6 +69,11 @@ KeyName = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_KEY_NAME_CHARS),
     AfterValidator(printable),
 ]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+RequestsPerMinute = Annotated[
+    int,
+    Field(ge=1, le=MOST_REQUESTS_PER_MINUTE, description="the key's own limit, where it is below that of all keys"),
+]
 ExpiryTime = Annotated[AwareDatetime, AfterValidator(_in_reach)]
 
 
@@ -82,6 +92,7 @@ class Credentials(Body):
     email: Email
     password: Password
     cookie: AsCookie = False
+    device_token: DeviceToken | None = None
 
 
 class RefreshTokenIn(Body):
@@ -123,6 +134,9 @@ class GrantOut(Schema):
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="seconds that the access token lives")
     refresh_token: str | None = None
+    device_token: str | None = Field(
+        None, description="of a sign-in: keep it, and send it with the next; in cookie mode the cookie has it"
+    )
 
 
 class SessionOut(Schema):
@@ -166,8 +180,17 @@ class NewApiKey(Body):
     """A key for a program. Without `expires_at` it is good until it is revoked."""
 
     name: KeyName
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    scopes: Scopes
     expires_at: ExpiryTime | None = None
+    requests_per_minute: RequestsPerMinute | None = None
+
+
+class ApiKeyChange(Body):
+    """What is to be another; what is left out stays. `requests_per_minute: null` takes the key's own limit away."""
+
+    name: KeyName = ""
+    scopes: Scopes = []
+    requests_per_minute: RequestsPerMinute | None = None
 
 
 class ApiKeyOut(Schema):
@@ -179,6 +202,7 @@ class ApiKeyOut(Schema):
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
+    requests_per_minute: int | None
     last_used_at: datetime | None
 
 
@@ -206,7 +230,7 @@ def user_out(user: store.User) -> dict[str, Any]:
     }
 
 
-def grant_out(grant: Grant, *, with_refresh_token: bool) -> dict[str, Any]:
+def grant_out(grant: Grant, *, with_refresh_token: bool, device_token: str | None = None) -> dict[str, Any]:
     """A GrantOut."""
     answer = {
         "user": user_out(grant.user),
@@ -214,6 +238,8 @@ def grant_out(grant: Grant, *, with_refresh_token: bool) -> dict[str, Any]:
         "token_type": "Bearer",
         "expires_in": grant.expires_in_s,
     }
+    if device_token is not None:
+        answer["device_token"] = device_token
     return {**answer, "refresh_token": grant.refresh_token} if with_refresh_token else answer
 
 
@@ -249,5 +275,6 @@ def api_key_out(key: store.ApiKey) -> dict[str, Any]:
         "scopes": key.scopes,
         "created_at": key.created_at,
         "expires_at": key.expires_at,
+        "requests_per_minute": key.requests_per_minute,
         "last_used_at": key.last_used_at,
     }

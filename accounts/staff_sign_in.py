@@ -1,20 +1,22 @@
-"""The staff console's sign-in form, which counts attempts as the API does: both doors lead to the same passwords."""
+"""The staff console's sign-in form, which counts attempts as the API does: both doors lead to the same passwords.
+
+A device that signs in here is remembered as by the API: the desk road's middleware sets the cookie.
+"""
 
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
 from unfold.forms import AuthenticationForm
 
-from accounts import throttle
-from accounts.addresses import throttle_key
+from accounts.device_cookie import device_tokens_of
 from accounts.devices import device_of
+from accounts.limits import guessing
 from eloquent.foundation.errors import Throttled
 
 
 class StaffSignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold ships no types
-    """Email and password of staff, no more often than the throttles allow."""
+    """Email and password of staff, no more often than guessing is allowed."""
 
     def clean(self) -> dict[str, Any]:
         """The fields of a right password.
@@ -23,20 +25,16 @@ class StaffSignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold ships
             ValidationError: wrong, no staff, or tried too often; the last is said before the password is looked at.
         """
         email = str(self.cleaned_data.get("username", "")).strip().lower()
-        address = _address_of(self.request)
+        request = self.request
         try:
-            async_to_sync(_spend)(address, email)
+            attempt = async_to_sync(guessing.begin)(email, device_of(request), device_tokens_of(request))
         except Throttled as refusal:
             raise ValidationError(refusal.detail, code=refusal.code) from None
-        cleaned: dict[str, Any] = super().clean()
-        async_to_sync(throttle.forgive)(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, email)
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except ValidationError:
+            async_to_sync(attempt.failed)()
+            raise
+        async_to_sync(attempt.succeeded)()
+        request.device_known_to = email
         return cleaned
-
-
-async def _spend(address: str, email: str) -> None:
-    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS, address)
-    await throttle.spend(throttle.SIGN_IN_BY_ADDRESS_AND_EMAIL, address, email)
-
-
-def _address_of(request: HttpRequest) -> str:
-    return throttle_key(device_of(request).address)

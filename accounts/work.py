@@ -1,4 +1,4 @@
-"""What accounts do beside requests: letters are sent, keys are read, who is here is looked at.
+"""What accounts do beside requests: letters are sent, counts are shared, keys are read, who is here is looked at.
 
 Opened and closed with the server.
 """
@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 
 from accounts import admitted, keyring
 from accounts.audit.recording import settle_audit
+from accounts.limits.gate import close_limits
+from accounts.limits.guessing import settle_guessing
 from accounts.mail import delivery
 from eloquent.foundation.tasks import end_task
 
@@ -25,6 +27,8 @@ async def open_accounts() -> None:
 
 
 async def close_accounts() -> None:
-    """End, and write what is still to be recorded."""
+    """End, and tell and write what is still to be told and recorded."""
+    await close_limits()
+    await settle_guessing()
     await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))
     await settle_audit()

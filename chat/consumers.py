@@ -12,13 +12,15 @@ from typing import Any, Final
 import structlog
 from pymongo.errors import PyMongoError
 
+from accounts.limits import gate
+from accounts.limits.policies import FRAMES
 from chat import frames, runs, ui_runs
 from chat.chunks import NOTHING
 from chat.errors import StreamBroke
 from chat.journal import BehindLog, Entries, LogCut
 from chat.posting import Wish
 from chat.sockets import MALFORMED, SEND_TIMEOUT_S, SignedInSocket
-from eloquent.foundation.errors import EloquentError, NotFound, Throttled, Unavailable, problem
+from eloquent.foundation.errors import EloquentError, NotFound, NotSignedIn, Throttled, Unavailable, problem
 from eloquent.foundation.ids import RunId
 from eloquent.foundation.rates import TokenBucket
 
@@ -28,8 +30,6 @@ SUBPROTOCOL: Final = "eloquent.chat.v1"
 LARGEST_FRAME_CHARS: Final = 256 * 1024
 """As much as a request over HTTP may have: a decision about a tool's call comes with the whole answer."""
 MOST_REQUESTS: Final = 32
-FRAMES_PER_S: Final = 10.0
-FRAMES_AT_ONCE: Final = 40
 
 
 class ChatConsumer(SignedInSocket):
@@ -43,7 +43,7 @@ class ChatConsumer(SignedInSocket):
         self._runs: dict[str, RunId] = {}
         self._aborted: set[str] = set()
         self._stopping: set[asyncio.Task[Any]] = set()
-        self._bucket = TokenBucket(per_s=FRAMES_PER_S, at_once=FRAMES_AT_ONCE)
+        self._bucket = TokenBucket(per_s=FRAMES.per_s, at_once=FRAMES.at_once)
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """The readers of this socket; the runs go on."""
@@ -108,6 +108,7 @@ class ChatConsumer(SignedInSocket):
     async def _send_answer(self, frame: frames.Send, wish: Wish) -> None:
         await self.require_access()
         owner = self.identity.user_id
+        gate.count_frame(owner, starts_run=True)
         run = await ui_runs.start(owner, frame.id, wish)
         self._runs[frame.request_id] = run.id
         entries = await runs.entries_begun_by(run)
@@ -118,6 +119,7 @@ class ChatConsumer(SignedInSocket):
     async def _resume_answer(self, frame: frames.Resume) -> None:
         await self.require_access()
         owner = self.identity.user_id
+        gate.count_frame(owner, starts_run=False)
         run = None
         with contextlib.suppress(NotFound):
             run = await ui_runs.active_run(owner, frame.id)
@@ -145,11 +147,16 @@ class ChatConsumer(SignedInSocket):
         """Stop the answer that the request reads; one that is only being started is stopped once it has a run."""
         run_id = self._runs.get(request_id)
         if run_id is not None:
-            stopping = asyncio.create_task(runs.stop_run(self.identity.user_id, run_id))
+            stopping = asyncio.create_task(self._stop(run_id))
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopped)
         elif request_id in self._requests:
             self._aborted.add(request_id)
+
+    async def _stop(self, run_id: RunId) -> None:
+        with contextlib.suppress(NotSignedIn):  # the socket is closed
+            await self.require_access()
+            await runs.stop_run(self.identity.user_id, run_id)
 
     def _stopped(self, stopping: "asyncio.Task[Any]") -> None:
         self._stopping.discard(stopping)

@@ -112,7 +112,7 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
 @_only("POST")
 async def create_embeddings(request: HttpRequest) -> HttpResponseBase:
     """Texts as vectors, by a model that makes them."""
-    identity = await identity_of_api_key(request, Scope.CHAT)
+    identity = await identity_of_api_key(request, Scope.EMBEDDINGS, Scope.CHAT)
     asked = embeddings_request(request.body)
     model = await embedder_named(asked.model, identity.user_id)
     made = await vectors_for(identity.user_id, model, asked.texts)

@@ -12,9 +12,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.admitted import Leaving, admit
 from accounts.authentication import Identity, identity_of_ticket, may_stay
+from accounts.devices import address_of_scope
+from accounts.limits import gate
 from accounts.notices import session_group, user_group
 from accounts.origins import is_own_or_allowed
-from eloquent.foundation.errors import EloquentError, NotSignedIn, Unavailable
+from eloquent.foundation.errors import EloquentError, NotSignedIn, Throttled, Unavailable
 from eloquent.foundation.ids import UserId
 
 log = structlog.get_logger(__name__)
@@ -66,7 +68,11 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             await self.close(WRONG_ORIGIN)
             return
         try:
+            gate.count_socket(address_of_scope(self.scope))
             identity = await identity_of_ticket(ticket)
+        except Throttled:
+            await self.close(TRY_AGAIN_LATER)
+            return
         except Unavailable as error:
             # Not 4401: a client would take it for the end of its session.
             log.warning("socket cannot be let in", exc_info=error)

@@ -40,8 +40,8 @@ def sync_on_request_road(patterns: Iterable[URLPattern | URLResolver], prefix: s
 
 def sync_faults(view: View, route: str) -> Iterator[str]:
     """A sentence for each part of the view that is not async; none when it may be served on the request road."""
-    if path_view := _path_view(view):
-        for operation in path_view.operations:
+    if found := path_view(view):
+        for operation in found.operations:
             where = f"{'/'.join(operation.methods)} /{route} ({view_name(operation.view_func)})"
             if not operation.is_async:
                 yield f"{where} is a sync operation; the request road takes `async def` only."
@@ -82,7 +82,7 @@ def _route(pattern: URLPattern | URLResolver) -> str:
     return text
 
 
-def _path_view(view: View) -> PathView | None:
+def path_view(view: View) -> PathView | None:
     """The ninja PathView behind a view: ninja hands Django a closure over it."""
     for cell in getattr(view, "__closure__", None) or ():
         if isinstance(cell.cell_contents, PathView):

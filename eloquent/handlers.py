@@ -203,7 +203,7 @@ class AsyncHandler:
         fault = cast(RoadRequest, request).fault
         if fault is not None:
             raise fault
-        match = request.resolver_match = _match_of(request)
+        match = request.resolver_match or match_of(request)
         view = match.func
         if view not in self._admitted:
             self._admit(view, match.route)
@@ -228,8 +228,8 @@ class AsyncHandler:
         self._admitted.add(view)
 
 
-def _match_of(request: HttpRequest) -> ResolverMatch:
-    """Django's resolver match for the request's path.
+def match_of(request: HttpRequest) -> ResolverMatch:
+    """Django's resolver match for the request's path, noted on the request.
 
     Raises:
         Http404: the path leads nowhere.
@@ -241,7 +241,9 @@ def _match_of(request: HttpRequest) -> ResolverMatch:
         set_urlconf(urlconf)
     path = request.path_info
     # A long path is nobody's: kept in memory it would only be a way to fill it.
-    return _kept_match(urlconf, path) if len(path) <= _LONGEST_KEPT_PATH else get_resolver(urlconf).resolve(path)
+    short = len(path) <= _LONGEST_KEPT_PATH
+    match = request.resolver_match = _kept_match(urlconf, path) if short else get_resolver(urlconf).resolve(path)
+    return match
 
 
 @lru_cache(maxsize=1024)

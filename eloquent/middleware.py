@@ -26,12 +26,15 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from accounts.device_cookie import remember_device
 from accounts.devices import device_of, device_var
+from accounts.limits.headers import NAMES as LIMIT_HEADERS
 from chat.openai_errors import openai_reply
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
 from eloquent.foundation.logs import request_id_of, request_id_var
 from eloquent.problem_replies import problem_reply
+from eloquent.strangers import count_if_stranger
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -48,7 +51,16 @@ _ALLOWED_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 _ALLOWED_HEADERS: Final = (
     "authorization, content-type, idempotency-key, last-event-id, user-agent, x-ai-sdk-version, x-request-id"
 )
-_EXPOSED_HEADERS: Final = "content-disposition, x-request-id, x-run-id, x-vercel-ai-ui-message-stream, retry-after"
+_EXPOSED_HEADERS: Final = ", ".join(
+    (
+        "content-disposition",
+        "x-request-id",
+        "x-run-id",
+        "x-vercel-ai-ui-message-stream",
+        "retry-after",
+        *LIMIT_HEADERS,
+    )
+)
 _PREFLIGHT_KEPT_S: Final = "600"
 
 log = structlog.get_logger(__name__)
@@ -109,7 +121,7 @@ def problem_response(request: HttpRequest, error: Exception) -> HttpResponseBase
 
 
 def request_road(get_response: GetResponse) -> GetResponse:
-    """The request road's middleware: request id, log line, security headers, no-store, CORS."""
+    """The request road's middleware: request id, log line, limits, security headers, no-store, CORS."""
     security_headers = _security_headers()
     allowed_origins = frozenset(get_config().allowed_origins)
 
@@ -123,7 +135,8 @@ def request_road(get_response: GetResponse) -> GetResponse:
             response: HttpResponseBase = _preflight_response(allowed=origin in allowed_origins)
         else:
             try:
-                response = await get_response(request)
+                refusal = count_if_stranger(request)
+                response = await get_response(request) if refusal is None else _refusal(request, refusal)
             except CancelledError:
                 _write_line(request, _CLIENT_LEFT, started)
                 raise
@@ -140,6 +153,7 @@ def request_road(get_response: GetResponse) -> GetResponse:
                 headers["Access-Control-Allow-Credentials"] = "true"
                 headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
         _add_missing(response, security_headers)
+        _tell_limits(request, response)
         _log_response(request, response, started)
         return response
 
@@ -186,6 +200,8 @@ class DeskRoadMiddleware:
     def _finish(self, request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
         response.headers["X-Request-ID"] = request_id_of() or ""
         _add_missing(response, self._security_headers)
+        if (email := getattr(request, "device_known_to", None)) is not None:
+            remember_device(request, response, email)
         _log_response(request, response, started)
         return response
 
@@ -217,6 +233,15 @@ def _add_missing(response: HttpResponseBase, headers: dict[str, tuple[str, str]]
     store = response.headers._store  # noqa: SLF001
     for key, pair in headers.items():
         store.setdefault(key, pair)
+
+
+def _tell_limits(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Say where the caller stands, unless a refusal says it of a limit of its own."""
+    told = getattr(request, "limits_told", None)
+    if told is not None:
+        store = response.headers._store  # noqa: SLF001 - as above
+        for key, pair in told:
+            store.setdefault(key, pair)
 
 
 def _is_preflight(request: HttpRequest) -> bool:

@@ -27,9 +27,21 @@ _RETRY_AFTER: Final = {
     "schema": {"type": "integer", "minimum": 1},
 }
 _AUTHENTICATE: Final = {"description": "how to sign in", "schema": {"type": "string"}}
+_LIMITS: Final[dict[str, dict[str, Any]]] = {
+    "RateLimit-Policy": {
+        "description": "the limits that the request was counted by, as structured fields: `q` requests in `w` seconds",
+        "schema": {"type": "string"},
+        "example": '"user";q=1200;w=60, "runs";q=60;w=60',
+    },
+    "RateLimit": {
+        "description": "where the caller stands in each: `r` are left, and in `t` seconds more come back",
+        "schema": {"type": "string"},
+        "example": '"user";r=1180;t=34, "runs";r=58;t=34',
+    },
+}
 _HEADERS: Final[dict[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": _AUTHENTICATE},
-    429: {"Retry-After": _RETRY_AFTER},
+    429: {"Retry-After": _RETRY_AFTER, **{name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}},
     503: {"Retry-After": _RETRY_AFTER},
 }
 
@@ -40,12 +52,14 @@ def complete(document: dict[str, Any]) -> None:
     components["schemas"].update(stream_schemas())
     for schema in components["schemas"].values():
         _say_defaults(schema)
+    components["headers"] = _LIMITS
     # What a status means anywhere is described once.
     components["responses"] = {_name(status): _refusal(status, ()) for status in sorted(OF_STATUS)}
     for methods in document["paths"].values():
         for operation in methods.values():
             _complete_refusals(operation)
             _add_examples(operation, components["schemas"])
+            _add_limits(operation)
             operation["responses"] = dict(sorted(operation["responses"].items(), key=lambda answer: int(answer[0])))
 
 
@@ -70,6 +84,15 @@ def _refusal(status: int, special: Errors) -> dict[str, Any]:
     headers = {"headers": _HEADERS[status]} if status in _HEADERS else {}
     content = {PROBLEM: {"schema": _PROBLEM_SCHEMA, "examples": problem_examples(special, status)}}
     return {"description": _MEANINGS[status], **headers, "content": content}
+
+
+def _add_limits(operation: dict[str, Any]) -> None:
+    """Every answer of the interface says where the caller stands; of refusals those do that say when to come back."""
+    for status, answer in operation["responses"].items():
+        if int(status) < HTTPStatus.BAD_REQUEST:
+            answer.setdefault("headers", {}).update(
+                {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}
+            )
 
 
 def _name(status: int) -> str:

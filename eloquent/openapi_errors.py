@@ -33,8 +33,8 @@ OF_STATUS: Final[dict[int, type[EloquentError]]] = {
     500: EloquentError,
     503: errors.Unavailable,
 }
-# Any operation may meet these: broken HTTP, and a bug of ours.
-OF_ALL: Final = (400, 500)
+# Any operation may meet these: broken HTTP, a limit, and a bug of ours.
+OF_ALL: Final = (400, 429, 500)
 
 _HAS_A_RUN: Final[Errors] = (
     chat_errors.BranchIsBusy,

@@ -14,6 +14,7 @@ import redis
 from django.db import connection
 from django.test import TransactionTestCase
 
+from accounts.limits import gate, levels
 from eloquent.foundation import database as database_module
 from eloquent.foundation.config import get_config
 from tests import commands as _commands  # noqa: F401 -- its listener must be there before the first client
@@ -33,6 +34,8 @@ def empty_the_databases() -> None:
         if name not in KEPT_COLLECTIONS and not name.startswith("system.") and database[name].find_one({}, {"_id": 1}):
             database[name].delete_many({})
     _redis().flushdb()
+    gate.forget_all()
+    levels.forget_all()
 
 
 @cache

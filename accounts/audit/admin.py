@@ -13,6 +13,7 @@ from unfold.decorators import display
 
 from accounts.audit.actions import Action
 from accounts.models import AuditEntry, User
+from eloquent.foundation.ids import is_id
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedChangeList
 
 
@@ -48,7 +49,7 @@ class _NamedPeople(IndexedChangeList):
 class AuditEntryAdmin(HistoryAdmin):
     """What happened: looked at, and changed or deleted by nobody, superusers included."""
 
-    list_display = ("number", "at", "action", "who", "whom", "target")
+    list_display = ("number", "when", "action", "who", "whom", "what")
     list_filter = (_ActionFilter,)
     search_fields = ("action",)
     search_help_text = "An email, or the id of a person"
@@ -57,7 +58,7 @@ class AuditEntryAdmin(HistoryAdmin):
     sortable_by = ("number",)
     fields = (
         "number",
-        "at",
+        "when",
         "action",
         "who",
         "whom",
@@ -82,6 +83,19 @@ class AuditEntryAdmin(HistoryAdmin):
     def matching_id(self, object_id: ObjectId) -> Q:
         """Somebody who has no account any more, or the entry itself."""
         return self.belonging_to([object_id]) | Q(pk=object_id)
+
+    @display(description="When (UTC)")
+    def when(self, entry: AuditEntry) -> str:
+        """To the second, on one line."""
+        return format_html('<span class="whitespace-nowrap">{}</span>', f"{entry.at:%Y-%m-%d %H:%M:%S}")
+
+    @display(description="What")
+    def what(self, entry: AuditEntry) -> str:
+        """The object's kind and the end of its id; the whole is on the entry's page."""
+        kind, _, name = entry.target.rpartition(":")
+        if not kind:
+            return entry.target
+        return f"{kind.rpartition('.')[2]} …{name[-6:]}" if is_id(name) else f"{kind.rpartition('.')[2]} {name}"
 
     @display(description="Who")
     def who(self, entry: AuditEntry) -> str:

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
+from pymongo import ReturnDocument
 
 from accounts.store.documents import Position
 from eloquent.foundation.database import database
@@ -22,6 +24,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None = None
+    requests_per_minute: int | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -50,6 +53,14 @@ async def living_api_keys_of(owner: UserId, *, at: datetime, after: Position | N
 async def count_living_api_keys_of(owner: UserId, *, at: datetime) -> int:
     """How many keys of the owner are neither revoked nor expired."""
     return await database().api_keys.count_documents(_living(owner, at))
+
+
+async def change_api_key(owner: UserId, key_id: ApiKeyId, changes: dict[str, Any], *, at: datetime) -> ApiKey | None:
+    """Change fields of a living key of the owner; the key as it is now, None when there is no such one."""
+    document = await database().api_keys.find_one_and_update(
+        {"_id": key_id, **_living(owner, at)}, {"$set": changes}, return_document=ReturnDocument.AFTER
+    )
+    return value_of(ApiKey, document)
 
 
 async def revoke_api_key(owner: UserId, key_id: ApiKeyId, *, at: datetime) -> ApiKey | None:

@@ -4,12 +4,15 @@ from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
+from bson import ObjectId
 
 from accounts.store.documents import Position
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
 from eloquent.foundation.ids import SessionId, UserId
+
+MOST_LOOKED_AT = 100
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +131,18 @@ async def living_sessions_of(owner: UserId, *, at: datetime, after: Position | N
         query["$or"] = [{"created_at": {"$lt": after.created_at}}, {"_id": {"$lt": after.id}}]
     found = database().sessions.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
     return [known_value_of(Session, document) async for document in found]
+
+
+async def addresses_used(email: str, *, since: datetime) -> list[str]:
+    """Where the sessions of the account with the email were opened that were used since then, of the newest hundred.
+
+    An email without an account is asked for in the same way, so that it cannot be told by the time it takes.
+    """
+    user = await database().users.find_one({"email": email}, {"_id": 1})
+    owner = ObjectId() if user is None else user["_id"]
+    query, fields = {"user_id": owner}, {"_id": 0, "ip": 1, "last_seen_at": 1}
+    found = database().sessions.find(query, fields).sort([("created_at", -1), ("_id", -1)]).limit(MOST_LOOKED_AT)
+    return list({session["ip"] async for session in found if session["ip"] and session["last_seen_at"] >= since})
 
 
 async def devices_of(owner: UserId, *, but: SessionId, limit: int) -> list[tuple[str, str]]:

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 from ninja import Path, Query, Router, Schema
 
-from accounts import throttle
 from accounts.authentication import SessionAuth, identity_of
 from chat.attachments import keeping, links
 from chat.attachments.kinds import MEDIA_TYPES, TEXT
@@ -68,8 +67,6 @@ async def create_attachment(
     always right. Send it with a message within a day, as a part `{"type": "file", "id": …}`.
     """
     owner = identity_of(request).user_id
-    # Files that are refused are counted too: to look at one takes up to a second of CPU.
-    await throttle.spend(throttle.ATTACHMENT_BY_USER, str(owner))
     kept = await keeping.keep_attachment(
         owner, request.body, name=name, announced=request.headers.get("Content-Type", "")
     )

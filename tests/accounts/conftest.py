@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from accounts import throttle
+from accounts.limits import gate, levels
 
 PASSWORD = "correct horse battery staple"
 
@@ -48,6 +49,8 @@ class Person:
 @pytest.fixture(autouse=True)
 def _fresh_windows() -> None:
     throttle.forget_all()
+    gate.forget_all()
+    levels.forget_all()
 
 
 @pytest_asyncio.fixture

@@ -12,13 +12,16 @@ from asgiref.sync import sync_to_async
 from bson import ObjectId
 from pymongo.errors import AutoReconnect
 
-from accounts import api_key_access, api_keys, store, throttle
+from accounts import api_key_access, api_keys, store
+from accounts.limits import policies
 from accounts.models import ApiKey, User
 from accounts.revocation import revoke_api_key
 from accounts.tokens import hash_of
 from eloquent.foundation.clock import now
+from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
-from tests.accounts.conftest import Person
+from tests.accounts.conftest import PASSWORD, Person
+from tests.accounts.test_staff_sign_in import at_the_door
 
 MODELS = "/v1/models"
 
@@ -231,8 +234,8 @@ async def test_a_user_has_a_bounded_number_of_living_keys(a_person: Any, monkeyp
 
 async def test_making_keys_is_throttled(a_person: Any) -> None:
     ann, bob = await a_person(), await a_person()
-    for _ in range(throttle.API_KEY_BY_USER.amount):
-        await throttle.spend(throttle.API_KEY_BY_USER, ann.id)
+    made = [await ann.ask("POST", "me/api-keys", json={}) for _ in range(policies.KEYS_MADE.amount)]
+    assert {answer.status_code for answer in made} == {422}
     refused = await ann.ask("POST", "me/api-keys", json={"name": "x", "scopes": ["chat"]})
     assert refused.status_code == 429
     assert refused.headers["Retry-After"]
@@ -306,3 +309,106 @@ async def test_wrong_keys_are_not_remembered(http: httpx.AsyncClient) -> None:
         assert await use(http, {"secret": f"sk-eloquent-{number:064x}"}) == 401
     assert len(api_key_access._known) == before
     assert not api_key_access._reading
+
+
+async def change(person: Person, key: dict[str, Any], **fields: Any) -> httpx.Response:
+    return await person.ask("PATCH", f"me/api-keys/{key['id']}", json=fields)
+
+
+async def test_a_key_is_changed_in_what_is_named_and_in_nothing_else(http: httpx.AsyncClient, a_person: Any) -> None:
+    ann, bob = await a_person(), await a_person()
+    key = await key_of(ann, requests_per_minute=5)
+    secret = key.pop("secret")
+    assert key["requests_per_minute"] == 5
+    changed = await change(ann, key, name=" Other ")
+    assert changed.json() == {**key, "name": "Other"}
+    assert (await change(ann, key, requests_per_minute=None)).json()["requests_per_minute"] is None
+    assert await use(http, {"secret": secret}) == 200
+    await api_key_access.settle_api_keys()
+    changed = await change(ann, key, scopes=["chat"], requests_per_minute=7)
+    key["last_used_at"] = changed.json()["last_used_at"]
+    assert changed.json() == {**key, "name": "Other", "scopes": ["chat"], "requests_per_minute": 7}
+    assert await use(http, {"secret": secret}) == 403, "at once"
+    assert await listed(ann) == [changed.json()]
+    assert (await change(bob, key, name="Mine")).status_code == 404
+    recorded = await database().audit.find({"action": "api_key.changed"}).to_list()
+    assert [entry["facts"] for entry in recorded] == [
+        {"fields": fields} for fields in (["name"], ["requests_per_minute"], ["requests_per_minute", "scopes"])
+    ]
+    await ann.ask("DELETE", f"me/api-keys/{key['id']}")
+    assert (await change(ann, key, name="Back")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"name": ""},
+        {"name": None},
+        {"scopes": []},
+        {"scopes": ["admin"]},
+        {"scopes": None},
+        {"requests_per_minute": 0},
+        {"requests_per_minute": 2**63},
+        {"requests_per_minute": "many"},
+        {"expires_at": None},
+        {"hash": "0" * 64},
+    ],
+    ids=repr,
+)
+async def test_a_change_that_cannot_be_is_refused(a_person: Any, wrong: dict[str, Any]) -> None:
+    person = await a_person()
+    key = await key_of(person)
+    assert (await change(person, key, **wrong)).status_code == 422
+    assert (await listed(person))[0]["scopes"] == ["chat", "models"]
+
+
+async def test_a_key_has_its_own_limit_where_that_is_the_lower_one(http: httpx.AsyncClient, a_person: Any) -> None:
+    person = await a_person()
+    slow, other, greedy = (
+        await key_of(person, requests_per_minute=2),
+        await key_of(person),
+        await key_of(person, requests_per_minute=1_000_000),
+    )
+    assert [await use(http, slow) for _ in range(3)] == [200, 200, 429]
+    assert await use(http, other) == 200
+    answer = await http.get(MODELS, headers={"Authorization": f"Bearer {greedy['secret']}"})
+    assert answer.headers["x-ratelimit-limit-requests"] == str(get_config().rate_limit_key_per_minute)
+    await change(person, slow, requests_per_minute=4)
+    assert await use(http, slow) == 200
+
+
+async def test_a_key_for_vectors_makes_vectors_and_one_that_was_made_to_chat_goes_on_to(
+    http: httpx.AsyncClient, a_person: Any
+) -> None:
+    person = await a_person()
+
+    async def opens(scope: str) -> list[str]:
+        key = await key_of(person, scopes=[scope])
+        signed = {"Authorization": f"Bearer {key['secret']}"}
+        message = {"model": "none/none", "messages": [{"role": "user", "content": "Hi"}]}
+        answers = [
+            await http.post("/v1/embeddings", json={"model": "none/none", "input": "Tea"}, headers=signed),
+            await http.post("/v1/chat/completions", json=message, headers=signed),
+            await http.get(MODELS, headers=signed),
+        ]
+        # Here is no model of either kind, which is found out behind the door.
+        codes = [answer.json().get("error", {}).get("code", "open") for answer in answers]
+        return ["open" if code in {"model_not_found", "no_model_available"} else code for code in codes]
+
+    no = "missing_scope"
+    assert await opens("embeddings") == ["open", no, no]
+    assert await opens("chat") == ["open", "open", no]
+    assert await opens("models") == [no, no, "open"]
+
+
+async def test_staff_see_a_keys_limit_and_change_nothing_of_it(http: httpx.AsyncClient, a_person: Any) -> None:
+    key = await key_of(await a_person(), requests_per_minute=4321)
+    email = "root@example.org"
+    await sync_to_async(User.objects.create_superuser)(email=email, password=PASSWORD)
+    assert (await at_the_door(http, email, PASSWORD)).status_code == 302
+    page = await http.get(f"/admin/accounts/apikey/{key['id']}/change/")
+    assert page.status_code == 200
+    assert re.search(r"4,?321", page.text)
+    assert 'name="requests_per_minute"' not in page.text
+    assert 'name="name"' not in page.text

@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from accounts import throttle, windows
+from accounts.limits import reaching
 from accounts.windows import ProcessWindows, SharedWindows
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import Throttled
@@ -77,11 +78,11 @@ async def test_a_made_up_forwarding_header_does_not_make_another_address(
     assert [answer.status_code for answer in answers] == [401] * 4
 
 
-async def test_registering_and_changing_passwords_and_tickets_have_their_limits(
+async def test_registering_and_changing_passwords_have_their_limits(
     http: httpx.AsyncClient, a_person: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person, other = await a_person(), await a_person()
-    for name in ("REGISTER_BY_ADDRESS", "CHANGE_PASSWORD_BY_USER", "SOCKET_TICKET_BY_USER"):
+    for name in ("REGISTER_BY_ADDRESS", "CHANGE_PASSWORD_BY_USER"):
         monkeypatch.setattr(throttle, name, throttle.Limit(f"test-{name}", 1, 300))
 
     async def statuses(path: str, body: dict[str, str]) -> list[int]:
@@ -89,8 +90,7 @@ async def test_registering_and_changing_passwords_and_tickets_have_their_limits(
 
     change = {"current_password": "a wrong password", "new_password": "another good password"}
     assert await statuses("auth/password/change", change) == [422, 429]
-    assert await statuses("auth/socket-ticket", {}) == [201, 429]
-    assert (await other.ask("POST", "auth/socket-ticket")).status_code == 201
+    assert (await other.ask("POST", "auth/password/change", json=change)).status_code == 422
     assert await statuses("auth/register", {"email": person.email, "password": PASSWORD}) == [409, 429]
 
 
@@ -122,9 +122,9 @@ async def redis_that(behaves: str) -> AsyncIterator[Redis]:
 async def test_without_redis_attempts_are_still_counted(
     behaves: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(throttle._Redis, "ask_again_at", 0.0)
+    monkeypatch.setattr(reaching._Redis, "ask_again_at", 0.0)
     async with redis_that(behaves) as client:
-        monkeypatch.setattr(throttle, "redis_client", lambda: client)
+        monkeypatch.setattr(reaching, "redis_client", lambda: client)
         for _ in range(3):
             await throttle.spend(LIMIT, "me")
         with pytest.raises(Throttled):
@@ -141,9 +141,9 @@ async def test_signing_in_goes_on_while_redis_is_away(
     http: httpx.AsyncClient, a_person: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await a_person()
-    monkeypatch.setattr(throttle._Redis, "ask_again_at", 0.0)
+    monkeypatch.setattr(reaching._Redis, "ask_again_at", 0.0)
     async with redis_that("refuses") as client:
-        monkeypatch.setattr(throttle, "redis_client", lambda: client)
+        monkeypatch.setattr(reaching, "redis_client", lambda: client)
         assert (await guess(http, person.email)).status_code == 401
         await person.sign_in_again()
 

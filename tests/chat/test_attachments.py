@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 from django.core.files.storage import storages
 
-from accounts import throttle
+from accounts.limits import gate, policies
 from chat import work
 from chat.attachments import links, storage, sweep
 from eloquent.foundation.clock import now
@@ -107,7 +107,8 @@ async def test_a_file_up_to_the_limit_is_taken_and_a_longer_one_is_not(ann: Pers
 async def test_uploads_are_throttled_those_that_are_refused_too(
     ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttle, "ATTACHMENT_BY_USER", throttle.Limit("attachment-test", 3, 60))
+    monkeypatch.setattr(policies, "UPLOADS", policies.Policy("uploads", 3, 60))
+    gate.forget_all()
     statuses = [
         (await ann.http.post("/attachments", content=content)).status_code for content in (b"x", b"", b"x", b"x")
     ]

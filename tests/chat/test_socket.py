@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts import liveness
+from accounts.limits.policies import Pace
 from chat import consumers
 from eloquent.embedded import web_server
 from eloquent.foundation.clock import now
@@ -266,8 +267,7 @@ async def test_the_same_request_id_twice_at_once_closes_the_socket(ann: Person, 
 async def test_too_many_frames_are_refused_and_the_socket_stays(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumers, "FRAMES_AT_ONCE", 1)
-    monkeypatch.setattr(consumers, "FRAMES_PER_S", 0.001)
+    monkeypatch.setattr(consumers, "FRAMES", Pace(per_s=0.001, at_once=1))
     conversation = await ann.conversation()
     async with ann.socket() as socket:
         await socket.send(type="resume", requestId="r1", id=conversation)

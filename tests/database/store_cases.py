@@ -125,6 +125,7 @@ class World:
             scopes=["chat", "models"],
             created_at=at,
             expires_at=LATER,
+            requests_per_minute=60,
             last_used_at=at,
             revoked_at=NOW,
         )
@@ -546,6 +547,10 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
                 world.owner.id, at=NOW, after=Position(NOW - timedelta(minutes=3), ObjectId()), limit=5
             ),
         ],
+        "addresses_used": [
+            lambda world: accounts.store.addresses_used(world.owner.email, since=NOW),
+            lambda _world: accounts.store.addresses_used("nobody@example.org", since=NOW),
+        ],
         "token_version_in_force": [
             lambda world: accounts.store.token_version_in_force(world.owner.id, world.session.id)
         ],
@@ -565,6 +570,9 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         ],
         "count_living_api_keys_of": [
             lambda world: accounts.store.count_living_api_keys_of(world.owner.id, at=NOW),
+        ],
+        "change_api_key": [
+            lambda world: accounts.store.change_api_key(world.owner.id, world.api_key.id, {"name": "Other"}, at=NOW)
         ],
         "revoke_api_key": [lambda world: accounts.store.revoke_api_key(world.owner.id, world.api_key.id, at=NOW)],
         "api_key_in_force": [lambda world: accounts.store.api_key_in_force(world.api_key.hash, at=NOW)],

@@ -32,6 +32,18 @@ class ServingSettings(BaseModel, frozen=True):
     trusted_proxy_hops: int = Field(
         0, ge=0, le=10, description="proxies in front of us whose X-Forwarded-For entries are believed"
     )
+    rate_limit_user_per_minute: int = Field(
+        1200, ge=1, le=10_000_000, description="requests a minute that a signed-in user may make"
+    )
+    rate_limit_key_per_minute: int = Field(
+        600, ge=1, le=10_000_000, description="requests a minute that an API key may make; a key may have a lower limit"
+    )
+    rate_limit_address_per_minute: int = Field(
+        600, ge=1, le=10_000_000, description="requests a minute from an address that nobody is signed in for"
+    )
+    rate_limit_runs_per_minute: int = Field(
+        60, ge=1, le=10_000_000, description="answers a minute that a signed-in user may ask for"
+    )
 
     place_headers: Names = Field(
         (),

@@ -13,6 +13,7 @@ from tests.bench.rows import (
     relay,
     resume_stop,
     search,
+    sign_in,
     streams,
 )
 from tests.bench.rows.scale import RowScale
@@ -20,5 +21,17 @@ from tests.bench.stage import Stage
 
 ROWS: dict[str, Callable[[Stage, RowScale], Finding]] = {
     row.NAME: row.measure
-    for row in (first_token, streams, resume_stop, idle_sockets, memory, readers, journal, relay, lists, search)
+    for row in (
+        first_token,
+        streams,
+        resume_stop,
+        idle_sockets,
+        memory,
+        readers,
+        journal,
+        relay,
+        lists,
+        search,
+        sign_in,
+    )
 }

@@ -57,6 +57,9 @@ class RowScale:
     relay_at_once: int = 20
     relay_tokens_per_s: float = 50.0
 
+    sign_ins: int = 300
+    """Failed ones, of each kind."""
+
     def paces(self) -> list[Pace]:
         """The even answers that the language model must be able to give."""
         return [self.talk, self.long, self.without_server, self.brisk, self.lasting, self.lively]
@@ -82,6 +85,7 @@ QUICK = RowScale(
     journal_rounds=1,
     relay_rounds=2,
     relay_answers=20,
+    sign_ins=100,
 )
 SMOKE = RowScale(
     users=3,
@@ -112,6 +116,7 @@ SMOKE = RowScale(
     journal_burst=2,
     relay_rounds=1,
     relay_answers=2,
+    sign_ins=3,
     relay_at_once=2,
     relay_tokens_per_s=500.0,
 )

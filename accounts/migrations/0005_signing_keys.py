@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0003_audit_and_mail'),
+        ('accounts', "0004_api_key_limits"),
     ]
 
     operations = [
