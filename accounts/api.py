@@ -9,15 +9,19 @@ from ninja import Router
 from accounts import cookies, sessions, signing_in, throttle, tickets, users
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
-from accounts.device_cookie import device_tokens_of, remember_device
+from accounts.device_cookie import device_tokens_of
 from accounts.devices import device_of
 from accounts.errors import RefreshRefused, WrongCredentials, WrongPassword
+from accounts.granting import granted
 from accounts.key_schedule import JWKS_KEPT_S
 from accounts.keyring import key_ring
+from accounts.life.errors import EmailNotVerified
+from accounts.life.registering import register as register_user
+from accounts.life.schemas import VerificationSent
 from accounts.limits import guessing
-from accounts.limits.device_tokens import new_token
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
+    ChallengeOut,
     Credentials,
     GrantOut,
     NameChange,
@@ -27,11 +31,9 @@ from accounts.schemas import (
     SessionPage,
     TicketOut,
     UserOut,
-    grant_out,
     session_page_out,
     user_out,
 )
-from accounts.sessions import Grant
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -43,28 +45,35 @@ router = Router(tags=["accounts"])
 
 @router.post(
     "/auth/register",
-    response={201: GrantOut, **problems(403, 409, 422, 429)},
+    response={201: GrantOut, 202: VerificationSent, **problems(403, 409, 422, 429)},
     operation_id="register",
     summary="Register",
 )
 async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
-    """A new user, signed in. 409 `email_taken` when there is one with this email."""
+    """A new user, signed in. 409 `email_taken` when there is one with this email.
+
+    Where emails are proven first: 202 without tokens, whether it is taken or not; a letter tells how it goes on.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
-    grant = await users.register(body.email, body.password, name=body.name, device=device)
-    return _granted(request, grant, as_cookie=body.cookie, status=201, signs_in=True)
+    outcome = await register_user(body.email, body.password, name=body.name, invitation=body.invitation, device=device)
+    if outcome is None:
+        return json_reply({"email": body.email, "verification": "sent"}, status=202)
+    return granted(request, outcome, as_cookie=body.cookie, status=201, signs_in=True)
 
 
 @router.post(
     "/auth/login",
-    response={200: GrantOut, **problems(401, 403, 422, 429)},
+    response={200: GrantOut, 202: ChallengeOut, **problems(401, 403, 422, 429)},
     operation_id="sign_in",
     summary="Sign in",
 )
 async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """401 `wrong_credentials` for an unknown email and for a wrong password alike.
+
+    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`.
 
     Wrong passwords slow the next tries down, and lock them for a while (429, `Retry-After`): those of strangers
     together, and by itself each device and address from which the account was used before. Send the `device_token` of
@@ -75,12 +84,15 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     device = device_of(request)
     attempt = await guessing.begin(body.email, device, device_tokens_of(request, body.device_token))
     try:
-        grant = await signing_in.sign_in(body.email, body.password, device=device)
+        outcome = await signing_in.sign_in(body.email, body.password, device=device)
     except WrongCredentials:
         await attempt.failed()
         raise
+    except EmailNotVerified:
+        await attempt.succeeded()  # the password was right
+        raise
     await attempt.succeeded()
-    return _granted(request, grant, as_cookie=body.cookie, signs_in=True)
+    return granted(request, outcome, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(
@@ -104,7 +116,7 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
     if token is None:
         raise RefreshRefused
     grant = await sessions.rotate_refresh_token(token, device=device_of(request))
-    return _granted(request, grant, as_cookie=as_cookie)
+    return granted(request, grant, as_cookie=as_cookie)
 
 
 @router.post(
@@ -145,14 +157,17 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
         cookies.require_own_page(request)
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
-    attempt = await guessing.begin_again(identity.user_id, device_of(request))
+    device = device_of(request)
+    attempt = await guessing.begin_again(identity.user_id, device)
     try:
-        grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
+        grant = await users.change_password(
+            identity, current=body.current_password, new=body.new_password, device=device
+        )
     except WrongPassword:
         await attempt.failed()
         raise
     await attempt.succeeded()
-    return _granted(request, grant, as_cookie=body.cookie)
+    return granted(request, grant, as_cookie=body.cookie)
 
 
 @router.get(
@@ -251,15 +266,3 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={JWKS_KEPT_S}"},
     )
-
-
-def _granted(
-    request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200, signs_in: bool = False
-) -> HttpResponse:
-    token = new_token(grant.user.email) if signs_in and not as_cookie else None
-    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie, device_token=token), status=status)
-    if as_cookie:
-        if signs_in:
-            remember_device(request, reply, grant.user.email)
-        cookies.set_refresh_cookie(request, reply, grant.refresh_token)
-    return reply

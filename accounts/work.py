@@ -1,4 +1,4 @@
-"""What accounts do beside requests: letters are sent, counts are shared, keys are read, who is here is looked at.
+"""What accounts do beside requests: letters, counts, keys, who is here, erasures, exports.
 
 Opened and closed with the server.
 """
@@ -8,9 +8,11 @@ from weakref import WeakKeyDictionary
 
 from accounts import admitted, keyring
 from accounts.audit.recording import settle_audit
+from accounts.life.beside import settle_beside
 from accounts.limits.gate import close_limits
 from accounts.limits.guessing import settle_guessing
 from accounts.mail import delivery
+from accounts.personal_data import erasing, exporting
 from eloquent.foundation.tasks import end_task
 
 # A server process has one event loop; a test process may have a server in each of several.
@@ -23,11 +25,14 @@ async def open_accounts() -> None:
         asyncio.create_task(delivery.run(), name="letters"),
         asyncio.create_task(keyring.run(revoked=admitted.doubt_all), name="signing keys"),
         asyncio.create_task(admitted.run(), name="who is here"),
+        asyncio.create_task(erasing.run(), name="erasures"),
+        asyncio.create_task(exporting.run(), name="exports"),
     ]
 
 
 async def close_accounts() -> None:
-    """End, and tell and write what is still to be told and recorded."""
+    """End, and do, tell and write what is still to be done, told and recorded."""
+    await settle_beside()
     await close_limits()
     await settle_guessing()
     await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))

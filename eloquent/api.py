@@ -16,6 +16,12 @@ from accounts.activity_routes import router as activity_router
 from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
+from accounts.life.own_routes import router as own_account_router
+from accounts.life.routes import router as account_life_router
+from accounts.openid.api import router as openid_router
+from accounts.personal_data.api import router as personal_data_router
+from accounts.second_factor.routes import router as second_factor_router
+from accounts.second_factor.sign_in_routes import router as second_factor_sign_in_router
 from chat.api import router as chat_router
 from chat.attachments.api import router as attachments_router
 from chat.exports.api import router as exports_router
@@ -64,7 +70,12 @@ api = Api(
 )
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)
+api.add_router("/", account_life_router)
+api.add_router("/", own_account_router)
+api.add_router("/", openid_router)
 api.add_router("/", activity_router)
+api.add_router("/", second_factor_sign_in_router)
+api.add_router("/", second_factor_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)
@@ -74,6 +85,7 @@ api.add_router("/", search_router)
 api.add_router("/", exports_router)
 api.add_router("/", attachments_router)
 api.add_router("/", imports_router)
+api.add_router("/", personal_data_router)
 
 
 @api.exception_handler(EloquentError)

@@ -17,11 +17,13 @@ _MEANINGS: Final = {
     404: "None with this id, or another user's",
     409: "True a moment ago, not any more",
     413: "The body is too large",
+    416: "The part that was asked for begins behind the file's end",
     422: "What was sent cannot be used",
     429: "Too often",
     500: "Our fault",
     503: "A part that is needed is away, or the process is shutting down",
 }
+_WITH_FIELDS: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
 _RETRY_AFTER: Final = {
     "description": "seconds until trying again makes sense",
     "schema": {"type": "integer", "minimum": 1},
@@ -100,9 +102,9 @@ def _name(status: int) -> str:
 
 
 def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if body is not None and not {"example", "examples"} & body.keys():
-        body["example"] = example_of(body["schema"], schemas, whole=False)
+    for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+        if kind in _WITH_FIELDS and not {"example", "examples"} & body.keys():
+            body["example"] = example_of(body["schema"], schemas, whole=False)
     for answer in operation["responses"].values():
         content = answer.get("content", {}).get("application/json")
         if content is not None and not {"example", "examples"} & content.keys():

@@ -7,15 +7,38 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from accounts.store import ExternalIdentity, add_identity
 from eloquent.api import openapi_document
+from eloquent.foundation.clock import now
 from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
-from tests.people import Person
+from tests.passkeys import keep_passkey_of
+from tests.people import PASSWORD, Person
 
 # The only operations that need no access token.
-PUBLIC = {"register", "sign_in", "refresh_tokens", "open_attachment"}
+PUBLIC = {
+    "register",
+    "sign_in",
+    "refresh_tokens",
+    "open_attachment",
+    "read_erasure",
+    "cancel_erasure",
+    "answer_second_factor",
+    "ask_for_passkey",
+    "sign_in_with_passkey",
+    "read_registration",
+    "read_invitation",
+    "verify_email",
+    "forgot_password",
+    "reset_password",
+    "confirm_email",
+}
+# Of sign-ins at providers, where everybody begins without one: tests/accounts/openid/.
+PUBLIC |= {"list_openid_providers", "start_openid_sign_in", "finish_openid_sign_in", "exchange_openid_code"}
+PUBLIC |= {"openid_backchannel_logout"}
 
-# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py.
-SIGNED = {"open_attachment"}
+# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py,
+# the token of a receipt in tests/accounts/personal_data/.
+SIGNED = {"open_attachment", "read_erasure"}
 
 # The ids that paths have.
 IDS = (
@@ -23,8 +46,15 @@ IDS = (
     "attachment_id",
     "chat_id",
     "conversation_id",
+    "export_id",
     "import_id",
     "message_id",
+    "receipt",
+    "passkey_id",
+    "identity_id",
+    "import_id",
+    "message_id",
+    "provider",
     "run_id",
     "session_id",
     "signature",
@@ -43,7 +73,11 @@ BODIES: dict[str, Any] = {
     "regenerate_message": {},
     "approve_calls": {"approvals": [{"approval_id": "approval-1", "approved": True}]},
     "send_import_content": {},
+    "erase_me": {"current_password": PASSWORD},
+    "create_export": {"current_password": PASSWORD},
     "rate_answer": {"rating": "up"},
+    "rename_passkey": {"name": "Phone"},
+    "remove_passkey": {"current_password": PASSWORD},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
 
@@ -58,7 +92,12 @@ def operations() -> Iterator[tuple[str, str, str]]:
 
 
 OPERATIONS = sorted(operations(), key=lambda operation: operation[2])
-WITH_IDS = [operation for operation in OPERATIONS if "{" in operation[1] and operation[2] not in SIGNED]
+# A provider is the operator's: everybody may name it.
+WITH_IDS = [
+    operation
+    for operation in OPERATIONS
+    if "{" in operation[1].replace("{provider}", "") and operation[2] not in SIGNED
+]
 
 
 async def objects_of(
@@ -74,16 +113,34 @@ async def objects_of(
     upload = await person.ok("POST", "/imports", 201, json=BODIES["create_import"])
     key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
     attachment = await person.attach(b"Of tea.")
+    exports = {"export_id": await exported(person)} if operation.startswith("read_export") else {}
+    user_id = ObjectId((await person.ok("GET", "/me"))["id"])
+    identity = ExternalIdentity(
+        id=ObjectId(), user_id=user_id, issuer="https://example.org", subject=str(user_id), created_at=now()
+    )
+    await add_identity(identity)
     return {
+        **exports,
         "api_key_id": key["id"],
         "attachment_id": attachment["id"],
         "chat_id": conversation,
         "conversation_id": conversation,
+        "identity_id": str(identity.id),
         "import_id": upload["id"],
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
+        "passkey_id": await keep_passkey_of(person.tokens["user"]["id"]),
         "run_id": run["id"],
         "session_id": sessions["items"][0]["id"],
     }
+
+
+async def exported(person: Person) -> str:
+    """An export that can be fetched."""
+    export = await person.ok("POST", "/me/exports", 202, json=BODIES["create_export"])
+    async with asyncio.timeout(20):
+        while (await person.ok("GET", f"/me/exports/{export['id']}"))["status"] != "complete":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return str(export["id"])
 
 
 async def status_and_code(person: Person, method: str, path: str, operation: str) -> tuple[int, str]:

@@ -6,6 +6,7 @@ import { AuthForm } from "./auth.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
 import { byId, el, toast } from "./dom.js";
+import { Elsewhere } from "./elsewhere.js";
 import { Notices } from "./notices.js";
 import { Search } from "./search.js";
 import { Session } from "./session.js";
@@ -29,6 +30,7 @@ const tray = new Tray(api);
 const composer = new Composer(tray);
 const thread = new Thread(api, answers, conversations);
 const auth = new AuthForm(session);
+const elsewhere = new Elsewhere(session);
 const drawer = new Drawer();
 
 let bannerTimer = null;
@@ -42,16 +44,25 @@ function show(view) {
 
 async function start() {
   show("loading-view");
+  let challenge = null;
   try {
-    if (await session.restore()) return;
+    challenge = await elsewhere.collect();
+    if (session.user || (!challenge && (await session.restore()))) return;
   } catch (error) {
     byId("fault-text").textContent = error.message;
     show("fault-view");
     byId("fault-retry").focus();
     return;
   }
+  showAuth(elsewhere.fault());
+  if (challenge) auth.goOn(challenge);
+}
+
+function showAuth(note) {
   show("auth-view");
-  auth.show();
+  auth.show(note);
+  // Without them one can still sign in with the password.
+  elsewhere.showButtons().catch(() => {});
 }
 
 async function enter() {
@@ -64,7 +75,20 @@ async function enter() {
   socket.open();
   notices.open();
   openFromAddress();
-  await Promise.all([loadModels(), loadList()]);
+  const [said] = await Promise.all([elsewhere.link(), loadModels(), loadList(), remindOfEmail()]);
+  if (said) toast(said);
+}
+
+// Where emails are proven by letter, whoever has not done so can have the letter sent again.
+async function remindOfEmail() {
+  const reminder = byId("unverified");
+  reminder.hidden = true;
+  if (session.user.email_verified) return;
+  try {
+    reminder.hidden = (await api.registration()).email_verification === "off";
+  } catch {
+    // The next visit asks again.
+  }
 }
 
 async function loadList() {
@@ -106,8 +130,7 @@ function leave({ detail }) {
   drawer.close();
   history.replaceState(null, "", location.pathname);
   document.title = "Eloquent AI";
-  show("auth-view");
-  auth.show(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
+  showAuth(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
 }
 
 // The conversation, and the message in it that is to be looked at.
@@ -318,6 +341,16 @@ byId("sign-out").addEventListener("click", async () => {
   try {
     await session.signOut();
   } catch (error) {
+    toast(error.message);
+  }
+});
+byId("verify-again").addEventListener("click", async () => {
+  try {
+    const { email } = await api.sendVerification();
+    toast(`A letter is on its way to ${email}.`);
+  } catch (error) {
+    // It was confirmed meanwhile, in another tab.
+    if (error.status === 409) byId("unverified").hidden = true;
     toast(error.message);
   }
 });

@@ -14,7 +14,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
-from eloquent.foundation import keys
+from eloquent.foundation import keys, openid_providers
 from eloquent.foundation.config.accounts import AccountSettings
 from eloquent.foundation.config.files import FileSettings
 from eloquent.foundation.config.models import ModelSettings
@@ -46,6 +46,13 @@ class Config(AccountSettings, FileSettings, ModelSettings, ServingSettings, froz
     def sends_mail(self) -> bool:
         """Whether letters leave this service."""
         return (self.mail_backend or ("off" if self.strict else "console")) != "off"
+
+    @property
+    def verification(self) -> str:
+        """What is in force of `email_verification`: off, optional or required. Without mail nothing can be proven."""
+        if not self.sends_mail:
+            return "off"
+        return self.email_verification or ("required" if self.registration == "domain" else "optional")
 
     @property
     def strict(self) -> bool:
@@ -133,8 +140,29 @@ def _strict_faults(config: Config) -> list[Fault]:
         faults.append(Fault("REDIS_URL", "nothing", f"Redis, through which {config.workers} workers share answers"))
     if config.mail_backend == "console":
         faults.append(Fault("MAIL_BACKEND", "console", "smtp, ses or off: its links must not be in the log"))
+    providers = openid_providers.provider_list(config.openid_providers.get_secret_value())
+    if plain := [name for name, provider in providers.items() if provider.is_plain]:
+        faults.append(Fault("OPENID_PROVIDERS", f"http:// in {', '.join(plain)}", f"https:// in {config.eloquent_env}"))
+    if providers and config.next_public_api_url is None:
+        faults.append(Fault("NEXT_PUBLIC_API_URL", "nothing", "where OPENID_PROVIDERS send people back to"))
     if not config.jwt_private_key.get_secret_value():
         faults.append(Fault("JWT_PRIVATE_KEY", "nothing", _FIELDS["jwt_private_key"].description or ""))
+    return faults
+
+
+def _registration_faults(config: Config) -> list[Fault]:
+    """What does not fit together of who may make an account, and how they prove their email."""
+    faults = []
+    by_domain = config.registration == "domain"
+    if by_domain and not config.registration_domains:
+        faults.append(Fault("REGISTRATION_DOMAINS", "nothing", "the domains that REGISTRATION=domain lets in"))
+    if by_domain and config.email_verification in ("off", "optional"):
+        expected = "required with REGISTRATION=domain: anybody can claim an email"
+        faults.append(Fault("EMAIL_VERIFICATION", config.email_verification, expected))
+    if (by_domain or config.email_verification == "required") and not config.sends_mail:
+        faults.append(Fault("MAIL_BACKEND", config.mail_backend or "off", "smtp or ses: emails are to be proven"))
+    if config.mail_backend == "smtp" and config.smtp_url is None:
+        faults.append(Fault("SMTP_URL", "nothing", "the mail server of MAIL_BACKEND=smtp"))
     return faults
 
 
@@ -158,9 +186,9 @@ def load_config() -> Config:
         ConfigFaults: with all faults at once.
     """
     config, faults = _validated({name: value for name, (value, _) in _found().items()})
-    if config.strict:
-        named_wrong = {fault.name for fault in faults}
-        faults += [fault for fault in _strict_faults(config) if fault.name not in named_wrong]
+    named_wrong = {fault.name for fault in faults}
+    together = _registration_faults(config) + (_strict_faults(config) if config.strict else [])
+    faults += [fault for fault in together if fault.name not in named_wrong]
     if faults:
         raise ConfigFaults(faults)
     made = {

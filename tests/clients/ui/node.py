@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+OPENID = HERE.parent / "openid"
 OLDEST_NODE = 20
 MISSING = "The clients' tests need Node 20 or newer with npm on the PATH. On Debian and Ubuntu: apt-get install -y npm"
 _INSTALL_S = 600
@@ -43,18 +44,18 @@ def node_path() -> Path:
     return Path(node)
 
 
-def installed() -> None:
-    """Install the packages that the lock file names, unless they are there.
+def installed(place: Path = HERE) -> None:
+    """Install the packages that the lock file of this place names, unless they are there.
 
     Raises:
         NodeMissing: there is no Node, or npm could not install; its words are in the message.
     """
     _require_node()
-    lock, mark = HERE / "package-lock.json", HERE / "node_modules" / ".installed"
+    lock, mark = place / "package-lock.json", place / "node_modules" / ".installed"
     if mark.exists() and mark.read_bytes() == lock.read_bytes():
         return
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=_INSTALL_S)
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=_INSTALL_S)
     if done.returncode:
         raise NodeMissing(f"npm could not install the clients' packages:\n{done.stdout}{done.stderr}")
     mark.write_bytes(lock.read_bytes())
@@ -144,6 +145,7 @@ async def running_frontend(version: str, transport: str = "http") -> AsyncIterat
 
 if __name__ == "__main__":
     try:
-        installed()
+        for place in (HERE, OPENID):
+            installed(place)
     except NodeMissing as missing:
         sys.exit(str(missing))

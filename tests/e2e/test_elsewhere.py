@@ -1,0 +1,107 @@
+"""Signing in with an account at a provider, from the page and back to it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import OpenPage
+from tests.e2e.pages import PASSWORD, ChatPage
+from tests.e2e.site import Site
+
+
+@pytest.fixture
+def visit(site: Site, chromium: Browser) -> Iterator[ChatPage]:
+    """A new visitor, who may leave for the provider: no other test's page may leave at all."""
+    site.provider.be_good()
+    context = chromium.new_context()
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    faults: list[str] = []
+    page.goto(site.url)
+    yield ChatPage(page, site)
+    context.close()
+    site.provider.be_good()
+    assert faults == []
+
+
+def button(page: Page) -> Any:
+    return page.get_by_role("link", name="Continue with Example")
+
+
+def test_the_button_leads_to_the_provider_and_back_into_the_chat(visit: ChatPage) -> None:
+    page = visit.page
+    button(page).click()
+    expect(visit.box).to_be_visible()
+    expect(page.locator("#user-name")).to_have_text("Ada")
+    assert page.url == f"{visit.site.url}/"
+    page.reload()
+    expect(visit.box).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(button(page)).to_be_visible()
+
+
+def test_one_comes_back_to_the_conversation_that_one_wanted_to_see(visit: ChatPage) -> None:
+    page = visit.page
+    button(page).click()
+    visit.site.script("Noted.")
+    visit.ask("Remember the sea.")
+    visit.expect_answer("complete")
+    address = page.url
+    page.context.clear_cookies()
+    page.goto("about:blank")
+    page.goto(address)
+    button(page).click()
+    expect(visit.text).to_have_text("Noted.")
+    assert page.url == address
+
+
+def test_what_went_wrong_is_said_once(visit: ChatPage) -> None:
+    page = visit.page
+    visit.site.provider.claims = {"nonce": "wrong"}
+    button(page).click()
+    expect(page.locator("#auth-note")).to_contain_text("could not be trusted")
+    assert page.url == f"{visit.site.url}/"
+    page.reload()
+    expect(button(page)).to_be_visible()
+    expect(page.locator("#auth-note")).to_be_hidden()
+    visit.site.provider.be_good()
+    button(page).click()
+    expect(visit.box).to_be_visible()
+
+
+def test_a_code_that_is_no_good_is_said_to_be(open_page: OpenPage) -> None:
+    chat = open_page(path="/#openid_code=made-up")
+    expect(chat.page.locator("#auth-note")).to_contain_text("cannot be completed")
+    assert chat.page.url == f"{chat.site.url}/"
+
+
+def test_without_an_answer_about_providers_the_form_stands_alone(open_page: OpenPage, site: Site) -> None:
+    chat = open_page(path="/healthz")
+    chat.page.route("**/auth/openid/providers", lambda route: route.abort())
+    chat.page.goto(site.url)
+    expect(chat.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(chat.page.locator("#elsewhere")).to_be_hidden()
+    chat.register()
+
+
+def test_a_link_that_was_begun_by_this_session_is_completed_by_the_page(visit: ChatPage, site: Site) -> None:
+    page = visit.page
+    visit.register()
+    site.provider.person |= {"sub": "to-be-linked", "email": "elsewhere@example.net"}
+    asked = page.evaluate(
+        """async ([email, password]) => {
+          const post = async (path, body, headers = {}) => (await fetch(`/api/v1${path}`, {
+            method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body),
+          })).json();
+          const { access_token: token } = await post("/auth/refresh", { cookie: true });
+          return post("/me/identities/example/start", { next: "/" }, { Authorization: `Bearer ${token}` });
+        }""",
+        [visit.email, PASSWORD],
+    )
+    page.goto(asked["url"])
+    expect(page.get_by_text("Example (elsewhere@example.net) now opens your account.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    button(page).click()
+    expect(page.locator("#user-email")).to_have_text(visit.email)
