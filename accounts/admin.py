@@ -16,9 +16,11 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from accounts.audit.admin import AuditEntryAdmin  # noqa: F401 - registered with the others
 from accounts.emails import EmailError, normalise_email
 from accounts.models import ApiKey, Session, User
+from accounts.personal_data import screens as _screens  # noqa: F401 - registers its pages
+from accounts.personal_data.desk import ErasesUsers
 from accounts.revocation import revoke_api_key, revoke_session
 from eloquent.foundation.clock import now
-from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin, IndexedAdmin, is_superuser
+from eloquent.mongodb.changelists import HistoryAdmin, IndexedAdmin, is_superuser
 
 SESSION_SECRETS = ("refresh_hash", "previous_hash", "lineage_hash", "successor")
 
@@ -51,7 +53,7 @@ class ChangedUserForm(_OneSpelling, UserChangeForm):
 
 
 @admin.register(User)
-class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):  # type: ignore[type-arg]  # only while types are checked
+class PeopleAdmin(ErasesUsers, IndexedAdmin, UserAdmin):  # type: ignore[type-arg]  # only while types are checked
     """Users. Only superusers hand out rights: whoever could give them could take all of them."""
 
     form = ChangedUserForm
@@ -70,6 +72,7 @@ class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):  # type: ignore[typ
         ("History", {"fields": ("created_at", "last_login", "email_verified_at", "token_version")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
+    actions = ("erase",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Rights, too, for staff who are not superusers."""
@@ -83,11 +86,6 @@ class PeopleAdmin(CountedDeletion, IndexedAdmin, UserAdmin):  # type: ignore[typ
         if others and not is_superuser(request):
             return False
         return bool(super().has_change_permission(request, obj))
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Superusers: all that a user wrote goes along."""
-        del obj
-        return is_superuser(request)
 
 
 def _say_revoked(page: HistoryAdmin, request: HttpRequest, ended: list[Any], what: str) -> None:

@@ -18,6 +18,7 @@ from accounts.limits import guessing
 from accounts.limits.device_tokens import new_token
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
+    ChallengeOut,
     Credentials,
     GrantOut,
     NameChange,
@@ -27,10 +28,12 @@ from accounts.schemas import (
     SessionPage,
     TicketOut,
     UserOut,
+    challenge_out,
     grant_out,
     session_page_out,
     user_out,
 )
+from accounts.second_factor.challenges import Challenge
 from accounts.sessions import Grant
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
@@ -54,17 +57,19 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
     device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
     grant = await users.register(body.email, body.password, name=body.name, device=device)
-    return _granted(request, grant, as_cookie=body.cookie, status=201, signs_in=True)
+    return granted(request, grant, as_cookie=body.cookie, status=201, signs_in=True)
 
 
 @router.post(
     "/auth/login",
-    response={200: GrantOut, **problems(401, 403, 422, 429)},
+    response={200: GrantOut, 202: ChallengeOut, **problems(401, 403, 422, 429)},
     operation_id="sign_in",
     summary="Sign in",
 )
 async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """401 `wrong_credentials` for an unknown email and for a wrong password alike.
+
+    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`.
 
     Wrong passwords slow the next tries down, and lock them for a while (429, `Retry-After`): those of strangers
     together, and by itself each device and address from which the account was used before. Send the `device_token` of
@@ -75,12 +80,12 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     device = device_of(request)
     attempt = await guessing.begin(body.email, device, device_tokens_of(request, body.device_token))
     try:
-        grant = await signing_in.sign_in(body.email, body.password, device=device)
+        outcome = await signing_in.sign_in(body.email, body.password, device=device)
     except WrongCredentials:
         await attempt.failed()
         raise
     await attempt.succeeded()
-    return _granted(request, grant, as_cookie=body.cookie, signs_in=True)
+    return granted(request, outcome, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(
@@ -104,7 +109,7 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
     if token is None:
         raise RefreshRefused
     grant = await sessions.rotate_refresh_token(token, device=device_of(request))
-    return _granted(request, grant, as_cookie=as_cookie)
+    return granted(request, grant, as_cookie=as_cookie)
 
 
 @router.post(
@@ -152,7 +157,7 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
         await attempt.failed()
         raise
     await attempt.succeeded()
-    return _granted(request, grant, as_cookie=body.cookie)
+    return granted(request, grant, as_cookie=body.cookie)
 
 
 @router.get(
@@ -253,13 +258,19 @@ async def jwks(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _granted(
-    request: HttpRequest, grant: Grant, *, as_cookie: bool, status: int = 200, signs_in: bool = False
+def granted(
+    request: HttpRequest, outcome: Grant | Challenge, *, as_cookie: bool, status: int = 200, signs_in: bool = False
 ) -> HttpResponse:
-    token = new_token(grant.user.email) if signs_in and not as_cookie else None
-    reply = json_reply(grant_out(grant, with_refresh_token=not as_cookie, device_token=token), status=status)
+    """The answer of every way in: a grant, with its refresh token in the body or the cookie; or 202, a challenge.
+
+    Whoever has just signed in (`signs_in`) is given a token that tells this device from a stranger's.
+    """
+    if isinstance(outcome, Challenge):
+        return json_reply(challenge_out(outcome), status=202)
+    token = new_token(outcome.user.email) if signs_in and not as_cookie else None
+    reply = json_reply(grant_out(outcome, with_refresh_token=not as_cookie, device_token=token), status=status)
     if as_cookie:
         if signs_in:
-            remember_device(request, reply, grant.user.email)
-        cookies.set_refresh_cookie(request, reply, grant.refresh_token)
+            remember_device(request, reply, outcome.user.email)
+        cookies.set_refresh_cookie(request, reply, outcome.refresh_token)
     return reply

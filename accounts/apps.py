@@ -12,11 +12,14 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        """Have the desk road's changes to users end their sessions; register the checks."""
-        from accounts import checks as _checks  # noqa: F401 - importing registers them
-        from accounts import revocation, store
+        """Watch what the desk road does to users; register the checks, and the places of personal data."""
+        from accounts import checks, revocation, store  # noqa: F401 - checks register themselves
         from accounts.audit import staff  # need the models, which are loaded by now
+        from accounts.personal_data import places
+        from accounts.second_factor import console
 
         revocation.connect()
         staff.connect()
+        console.connect()
+        places.register_places()
         membership.answer_with(store.groups_of, store.names_of_groups)

@@ -1,4 +1,4 @@
-"""What is wrong with the keys on record, found by `manage.py check --database default`."""
+"""What `manage.py check` says of accounts: with `--deploy`, and of the keys on record with `--database default`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
 from django.db import DatabaseError
 from pymongo.errors import PyMongoError
+
+from eloquent.foundation.config import get_config
 
 _HINT = "Put the SECRET_KEY before this one into SECRET_KEY_FALLBACKS, or run `manage.py jwt rotate --now`."
 
@@ -40,3 +42,18 @@ def check_signing_keys(databases: Sequence[str] | None = None, **_: Any) -> list
             )
         )
     return found
+
+
+@register(Tags.security, deploy=True)
+def staff_have_a_second_factor(**_options: Any) -> list[CheckMessage]:
+    """A warning when, in staging or production, a password alone opens the staff console."""
+    config = get_config()
+    if not config.strict or config.staff_second_factor:
+        return []
+    return [
+        Warning(
+            "A password alone opens the staff console to staff who have set up no second factor.",
+            hint="Set STAFF_SECOND_FACTOR=true.",
+            id="accounts.W002",
+        )
+    ]

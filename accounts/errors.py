@@ -4,18 +4,32 @@ EloquentError
 ├── NotSignedIn
 │   ├── WrongCredentials   401 wrong_credentials   unknown email or wrong password: the caller cannot tell which
 │   ├── RefreshRefused     401 refresh_refused     the refresh token lets nobody in; sign in with the password
-│   └── ApiKeyRefused      401 invalid_api_key     no API key, or one that is unknown, revoked or expired
+│   ├── ApiKeyRefused      401 invalid_api_key     no API key, or one that is unknown, revoked or expired
+│   └── ChallengeRefused   401 challenge_refused   the sign-in's first step is unknown, used or too old
 ├── InvalidInput
-│   └── WrongPassword      422 wrong_password      the current password, asked again, was wrong
+│   ├── WrongPassword      422 wrong_password      the current password, asked again, was wrong
+│   ├── WrongCode          422 wrong_code          a second factor's code was wrong or used
+│   └── PasskeyRefused     422 passkey_refused     a passkey is unknown, or signed something else
 ├── Conflict
 │   ├── EmailTaken         409 email_taken         somebody has registered this email
-│   └── TooManyApiKeys     409 too_many_api_keys   the user has as many keys as one may have
-└── Forbidden
-    ├── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
-    └── ScopeMissing       403 missing_scope       the API key was not made for this
+│   ├── TooManyApiKeys     409 too_many_api_keys   the user has as many keys as one may have
+│   ├── NothingPending     409 nothing_pending     no authenticator app waits for its first code
+│   ├── TotpExists         409 totp_exists         there is an authenticator app already
+│   ├── NoSecondFactor     409 no_second_factor    there is no second factor
+│   ├── TooManyPasskeys    409 too_many_passkeys   the user has as many passkeys as one may have
+│   ├── ExportAtWork       409 export_at_work      the user's last export is not ready yet
+│   └── ExportNotReady     409 export_not_ready    the export has no file
+├── Throttled
+│   └── CodesExhausted     429 too_many_codes      too many wrong codes of a second factor
+├── Forbidden
+│   ├── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
+│   ├── ScopeMissing       403 missing_scope       the API key was not made for this
+│   └── SignInTooOld       403 sign_in_too_old     no password to ask for, and the sign-in is not fresh
+└── Unavailable
+    └── ExportsAway        503 exports_away        where exports lie does not answer
 """
 
-from eloquent.foundation.errors import Conflict, Forbidden, InvalidInput, NotSignedIn
+from eloquent.foundation.errors import Conflict, Forbidden, InvalidInput, NotSignedIn, Throttled, Unavailable
 
 
 class WrongCredentials(NotSignedIn):
@@ -72,3 +86,87 @@ class ScopeMissing(Forbidden):
 
     code = "missing_scope"
     sentence = "This API key may not do this."
+
+
+class ChallengeRefused(NotSignedIn):
+    """The first step of the sign-in is unknown, older than five minutes, used, or the password was changed since."""
+
+    code = "challenge_refused"
+    sentence = "This sign-in cannot go on. Begin again."
+
+
+class SignInTooOld(Forbidden):
+    """An account without a password proves itself by a sign-in, which must not be older than ten minutes."""
+
+    code = "sign_in_too_old"
+    sentence = "This needs a fresh sign-in. Sign in again, then come back within ten minutes."
+
+
+class WrongCode(InvalidInput):
+    """The code is wrong, was used, or is outdated."""
+
+    code = "wrong_code"
+    sentence = "This code is wrong, or it was used already. Take the next one."
+
+
+class PasskeyRefused(InvalidInput):
+    """The passkey is unknown, or what it signed is not what was asked, from where it was asked."""
+
+    code = "passkey_refused"
+    sentence = "This passkey was not accepted."
+
+
+class CodesExhausted(Throttled):
+    """So many wrong codes came that no more are looked at for a while."""
+
+    code = "too_many_codes"
+    sentence = "Too many wrong codes. Use a recovery code or a passkey, or set a new password by email."
+
+
+class NothingPending(Conflict):
+    """No authenticator app waits for its first code, or not any more."""
+
+    code = "nothing_pending"
+    sentence = "Begin again: there is no authenticator app to confirm, or it took more than 15 minutes."
+
+
+class TotpExists(Conflict):
+    """The user has an authenticator app already."""
+
+    code = "totp_exists"
+    sentence = "There is an authenticator app already. Remove it first."
+
+
+class NoSecondFactor(Conflict):
+    """The user has no second factor, and so nothing that recovery codes could stand in for."""
+
+    code = "no_second_factor"
+    sentence = "There is no second factor."
+
+
+class TooManyPasskeys(Conflict):
+    """The user has as many passkeys as one may have."""
+
+    code = "too_many_passkeys"
+    sentence = "You have as many passkeys as one may have. Delete one first."
+
+
+class ExportAtWork(Conflict):
+    """One export at a time: the user's last one is not ready yet."""
+
+    code = "export_at_work"
+    sentence = "Your last export is not ready yet."
+
+
+class ExportNotReady(Conflict):
+    """The export has no file: it is still being made, or it could not be."""
+
+    code = "export_not_ready"
+    sentence = "This export is not ready."
+
+
+class ExportsAway(Unavailable):
+    """Where exports lie does not answer."""
+
+    code = "exports_away"
+    sentence = "Exports cannot be reached right now. Try again in a moment."

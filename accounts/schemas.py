@@ -11,6 +11,8 @@ from accounts import store
 from accounts.api_key_access import Scope
 from accounts.emails import MAX_EMAIL_CHARS, normalise_email
 from accounts.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from accounts.second_factor.challenges import Challenge
+from accounts.second_factor.factors import Method
 from accounts.sessions import Grant
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import ObjectIdField, SessionId
@@ -137,6 +139,14 @@ class GrantOut(Schema):
     device_token: str | None = Field(
         None, description="of a sign-in: keep it, and send it with the next; in cookie mode the cookie has it"
     )
+
+
+class ChallengeOut(Schema):
+    """In place of a grant: the second factor is to be shown at `/auth/second-factor`, in one of these ways."""
+
+    challenge: str
+    methods: list[Method]
+    expires_in: int = Field(description="seconds that the challenge lives")
 
 
 class SessionOut(Schema):
@@ -278,3 +288,8 @@ def api_key_out(key: store.ApiKey) -> dict[str, Any]:
         "requests_per_minute": key.requests_per_minute,
         "last_used_at": key.last_used_at,
     }
+
+
+def challenge_out(challenge: Challenge) -> dict[str, Any]:
+    """A ChallengeOut."""
+    return {"challenge": challenge.token, "methods": challenge.methods, "expires_in": challenge.expires_in_s}

@@ -1,6 +1,11 @@
-"""Proving who one is, and being let in: every way in ends in `let_in`."""
+"""Proving who one is, and being let in: every way in ends in `let_in`.
+
+A user with a second factor is not let in by the first: `let_in` answers a `Challenge` in place of a grant, whichever
+the way, and `answer_challenge` goes on from there.
+"""
 
 from enum import StrEnum
+from typing import Any
 
 from accounts import sessions, store
 from accounts.audit.actions import Action
@@ -8,6 +13,11 @@ from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import WrongCredentials
 from accounts.passwords import verify_password
+from accounts.second_factor import challenges
+from accounts.second_factor.challenges import Answer, Challenge
+from accounts.second_factor.factors import factors_of
+from accounts.second_factor.passkeys import owner_by_passkey
+from accounts.second_factor.relying_party import RelyingParty
 from accounts.sessions import Grant
 
 
@@ -21,8 +31,8 @@ class Proof(StrEnum):
     PASSKEY = "passkey"
 
 
-async def sign_in(email: str, password: str, *, device: Device) -> Grant:
-    """Let in the owner of the email (in its stored form) and the password.
+async def sign_in(email: str, password: str, *, device: Device) -> Grant | Challenge:
+    """Let in the owner of the email (in its stored form) and the password, or ask for the second factor.
 
     Raises:
         WrongCredentials: in the same time and words whatever was wrong.
@@ -37,12 +47,46 @@ async def sign_in(email: str, password: str, *, device: Device) -> Grant:
     return await let_in(user, proof=Proof.PASSWORD, device=device)
 
 
-async def let_in(user: store.User, *, proof: Proof, device: Device) -> Grant:
-    """Open a session for a user who has just proved who they are.
+async def let_in(user: store.User, *, proof: Proof, device: Device, both_factors: bool = False) -> Grant | Challenge:
+    """Open a session for a user who has just proved who they are, or ask for their second factor first.
+
+    A passkey that verified its user is both factors at once; so is the word of a provider whom the operator leaves the
+    second one to (`both_factors`).
 
     Raises:
         WrongCredentials: the proof was overtaken by a change of password or a deactivation.
     """
+    if proof is not Proof.PASSKEY and not both_factors:
+        factors = await factors_of(user.id)
+        if factors.any:
+            return await challenges.open_challenge(user, factors, proof=proof, device=device)
+    return await _open(user, device=device, proof=proof)
+
+
+async def answer_challenge(token: str, answer: Answer, *, party: RelyingParty, device: Device) -> Grant:
+    """Let in whoever shows the second factor that a challenge asks for.
+
+    Raises:
+        ChallengeRefused: the first step is to be done again.
+        WrongCode, PasskeyRefused, CodesExhausted: the answer is not right; another may be.
+        WrongCredentials: overtaken by a change of password or a deactivation.
+    """
+    shown = await challenges.answer_challenge(token, answer, party=party, device=device)
+    return await _open(shown.user, device=device, proof=shown.proof, second_factor=shown.method)
+
+
+async def sign_in_with_passkey(credential: dict[str, Any], *, party: RelyingParty, device: Device) -> Grant:
+    """Let in the owner of a passkey that verified its user.
+
+    Raises:
+        PasskeyRefused: unknown, not what was asked, may be a copy, or its owner may not come in.
+        WrongCredentials: overtaken by a deactivation.
+    """
+    user = await owner_by_passkey(credential, party=party, device=device)
+    return await _open(user, device=device, proof=Proof.PASSKEY)
+
+
+async def _open(user: store.User, *, device: Device, proof: str, **facts: str) -> Grant:
     grant = await sessions.open_session(user, device=device, signed_in_with=proof)
-    await record(Action.SIGNED_IN, actor=user.id, subject=user.id, device=device, proof=proof)
+    await record(Action.SIGNED_IN, actor=user.id, subject=user.id, device=device, proof=proof, **facts)
     return grant

@@ -38,6 +38,12 @@ OPENID_LOGOUT_BY_ADDRESS: Final = Limit("openid-logout", 600, 60)
 # Letters: nobody's mailbox is filled by whoever plays with a session.
 REUSE_LETTER_BY_USER: Final = Limit("reuse-letter", 1, 3600)
 SIGN_IN_LETTER_BY_USER: Final = Limit("sign-in-letter", 10, 86400)
+EXPORT_BY_USER: Final = Limit("export", 5, 86_400)
+RECEIPT_BY_ADDRESS: Final = Limit("receipt", 120, 600)
+# Answers to challenges and passkeys of people who are not signed in yet. The bounds that keep codes from being guessed
+# are stricter, and others: `accounts.second_factor.codes`.
+SECOND_FACTOR_BY_ADDRESS: Final = Limit("second-factor-address", 100, 300)
+SECOND_FACTOR_BY_USER: Final = Limit("second-factor", 30, 600)
 
 _in_process: Final = ProcessWindows()
 _shared: WeakKeyDictionary[Redis, SharedWindows] = WeakKeyDictionary()

@@ -9,6 +9,7 @@ from accounts.authentication import Identity
 from accounts.devices import Device
 from accounts.errors import EmailTaken, WrongPassword
 from accounts.passwords import check_new_password, hash_password, verify_password
+from accounts.second_factor.challenges import Challenge
 from accounts.sessions import Grant
 from accounts.signing_in import Proof, let_in
 from eloquent.foundation.clock import now
@@ -16,7 +17,7 @@ from eloquent.foundation.errors import Conflict, NotSignedIn
 from eloquent.foundation.ids import UserId
 
 
-async def register(email: str, password: str, *, name: str, device: Device) -> Grant:
+async def register(email: str, password: str, *, name: str, device: Device) -> Grant | Challenge:
     """A new user, signed in. The email is in its stored form.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What accounts do beside requests: letters are sent, counts are shared, keys are read, who is here is looked at.
+"""What accounts do beside requests: letters, counts, keys, who is here, erasures, exports.
 
 Opened and closed with the server.
 """
@@ -11,6 +11,7 @@ from accounts.audit.recording import settle_audit
 from accounts.limits.gate import close_limits
 from accounts.limits.guessing import settle_guessing
 from accounts.mail import delivery
+from accounts.personal_data import erasing, exporting
 from eloquent.foundation.tasks import end_task
 
 # A server process has one event loop; a test process may have a server in each of several.
@@ -23,6 +24,8 @@ async def open_accounts() -> None:
         asyncio.create_task(delivery.run(), name="letters"),
         asyncio.create_task(keyring.run(revoked=admitted.doubt_all), name="signing keys"),
         asyncio.create_task(admitted.run(), name="who is here"),
+        asyncio.create_task(erasing.run(), name="erasures"),
+        asyncio.create_task(exporting.run(), name="exports"),
     ]
 
 

@@ -15,6 +15,7 @@ from unfold.decorators import display
 
 from chat.attachments import screens as _screens  # noqa: F401 - registers its page
 from chat.models import Conversation, Import, Message, Run
+from chat.retention import screens as _retention_screens  # noqa: F401 - as above
 from eloquent.mongodb.changelists import CountedDeletion, HistoryAdmin
 
 MESSAGES_A_PAGE = 50

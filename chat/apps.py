@@ -10,7 +10,9 @@ class ChatConfig(AppConfig):
     verbose_name = "Chat"
 
     def ready(self) -> None:
-        """Have the desk road's deletions take files along."""
-        from chat.attachments import deletion  # needs the models, which are loaded by now
+        """Have the desk road's deletions take files along; say where personal data lie."""
+        from chat import personal_data  # needs the models, which are loaded by now
+        from chat.attachments import deletion  # as above
 
         deletion.connect()
+        personal_data.register_places()

@@ -4,6 +4,8 @@ The request road reads and writes the same collections through `chat.store`.
 """
 
 from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django_mongodb_backend.fields import ObjectIdField
@@ -20,6 +22,7 @@ _LONGEST_WORKER = 64
 _LONGEST_FILE_NAME = 200
 _LONGEST_MEDIA_TYPE = 40
 _LONGEST_STORAGE_KEY = 100
+_MOST_RETENTION_DAYS = 36_500
 
 
 class Conversation(models.Model):
@@ -138,6 +141,8 @@ class Run(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["conversation"], name="run_conversation"),
+            # For the end of an account: which are at work, and whatever else is left.
+            models.Index(fields=["user", "active", "id"], name="run_of_user"),
             models.Index(fields=["lease_expires_at"], condition=Q(active=True), name="run_lease"),
             models.Index(fields=["-created_at", "-id"], name="run_desk"),
         ]
@@ -245,3 +250,47 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RetentionRule(models.Model):
+    """How long conversations of a group's users are kept, in the place of RETENTION_DAYS.
+
+    Whoever is in several such groups has the longest of their times.
+    """
+
+    group = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="+")
+    days = models.PositiveIntegerField(
+        validators=[MaxValueValidator(_MOST_RETENTION_DAYS)],
+        help_text="Days after which a conversation that nobody went on with is deleted, pinned or not. 0: never.",
+    )
+
+    class Meta:
+        db_table = "retention_rules"
+        ordering = ("-days", "-id")
+        indexes = [models.Index(fields=["-days", "-id"], name="retention_rule_list")]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.days} days" if self.days else f"{self.group}: for ever"
+
+
+class RetentionSweep(models.Model):
+    """The one sweep of old conversations that is, or was last, at work: whose it is, and how far.
+
+    `going` are the conversations that are being deleted just now, with their owners: a worker that is lost leaves their
+    messages to the next one. `position` is the last conversation that was looked at.
+    """
+
+    id = models.CharField(primary_key=True, max_length=20, default="conversations", db_column="_id")
+    worker = models.CharField(max_length=_LONGEST_WORKER, blank=True, default="")
+    lease_expires_at = models.DateTimeField()
+    next_at = models.DateTimeField()
+    position = models.JSONField(null=True, blank=True)
+    going = models.JSONField(default=list, blank=True)
+    deleted = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "retention_sweeps"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -228,3 +228,26 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     created_at: datetime
     expires_at: datetime | None = None
+
+
+class RetentionRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many days conversations of a group's users are kept when nobody goes on with them; 0 for ever."""
+
+    id: ObjectId
+    group_id: ObjectId
+    days: int
+
+
+class RetentionSweep(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the sweep of old conversations is; see `chat.models.RetentionSweep` for its fields.
+
+    `position` is `[updated in milliseconds since 1970, id]`, `going` a list of `[owner, conversation]`; ids in hex.
+    """
+
+    id: str = "conversations"
+    worker: str
+    lease_expires_at: datetime
+    next_at: datetime
+    position: list[Any] | None = None
+    going: list[list[str]] = []
+    deleted: int = 0

@@ -16,6 +16,7 @@ from chat.imports import job
 from chat.inbox import Inbox
 from chat.journal import Journal, MemoryJournal, SharedJournal
 from chat.reaper import Reaper
+from chat.retention import sweeping
 from chat.types import Message, Run
 from eloquent.foundation import lifecycle
 from eloquent.foundation.config import get_config
@@ -186,7 +187,7 @@ async def startup() -> None:
         Inbox(lifecycle.worker_id()).open(reader, stop=_stop_here)
         _journals[loop] = shared
         work.append(reader.run)
-    work.extend((Reaper(journal(), _at_work).run, job.run, sweep.run, look_after_holds))
+    work.extend((Reaper(journal(), _at_work).run, job.run, sweep.run, sweeping.run, look_after_holds))
     _tasks[loop] = [asyncio.create_task(task(), name=task.__qualname__) for task in work]  # type: ignore[arg-type]
 
 

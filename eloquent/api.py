@@ -17,6 +17,9 @@ from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
 from accounts.openid.api import router as openid_router
+from accounts.personal_data.api import router as personal_data_router
+from accounts.second_factor.routes import router as second_factor_router
+from accounts.second_factor.sign_in_routes import router as second_factor_sign_in_router
 from chat.api import router as chat_router
 from chat.attachments.api import router as attachments_router
 from chat.exports.api import router as exports_router
@@ -67,6 +70,8 @@ api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)
 api.add_router("/", openid_router)
 api.add_router("/", activity_router)
+api.add_router("/", second_factor_sign_in_router)
+api.add_router("/", second_factor_router)
 api.add_router("/", inference_router, auth=SessionAuth())  # inference knows nothing of accounts
 api.add_router("/", chat_router)
 api.add_router("/", messages_router)
@@ -76,6 +81,7 @@ api.add_router("/", search_router)
 api.add_router("/", exports_router)
 api.add_router("/", attachments_router)
 api.add_router("/", imports_router)
+api.add_router("/", personal_data_router)
 
 
 @api.exception_handler(EloquentError)

@@ -62,6 +62,21 @@ def may_view_attachments(request: HttpRequest) -> bool:
     return _has(request, "chat.view_attachment")
 
 
+def may_view_retention_rules(request: HttpRequest) -> bool:
+    """Whether the sidebar offers rules of retention."""
+    return _has(request, "chat.view_retentionrule")
+
+
+def may_view_erasures(request: HttpRequest) -> bool:
+    """Whether the sidebar offers erasures."""
+    return _has(request, "accounts.view_erasure")
+
+
+def may_view_exports(request: HttpRequest) -> bool:
+    """Whether the sidebar offers exports."""
+    return _has(request, "accounts.view_dataexport")
+
+
 def may_view_language_models(request: HttpRequest) -> bool:
     """Whether the sidebar offers language models."""
     return _has(request, "inference.view_modelentry")
@@ -123,6 +138,12 @@ UNFOLD: Final[dict[str, Any]] = {
     },
     "SITE_URL": "/",
     "LOGIN": {"form": "accounts.staff_sign_in.StaffSignInForm"},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second_factor")},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ]
+    },
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "eloquent.console.with_numbers",
@@ -138,6 +159,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("Runs", "play_circle", "chat_run_changelist", "runs"),
                     _entry("Imports", "upload_file", "chat_import_changelist", "imports"),
                     _entry("Attachments", "attach_file", "chat_attachment_changelist", "attachments"),
+                    _entry("Retention", "auto_delete", "chat_retentionrule_changelist", "retention_rules"),
                 ],
             },
             {
@@ -157,6 +179,8 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("API keys", "key", "accounts_apikey_changelist", "api_keys"),
                     _entry("Groups", "group", "auth_group_changelist", "groups"),
                     _entry("Audit", "policy", "accounts_auditentry_changelist", "audit"),
+                    _entry("Erasures", "person_remove", "accounts_erasure_changelist", "erasures"),
+                    _entry("Exports", "folder_zip", "accounts_dataexport_changelist", "exports"),
                 ],
             },
         ],

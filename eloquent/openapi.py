@@ -17,6 +17,7 @@ _MEANINGS: Final = {
     404: "None with this id, or another user's",
     409: "True a moment ago, not any more",
     413: "The body is too large",
+    416: "The part that was asked for begins behind the file's end",
     422: "What was sent cannot be used",
     429: "Too often",
     500: "Our fault",

@@ -29,6 +29,7 @@ OF_STATUS: Final[dict[int, type[EloquentError]]] = {
     404: errors.NotFound,
     409: errors.Conflict,
     413: errors.PayloadTooLarge,
+    416: errors.OutOfRange,
     422: errors.InvalidInput,
     429: errors.Throttled,
     500: EloquentError,
@@ -65,6 +66,12 @@ _GOES_ON: Final[Errors] = (
     chat_errors.ConversationWentOn,
 )
 _FROM_A_PAGE: Final[Errors] = (accounts_errors.ForeignOrigin,)
+_BY_THE_OWNER: Final[Errors] = (
+    accounts_errors.WrongPassword,
+    accounts_errors.WrongCode,
+    accounts_errors.SignInTooOld,
+    accounts_errors.CodesExhausted,
+)
 
 OF_OPERATION: Final[dict[str, Errors]] = {
     "register": (*_FROM_A_PAGE, accounts_errors.EmailTaken),
@@ -72,12 +79,32 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "refresh_tokens": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "sign_out": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "change_password": (*_FROM_A_PAGE, accounts_errors.WrongPassword),
+    "answer_second_factor": (
+        *_FROM_A_PAGE,
+        accounts_errors.ChallengeRefused,
+        accounts_errors.WrongCredentials,
+        accounts_errors.WrongCode,
+        accounts_errors.PasskeyRefused,
+        accounts_errors.CodesExhausted,
+    ),
+    "ask_for_passkey": (accounts_errors.ChallengeRefused, accounts_errors.PasskeyRefused),
+    "sign_in_with_passkey": (*_FROM_A_PAGE, accounts_errors.PasskeyRefused, accounts_errors.WrongCredentials),
+    "begin_totp": (*_BY_THE_OWNER, accounts_errors.TotpExists),
+    "confirm_totp": (accounts_errors.NothingPending, accounts_errors.WrongCode),
+    "remove_totp": _BY_THE_OWNER,
+    "make_recovery_codes": (*_BY_THE_OWNER, accounts_errors.NoSecondFactor),
+    "begin_passkey": (*_BY_THE_OWNER, accounts_errors.TooManyPasskeys),
+    "add_passkey": (accounts_errors.PasskeyRefused, accounts_errors.TooManyPasskeys),
+    "remove_passkey": _BY_THE_OWNER,
     "create_api_key": (accounts_errors.TooManyApiKeys,),
     "exchange_openid_code": (*_FROM_A_PAGE, openid_errors.CodeRefused, openid_errors.AccountClosed),
     "openid_backchannel_logout": (openid_errors.LogoutTokenRefused, openid_errors.ProviderAway),
     "start_identity_link": (openid_errors.ProviderAway,),
     "link_identity": (openid_errors.CodeRefused, openid_errors.IdentityTaken, openid_errors.TooManyIdentities),
     "unlink_identity": (openid_errors.LastWayIn,),
+    "erase_me": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld),
+    "create_export": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld, accounts_errors.ExportAtWork),
+    "read_export_content": (accounts_errors.ExportNotReady, accounts_errors.ExportsAway),
     "start_run": _STARTS_A_RUN,
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
     "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),

@@ -8,7 +8,7 @@ from eloquent import console
 from eloquent.foundation.config import get_config
 from eloquent.foundation.logs import configure_logging
 from eloquent.mail_transport import mail_settings
-from eloquent.object_storage import attachment_storage
+from eloquent.object_storage import attachment_storage, export_storage
 
 _config = get_config()
 
@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.second_factor.console.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 
@@ -126,6 +127,7 @@ STORAGES: dict[str, Any] = {
         )
     },
     "attachments": attachment_storage(_config),
+    "exports": export_storage(_config),
 }
 
 # 256 KiB is far above any JSON body that the API takes.

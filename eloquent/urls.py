@@ -6,6 +6,7 @@ from django.urls import path, re_path
 from django.views.defaults import page_not_found
 
 from accounts.api import jwks
+from accounts.second_factor import console_pages
 from chat import openai_api, pages
 from eloquent.api import api
 from eloquent.health import healthz, readyz
@@ -21,6 +22,8 @@ urlpatterns = [
     path("readyz", readyz),
     # Django's way from an object to its page on the site: no object here has one, and ids like ours are a fault to it.
     re_path("^admin/r/", page_not_found, {"exception": Http404()}),
+    path("admin/second-factor/", console_pages.second_factor, name="second_factor"),
+    path("admin/second-factor/passkey/", console_pages.passkey_question, name="second_factor_passkey"),
     path("admin/", admin.site.urls),
     path("", pages.index, name="page"),
 ]

@@ -10,5 +10,10 @@ class InferenceConfig(AppConfig):
     verbose_name = "Language models"
 
     def ready(self) -> None:
-        """Register the checks of settings."""
-        from inference import checks  # noqa: F401  (importing registers them; not before the apps are loaded)
+        """Register the checks of settings, and where personal data lie."""
+        from inference import (
+            checks,  # noqa: F401  (importing registers them; not before the apps are loaded)
+            personal_data,  # as above
+        )
+
+        personal_data.register_places()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
+from ninja import Schema
 from openapi_spec_validator import validate
 
 from eloquent import openapi_errors
@@ -29,6 +31,7 @@ DOCUMENT = openapi_document()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 # These would sign the fuzzer out, and hash passwords for minutes; tests/accounts/ looks after them.
 SCHEMA = SCHEMA.exclude(operation_id=["sign_out", "end_other_sessions", "end_session", "change_password"])
+SCHEMA = SCHEMA.exclude(operation_id=["erase_me", "create_export"])
 
 # What we do on purpose: unknown query parameters and headers are ignored, pydantic takes 1 for true; and what other
 # tests ask more closely: tokens (tests/test_ownership.py), methods (tests/front_door/).
@@ -92,6 +95,19 @@ def test_every_operation_describes_itself_under_a_name_that_stays() -> None:
         for operation in methods.values():
             assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"]), path
             assert operation["description"], path
+
+
+def test_no_two_shapes_have_one_name() -> None:
+    """The document has one of each name: the other would be described as what it is not."""
+
+    def below(shape: type[Schema]) -> Iterator[type[Schema]]:
+        for each in shape.__subclasses__():
+            yield each
+            yield from below(each)
+
+    ours = {each for each in below(Schema) if each.__module__.partition(".")[0] in {"accounts", "chat", "inference"}}
+    names = sorted(each.__name__ for each in ours)
+    assert [name for name, following in pairwise(names) if name == following] == []
 
 
 def contents() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,16 +11,28 @@ from accounts.store import ExternalIdentity, add_identity
 from eloquent.api import openapi_document
 from eloquent.foundation.clock import now
 from tests.chat.conftest import LanguageModel, ann, bob, model  # noqa: F401 - fixtures
-from tests.people import Person
+from tests.passkeys import keep_passkey_of
+from tests.people import PASSWORD, Person
 
 # The only operations that need no access token.
-PUBLIC = {"register", "sign_in", "refresh_tokens", "open_attachment"}
+PUBLIC = {
+    "register",
+    "sign_in",
+    "refresh_tokens",
+    "open_attachment",
+    "read_erasure",
+    "cancel_erasure",
+    "answer_second_factor",
+    "ask_for_passkey",
+    "sign_in_with_passkey",
+}
 # Of sign-ins at providers, where everybody begins without one: tests/accounts/openid/.
 PUBLIC |= {"list_openid_providers", "start_openid_sign_in", "finish_openid_sign_in", "exchange_openid_code"}
 PUBLIC |= {"openid_backchannel_logout"}
 
-# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py.
-SIGNED = {"open_attachment"}
+# What lets in whoever has it: the signature that it needs is asked for in tests/chat/test_attachments.py,
+# the token of a receipt in tests/accounts/personal_data/.
+SIGNED = {"open_attachment", "read_erasure"}
 
 # The ids that paths have.
 IDS = (
@@ -28,10 +40,13 @@ IDS = (
     "attachment_id",
     "chat_id",
     "conversation_id",
+    "export_id",
     "identity_id",
     "import_id",
     "message_id",
+    "passkey_id",
     "provider",
+    "receipt",
     "run_id",
     "session_id",
     "signature",
@@ -50,7 +65,11 @@ BODIES: dict[str, Any] = {
     "regenerate_message": {},
     "approve_calls": {"approvals": [{"approval_id": "approval-1", "approved": True}]},
     "send_import_content": {},
+    "erase_me": {"current_password": PASSWORD},
+    "create_export": {"current_password": PASSWORD},
     "rate_answer": {"rating": "up"},
+    "rename_passkey": {"name": "Phone"},
+    "remove_passkey": {"current_password": PASSWORD},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
 
@@ -91,7 +110,9 @@ async def objects_of(
         id=ObjectId(), user_id=user_id, issuer="https://example.org", subject=str(user_id), created_at=now()
     )
     await add_identity(identity)
+    exports = {"export_id": await exported(person)} if operation.startswith("read_export") else {}
     return {
+        **exports,
         "api_key_id": key["id"],
         "attachment_id": attachment["id"],
         "chat_id": conversation,
@@ -99,9 +120,19 @@ async def objects_of(
         "identity_id": str(identity.id),
         "import_id": upload["id"],
         "message_id": run["user_message_id" if operation in WITH_A_QUESTION else "message_id"],
+        "passkey_id": await keep_passkey_of(person.tokens["user"]["id"]),
         "run_id": run["id"],
         "session_id": sessions["items"][0]["id"],
     }
+
+
+async def exported(person: Person) -> str:
+    """An export that can be fetched."""
+    export = await person.ok("POST", "/me/exports", 202, json=BODIES["create_export"])
+    async with asyncio.timeout(20):
+        while (await person.ok("GET", f"/me/exports/{export['id']}"))["status"] != "complete":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return str(export["id"])
 
 
 async def status_and_code(person: Person, method: str, path: str, operation: str) -> tuple[int, str]:

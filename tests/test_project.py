@@ -91,6 +91,7 @@ def test_djangos_deploy_checks_are_clean_in_production(environment: str, tmp_pat
         "SECRET_KEY": make_secret(),
         "JWT_PRIVATE_KEY": make_signing_key(),
         "ALLOWED_HOSTS": "api.example.org",
+        "STAFF_SECOND_FACTOR": "true",
         "MONGODB_URI": os.environ["MONGODB_URI"],
         "OLLAMA_HOST": "http://127.0.0.1:11434",
         "PATH": os.environ["PATH"],

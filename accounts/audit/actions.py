@@ -23,6 +23,7 @@ class Action(StrEnum):
     EXPORT_READ = "account.export_read"
     ERASURE_ASKED = "account.erasure_asked"
     ERASED = "account.erased"
+    ERASURE_CANCELLED = "account.erasure_cancelled"
 
     # Sessions
     SIGNED_IN = "session.signed_in"
@@ -38,6 +39,10 @@ class Action(StrEnum):
     SECOND_FACTOR_FAILED = "second_factor.failed"
     RECOVERY_CODES_MADE = "second_factor.recovery_codes_made"
     RECOVERY_CODE_USED = "second_factor.recovery_code_used"
+    PASSKEY_RENAMED = "second_factor.passkey_renamed"
+    PASSKEY_CLONED = "second_factor.passkey_cloned"
+    SECOND_FACTOR_RESET = "second_factor.reset"
+    SECOND_FACTOR_SHOWN = "second_factor.shown"
 
     # API keys
     API_KEY_MADE = "api_key.made"
@@ -48,6 +53,7 @@ class Action(StrEnum):
     SIGNING_KEY_ROTATED = "operator.signing_key_rotated"
     SIGNING_KEY_REVOKED = "operator.signing_key_revoked"
     STAFF_MADE = "operator.staff_made"
+    RETENTION_SWEPT = "operator.retention_swept"
 
     # Staff
     STAFF_SIGNED_IN = "staff.signed_in"

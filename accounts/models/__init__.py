@@ -8,6 +8,8 @@ from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.identities import ExternalIdentity, OpenidAttempt, OpenidResult
 from accounts.models.mail import OutgoingMail
+from accounts.models.personal_data import DataExport, Erasure
+from accounts.models.second_factors import Passkey, PasskeyChallenge, SecondFactor, SignInChallenge
 from accounts.models.sessions import Session, SocketTicket
 from accounts.models.signing_keys import SigningKey
 from accounts.models.users import User
@@ -16,11 +18,17 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "AuditHead",
+    "DataExport",
+    "Erasure",
     "ExternalIdentity",
     "OpenidAttempt",
     "OpenidResult",
     "OutgoingMail",
+    "Passkey",
+    "PasskeyChallenge",
+    "SecondFactor",
     "Session",
+    "SignInChallenge",
     "SigningKey",
     "SocketTicket",
     "User",

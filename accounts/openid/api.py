@@ -14,7 +14,9 @@ from pymongo.errors import PyMongoError
 
 from accounts import cookies, throttle
 from accounts.addresses import throttle_key
+from accounts.api import granted
 from accounts.authentication import SessionAuth, identity_of
+from accounts.device_cookie import remember_device
 from accounts.devices import device_of
 from accounts.openid import browsers, flow, people, results
 from accounts.openid.answers import Answer
@@ -35,7 +37,7 @@ from accounts.openid.schemas import (
     identity_out,
     provider_list_out,
 )
-from accounts.schemas import GrantOut, grant_out
+from accounts.schemas import ChallengeOut, GrantOut
 from accounts.tokens import hash_of
 from eloquent.foundation.errors import EloquentError, Unavailable
 from eloquent.foundation.ids import ObjectIdField
@@ -131,32 +133,33 @@ async def callback(request: HttpRequest, provider: str) -> HttpResponse:
     if arrival.grant is None:
         return _sent_to(told(next_url, openid_code=arrival.code))
     reply = _sent_to(next_url)
+    remember_device(request, reply, arrival.grant.user.email)
     cookies.set_refresh_cookie(request, reply, arrival.grant.refresh_token)
     return reply
 
 
 @router.post(
     "/auth/openid/exchange",
-    response={200: GrantOut, **problems(403, 422, 429)},
+    response={200: GrantOut, 202: ChallengeOut, **problems(403, 422, 429)},
     operation_id="exchange_openid_code",
     summary="Exchange a code for tokens",
 )
 async def exchange(request: HttpRequest, body: OpenidExchange) -> HttpResponse:
-    """For the page that found `#openid_code=…`. The code is good for one minute and one question, right or wrong."""
+    """For the page that found `#openid_code=…`. The code is good for one minute and one question, right or wrong.
+
+    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     device = device_of(request)
     await throttle.spend(throttle.OPENID_BY_ADDRESS, throttle_key(device.address))
-    grant = await results.collect(
+    outcome = await results.collect(
         body.code,
         browser_hash=browsers.hash_of_browser(request),
         verifier=body.code_verifier or "",
         device=device,
     )
-    reply = json_reply(grant_out(grant, with_refresh_token=not body.cookie))
-    if body.cookie:
-        cookies.set_refresh_cookie(request, reply, grant.refresh_token)
-    return reply
+    return granted(request, outcome, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(

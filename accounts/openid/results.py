@@ -22,6 +22,7 @@ from accounts.openid import people
 from accounts.openid.errors import AccountClosed, CodeRefused
 from accounts.openid.id_tokens import Person
 from accounts.openid.providers import provider_named
+from accounts.second_factor.challenges import Challenge
 from accounts.sessions import Grant
 from accounts.signing_in import Proof
 from accounts.tokens import hash_of
@@ -31,14 +32,10 @@ from eloquent.foundation.openid_providers import Provider
 CODE_LIFETIME: Final = timedelta(seconds=60)
 
 
-async def let_in(user: store.User, provider: Provider, *, device: Device) -> Grant:
-    """The one place where a sign-in at a provider becomes one here.
-
-    `provider.second_factor` says whose matter a second factor is. Whoever is asked for one here is answered by
-    `collect`, as after a password.
-    """
-    del provider  # nobody has a second factor
-    return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device)
+async def let_in(user: store.User, provider: Provider, *, device: Device) -> Grant | Challenge:
+    """A session, or the question for a second factor, unless that is the provider's matter."""
+    both = provider.second_factor == "provider"
+    return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device, both_factors=both)
 
 
 async def keep_sign_in(attempt: store.OpenidAttempt, user: store.User) -> str:
@@ -73,8 +70,8 @@ async def keep_link(provider: Provider, identity: Identity, person: Person) -> s
     )
 
 
-async def collect(code: str, *, browser_hash: str, verifier: str, device: Device) -> Grant:
-    """Let in whoever the one-use code was made for.
+async def collect(code: str, *, browser_hash: str, verifier: str, device: Device) -> Grant | Challenge:
+    """Let in whoever the one-use code was made for, or ask for their second factor.
 
     Args:
         code: from the address of the page that was returned to.

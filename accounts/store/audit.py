@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from pymongo.errors import BulkWriteError
 
+from accounts.audit.actions import Action
 from accounts.audit.entries import AuditEntry, AuditHead
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
@@ -57,6 +58,12 @@ async def audit_entries_of(
         query["action"] = {"$nin": list(but)}
     found = database().audit.find(query).sort([("number", -1), ("_id", -1)]).limit(limit)
     return [known_value_of(AuditEntry, document) async for document in found]
+
+
+async def erasure_is_recorded(subject: UserId) -> bool:
+    """Whether the record says that the user was erased: only then may private parts be missing."""
+    found = await database().audit.find_one({"subject_id": subject, "action": Action.ERASED}, {"_id": True})
+    return found is not None
 
 
 async def erase_private_parts_of(user_id: UserId) -> int:

@@ -86,6 +86,18 @@ async def inactive_among(user_ids: Collection[UserId]) -> set[UserId]:
     return set(user_ids) - {document["_id"] async for document in database().users.find(active, {"_id": 1})}
 
 
+async def close_user(user_id: UserId) -> None:
+    """Let the user in no more: by no token that was signed before, by no key, and by no new sign-in."""
+    await database().users.update_one(
+        {"_id": user_id, "is_active": True}, {"$set": {"is_active": False}, "$inc": {"token_version": 1}}
+    )
+
+
+async def reopen_user(user_id: UserId) -> None:
+    """Let the user sign in again."""
+    await database().users.update_one({"_id": user_id}, {"$set": {"is_active": True}})
+
+
 async def groups_of(user_id: UserId) -> frozenset[ObjectId]:
     """The ids of the user's groups."""
     memberships = await database().users_groups.find({"user_id": user_id}, {"group_id": True}).to_list()

@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
 from chat.attachments.errors import StorageAway
+from eloquent.foundation.stored_files import names_below, remove_below
 
 _Kept = TypeVar("_Kept")
 
@@ -44,6 +45,24 @@ async def remove_file(key: str) -> None:
         StorageAway: it may still be there.
     """
     await _in_thread(lambda: _storage().delete(key))
+
+
+async def remove_files_below(prefix: str) -> int:
+    """Delete all files whose key begins with `prefix/`, known of or not; how many there were.
+
+    Raises:
+        StorageAway: some may still be there.
+    """
+    return await _in_thread(lambda: remove_below(_storage(), prefix))
+
+
+async def count_files_below(prefix: str) -> int:
+    """How many files have a key that begins with `prefix/`.
+
+    Raises:
+        StorageAway: it cannot be known.
+    """
+    return len(await _in_thread(lambda: names_below(_storage(), prefix)))
 
 
 def remove_file_at_desk(key: str) -> None:

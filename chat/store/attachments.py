@@ -94,6 +94,12 @@ async def attachments_of(owner: UserId, conversation_id: ConversationId, *, limi
     return [attachment_from(document) for document in await cursor.to_list()]
 
 
+async def attachment_ids_of(owner: UserId) -> list[AttachmentId]:
+    """The ids of all the owner's attachments, sent or not, oldest first."""
+    cursor = database()[ATTACHMENTS].find({"user_id": owner}, {"_id": True})
+    return sorted(document["_id"] for document in await cursor.to_list())
+
+
 async def expired_attachments(before: datetime, *, limit: int) -> list[Attachment]:
     """At most `limit` attachments that expired before then. For the sweep, which has no user to ask for."""
     cursor = database()[ATTACHMENTS].find({"expires_at": {"$lt": before}}, limit=limit, batch_size=limit + 1)

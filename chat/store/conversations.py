@@ -68,6 +68,12 @@ async def list_conversations(
     return [conversation_from(document) for document in await cursor.to_list()]
 
 
+async def conversation_ids_of(owner: UserId) -> list[ConversationId]:
+    """The ids of all the owner's conversations, oldest first: what is read by them is not missed when it moves."""
+    cursor = database()[CONVERSATIONS].find({"user_id": owner}, {"_id": True})
+    return sorted(document["_id"] for document in await cursor.to_list())
+
+
 async def change_conversation(
     owner: UserId, conversation_id: ConversationId, changes: dict[str, Any]
 ) -> Conversation | None:
@@ -96,14 +102,15 @@ async def delete_conversation(owner: UserId, conversation_id: ConversationId) ->
     What is below it goes first: a deletion that breaks off leaves a conversation that can be deleted again, never
     messages that nobody can reach. What was begun in it meanwhile goes after it.
     """
-    await _delete_below(owner, conversation_id)
+    await delete_below(owner, conversation_id)
     deleted = await database()[CONVERSATIONS].delete_one({"_id": conversation_id, "user_id": owner})
     if not deleted.deleted_count:
         return False
-    await _delete_below(owner, conversation_id)
+    await delete_below(owner, conversation_id)
     return True
 
 
-async def _delete_below(owner: UserId, conversation_id: ConversationId) -> None:
+async def delete_below(owner: UserId, conversation_id: ConversationId) -> None:
+    """Delete the messages and runs of the owner's conversation, whether it is there or not."""
     criteria = {"conversation_id": conversation_id, "user_id": owner}
     await asyncio.gather(database()[MESSAGES].delete_many(criteria), database()[RUNS].delete_many(criteria))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat.search.words import grams_of
@@ -160,6 +160,21 @@ async def active_runs_of(owner: UserId, conversation_id: ConversationId) -> list
     """The conversation's runs that are not at rest, latest first."""
     cursor = database()[RUNS].find({"conversation_id": conversation_id, "active": True, "user_id": owner})
     return sorted(map(run_from, await cursor.to_list()), key=lambda run: run.id, reverse=True)
+
+
+async def active_runs_of_user(owner: UserId, *, limit: int) -> list[Run]:
+    """At most `limit` of the owner's runs that are not at rest, in all conversations."""
+    cursor = database()[RUNS].find({"user_id": owner, "active": True}, limit=limit)
+    return [run_from(document) for document in await cursor.to_list()]
+
+
+async def runs_at_rest_of(owner: UserId, *, after: RunId | None, limit: int) -> list[Run]:
+    """The owner's runs that are at rest, oldest first, those behind `after`."""
+    wanted: dict[str, Any] = {"user_id": owner, "active": False}
+    if after is not None:
+        wanted["_id"] = {"$gt": after}
+    cursor = database()[RUNS].find(wanted, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit + 1)
+    return [run_from(document) for document in await cursor.to_list()]
 
 
 async def expired_runs(now: datetime) -> list[Run]:

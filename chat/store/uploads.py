@@ -132,3 +132,11 @@ async def cancel_import(owner: UserId, import_id: ImportId, *, at: datetime, exp
         return_document=ReturnDocument.AFTER,
     )
     return None if document is None else import_from(document)
+
+
+async def cancel_imports_of(owner: UserId, *, at: datetime) -> None:
+    """Bring all unfinished imports of the owner to rest: who is at one finds out, and no other piece is taken."""
+    await database()[IMPORTS].update_many(
+        {"user_id": owner, "slot": {"$gt": 0}},
+        {"$set": {"status": ImportStatus.CANCELLED, "finished_at": at, **_AT_REST}},
+    )

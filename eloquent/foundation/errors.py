@@ -7,6 +7,7 @@ EloquentError
 ├── NotFound           404 not_found         none with this id, or another user's: the caller cannot tell which
 ├── Conflict           409 conflict          true a moment ago, not any more
 ├── PayloadTooLarge    413 too_large         over a limit that the sentence names
+├── OutOfRange         416 out_of_range      the part of a file that was asked for begins behind its end
 ├── Throttled          429 throttled         too often; `retry_after_s` says when again
 └── Unavailable        503 unavailable       a part we need is away, or we are shutting down
 
@@ -92,6 +93,18 @@ class PayloadTooLarge(EloquentError):
     code = "too_large"
     status = 413
     sentence = "This is too large."
+
+
+class OutOfRange(EloquentError):
+    """The part of a file that was asked for begins behind its end."""
+
+    code = "out_of_range"
+    status = 416
+    sentence = "The file is not that long."
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.headers["Content-Range"] = f"bytes */{size}"
 
 
 class Throttled(EloquentError):

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from bson import ObjectId
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
@@ -204,8 +205,25 @@ def _counts_along(model: type[Model], chosen: list[Any]) -> dict[str, int]:
 class HistoryAdmin(IndexedAdmin):
     """An admin class of what has happened: shown to staff who may view it, changed by nobody here.
 
-    Deleting is for superusers.
+    Deleting is for superusers. Django's log of what staff do names these objects by their ids: their names are users'
+    words, and an object that is gone leads no erasure to its entry.
     """
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note that staff did something to it, without its name."""
+        logged: Any = super().log_change(request, obj, message)
+        self._forget_names([obj])
+        return logged
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Note that these are deleted, without their names."""
+        logged: Any = super().log_deletions(request, queryset)
+        self._forget_names(queryset)
+        return logged
+
+    def _forget_names(self, objects: Any) -> None:
+        named = LogEntry.objects.filter(object_id__in=[str(each.pk) for each in objects])
+        named.update(object_repr=f"({self.opts.verbose_name})")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody: history is written by what happens."""

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from eloquent.foundation.personal_data import NOBODY
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedAdmin
 from inference.admin.money import MoneyField, money_shown
 from inference.billing.types import Source, Unit
@@ -202,7 +203,7 @@ class BudgetSpendingAdmin(HistoryAdmin):
 
 
 def _owner(row: Any) -> str:
-    return str(getattr(row, "user", None) or row.user_id)
+    return "(erased)" if row.user_id == NOBODY else str(getattr(row, "user", None) or row.user_id)
 
 
 def _shown(amount: int, budget: Budget) -> str:

@@ -99,6 +99,7 @@ class Budget(models.Model):
         indexes = (
             models.Index(fields=["name", "id"], name="budgets_list"),
             models.Index(fields=["enabled", "name", "id"], name="budgets_enabled"),
+            models.Index(fields=["user"], name="budgets_of_user"),
         )
 
     def __str__(self) -> str:
@@ -157,6 +158,7 @@ class BudgetSpending(models.Model):
             models.Index(fields=["-starts_at", "-id"], name="budget_spending_newest"),
             models.Index(fields=["next_end_at"], name="budget_spending_ends"),
             models.Index(fields=["budget"], name="budget_spending_of_budget"),
+            models.Index(fields=["user"], name="budget_spending_of_user"),
             TTLIndex(fields=["expires_at"], name="budget_spending_expired"),
         )
 

@@ -7,7 +7,7 @@ from inference.billing.types import Budget, BudgetSpending, UsageLine
 from inference.store.budgets import budgets, hold, overdue_spending, settle, spending_of
 from inference.store.catalog import model_entries, model_prices
 from inference.store.types import ModelEntry, ModelPrice
-from inference.store.usage import add_usage_line, usage_by_day, usage_lines
+from inference.store.usage import add_usage_line, anonymise_usage, usage_by_day, usage_lines, usage_lines_of
 
 __all__ = [
     "Budget",
@@ -16,6 +16,7 @@ __all__ = [
     "ModelPrice",
     "UsageLine",
     "add_usage_line",
+    "anonymise_usage",
     "budgets",
     "hold",
     "model_entries",
@@ -25,4 +26,5 @@ __all__ = [
     "spending_of",
     "usage_by_day",
     "usage_lines",
+    "usage_lines_of",
 ]

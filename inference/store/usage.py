@@ -10,9 +10,11 @@ from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import Document, document_of, known_value_of
 from eloquent.foundation.ids import UserId
+from eloquent.foundation.personal_data import NOBODY
 from inference.billing.types import DaysUsage, Outcome, Purpose, Source, UsageLine
 
 USAGE: Final = "usage"
+_AT_ONCE: Final = 500
 
 
 async def add_usage_line(line: UsageLine) -> bool:
@@ -54,6 +56,29 @@ async def usage_by_day(owner: UserId, *, since: datetime, until: datetime) -> li
         DaysUsage(day=document["_id"]["day"], model=document["_id"]["model"], **_counts(document))
         for document in await cursor.to_list()
     ]
+
+
+async def usage_lines_of(owner: UserId, *, after: UsageLine | None, limit: int) -> list[UsageLine]:
+    """The owner's lines, newest first, those older than `after`."""
+    query: Document = {"user_id": owner}
+    if after is not None:
+        # The range on the time bounds the index scan; the rest breaks ties between lines of one millisecond.
+        query["at"] = {"$lte": after.at}
+        query["$or"] = [{"at": {"$lt": after.at}}, {"_id": {"$lt": after.id}}]
+    found = database()[USAGE].find(query, limit=limit, batch_size=limit + 1).sort([("at", -1), ("_id", -1)])
+    return [_line_from(document) for document in await found.to_list()]
+
+
+async def anonymise_usage(owner: UserId) -> int:
+    """Take the owner out of some of their lines, whose amounts stay; how many, 0 when none is left."""
+    found = database()[USAGE].find({"user_id": owner}, {"_id": True}, limit=_AT_ONCE, batch_size=_AT_ONCE + 1)
+    ids = [document["_id"] for document in await found.to_list()]
+    if not ids:
+        return 0
+    changed = await database()[USAGE].update_many(
+        {"_id": {"$in": ids}, "user_id": owner}, {"$set": {"user_id": NOBODY}}
+    )
+    return changed.modified_count
 
 
 def _line_from(document: Document) -> UsageLine:

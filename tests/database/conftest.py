@@ -38,10 +38,14 @@ def plans_sent_by(act) -> list[Plan]:
 
 
 @pytest.fixture(autouse=True)
-def _reaper_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' own server has a reaper, which would find the lost runs that are written here."""
+def _server_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own server has a reaper and takes up jobs: it would find the lost ones that are written here."""
 
     async def nothing(*_: object) -> None:
         return
 
     monkeypatch.setattr("chat.reaper.Reaper._reap", nothing)
+    monkeypatch.setattr("accounts.personal_data.erasing._claim", nothing)
+    monkeypatch.setattr("accounts.personal_data.exporting._claim", nothing)
+    monkeypatch.setattr("accounts.personal_data.exporting.sweep", nothing)
+    monkeypatch.setattr("chat.retention.sweeping.sweep_if_due", nothing)

@@ -33,7 +33,7 @@ from eloquent.foundation.documents import document_of
 from eloquent.foundation.ids import id_after
 from inference.billing.types import Outcome, Period, Purpose, Source, Unit, line_id
 from inference.store import Budget, BudgetSpending, ModelEntry, ModelPrice, UsageLine
-from tests.database import account_cases, openid_cases
+from tests.database import account_cases, factor_cases, openid_cases, personal_data_cases
 
 # Milliseconds are all that MongoDB keeps of a moment.
 NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
@@ -75,6 +75,11 @@ class World:
             if each_owner.id == each.user_id
         ]
         self.exchanges = [*exchanges, (self.conversation, self.question, self.answer)]
+
+    @property
+    def line(self) -> UsageLine:
+        """One of the owner's, in the middle of all."""
+        return msgspec.structs.replace(LINE, id=line_id(self.owner.id, 7, Purpose.ANSWER), user_id=self.owner.id)
 
     def _user(self, email: str) -> User:
         return User(
@@ -256,6 +261,8 @@ class World:
             await accounts.store.add_session(msgspec.structs.replace(session, revoked_at=None))
         await accounts.store.add_ticket(self.ticket)
         await account_cases.write(self)
+        await personal_data_cases.write(self)
+        await factor_cases.write(self)
         await openid_cases.write(self)
         for key in (*self.api_keys, self.api_key):
             await accounts.store.add_api_key(msgspec.structs.replace(key, revoked_at=None))
@@ -475,6 +482,8 @@ KINDS: dict[type[Value], Kind] = {
     Budget: Kind(lambda _: BUDGET, _written_to("budgets"), _read_budget),
     BudgetSpending: Kind(lambda _: SPENDING, _written_to("budget_spending"), _read_spending),
     **{kind: Kind(*case) for kind, case in account_cases.KINDS.items()},
+    **{kind: Kind(*case) for kind, case in personal_data_cases.KINDS.items()},
+    **{kind: Kind(*case) for kind, case in factor_cases.KINDS.items()},
     **{kind: Kind(*case) for kind, case in openid_cases.KINDS.items()},
     Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
 }
@@ -518,6 +527,8 @@ async def _repeated_run(world: World) -> None:
 CALLS: dict[ModuleType, dict[str, list[Call]]] = {
     accounts.store: {
         **account_cases.CALLS,
+        **personal_data_cases.OF_ACCOUNTS,
+        **factor_cases.CALLS,
         **openid_cases.CALLS,
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
         "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],
@@ -584,6 +595,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         ],
     },
     inference.store: {
+        **personal_data_cases.OF_INFERENCE,
         "model_entries": [lambda _world: inference.store.model_entries()],
         "model_prices": [lambda _world: inference.store.model_prices()],
         "add_usage_line": [lambda _world: inference.store.add_usage_line(msgspec.structs.replace(LINE, id="new"))],
@@ -599,6 +611,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "overdue_spending": [lambda _world: inference.store.overdue_spending(LATER, limit=10)],
     },
     chat.store: {
+        **personal_data_cases.OF_CHAT,
         "add_conversation": [lambda world: chat.store.add_conversation(world._conversation(world.owner, NOW))],
         "find_conversation": [lambda world: chat.store.find_conversation(world.owner.id, world.conversation.id)],
         "find_conversation_called": [

@@ -179,7 +179,7 @@ def _said(plan: Plan) -> str:
         ("messages", "message_branch", "branch_ending_at"),
         ("messages", "message_siblings", "children_of"),
         ("runs", "run_lease", "expired_runs"),
-        ("runs", "run_idempotency", "find_run_by_key"),
+        ("runs", "run_of_user", "active_runs_of_user"),
     ],
 )
 async def test_without_its_index_a_query_is_caught(collection, index, name):

@@ -111,7 +111,7 @@ class ChatPage:
         """Fill the form in and send it."""
         self.page.get_by_label("Email").fill(email or self.email)
         self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def choose_model(self, name: str) -> None:
         """By its name in the picker."""

@@ -45,7 +45,12 @@ function show(view) {
 async function start() {
   show("loading-view");
   try {
-    await elsewhere.collect();
+    const challenge = await elsewhere.collect();
+    if (challenge) {
+      showAuth("");
+      auth.goOn(challenge);
+      return;
+    }
     if (session.user || (await session.restore())) return;
   } catch (error) {
     byId("fault-text").textContent = error.message;

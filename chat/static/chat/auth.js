@@ -1,6 +1,8 @@
-// The form to sign in and to create an account.
+// The form to sign in and to create an account; what comes after the password is in second-step.js.
 
+import { passkeysWork, showPasskey } from "../accounts/passkeys.js";
 import { byId, el } from "./dom.js";
+import { SecondStep } from "./second-step.js";
 
 export class AuthForm {
   #creating = false;
@@ -15,11 +17,17 @@ export class AuthForm {
     this.form.addEventListener("input", (event) => this.#clearFault(event.target));
     byId("auth-switch").addEventListener("click", () => this.#switch(!this.#creating));
     byId("show-password").addEventListener("click", () => this.#togglePassword());
+    byId("passkey-sign-in").addEventListener("click", () => this.#usePasskey());
+    this.second = new SecondStep(session);
+    this.second.addEventListener("left", ({ detail }) => this.show(detail));
     this.#switch(false);
   }
 
   // Shows the form's start, with a note above it (why the user is here again), and the cursor in its first field.
   show(note = "") {
+    this.second.hide();
+    this.form.hidden = false;
+    byId("auth-foot").hidden = false;
     this.form.reset();
     this.#switch(false);
     byId("auth-note").textContent = note;
@@ -39,6 +47,7 @@ export class AuthForm {
     byId("auth-switch").textContent = creating ? "Sign in" : "Create an account";
     byId("name-field").hidden = !creating;
     byId("password-hint").hidden = !creating;
+    byId("passkey-sign-in").hidden = creating || !passkeysWork();
     this.form.elements.password.setAttribute("autocomplete", creating ? "new-password" : "current-password");
     this.#showFaults(null);
     if (!byId("auth-view").hidden) this.#first().focus();
@@ -62,18 +71,41 @@ export class AuthForm {
       missing[0].focus();
       return;
     }
-    const submit = byId("auth-submit");
-    submit.disabled = true;
-    submit.classList.add("busy");
-    try {
+    await this.#send(byId("auth-submit"), async () => {
       if (this.#creating) await this.session.signUp(name.value.trim(), email.value.trim(), password.value);
-      else await this.session.signIn(email.value.trim(), password.value);
+      else this.goOn(await this.session.signIn(email.value.trim(), password.value));
       this.form.reset();
+    });
+  }
+
+  #usePasskey() {
+    return this.#send(byId("passkey-sign-in"), async () => {
+      await this.session.signInWithPasskey(await showPasskey(await this.session.passkeyOptions()));
+      this.form.reset();
+    });
+  }
+
+  // The password, or the provider, was right: null is all, else there is a second step.
+  goOn(challenge) {
+    if (!challenge) return;
+    this.form.hidden = true;
+    byId("auth-foot").hidden = true;
+    byId("auth-note").hidden = true;
+    byId("auth-title").textContent = "One more step";
+    this.second.show(challenge);
+  }
+
+  async #send(button, ask) {
+    this.#showFaults(null);
+    button.disabled = true;
+    button.classList.add("busy");
+    try {
+      await ask();
     } catch (error) {
       this.#showFaults(error);
     } finally {
-      submit.disabled = false;
-      submit.classList.remove("busy");
+      button.disabled = false;
+      button.classList.remove("busy");
     }
   }
 
@@ -84,7 +116,7 @@ export class AuthForm {
     summary.textContent = error?.message ?? "";
     if (!error) return;
     let first = null;
-    for (const [name, fault] of error.fields) {
+    for (const [name, fault] of error.fields ?? []) {
       const field = this.form.elements[name];
       if (!(field instanceof HTMLInputElement)) continue;
       this.#fault(field, fault);

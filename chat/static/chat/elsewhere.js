@@ -39,15 +39,17 @@ export class Elsewhere {
     byId("elsewhere-list").replaceChildren(...items.map((provider) => this.#button(provider)));
   }
 
-  // Signs in with the code that the address had, if it had one and it is still good.
+  // Signs in with the code that the address had, if it had one and it is still good. Resolves to the second step that is
+  // to be shown, if there is one.
   async collect() {
     const { openid_code: code } = this.told;
     delete this.told.openid_code;
-    if (!code) return;
+    if (!code) return null;
     try {
-      await this.session.exchange(code);
+      return await this.session.exchange(code);
     } catch (error) {
       this.told.openid_error = error.code;
+      return null;
     }
   }
 

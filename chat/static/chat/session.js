@@ -56,13 +56,34 @@ export class Session extends EventTarget {
     }
   }
 
+  // Resolves to null, or to what is to be shown next: {challenge, methods, expires_in}, for `answerChallenge`.
   async signIn(email, password) {
-    this.#accept(await this.#fetch("POST", "/auth/login", { email, password, cookie: true }));
+    const answer = await this.#fetch("POST", "/auth/login", { email, password, cookie: true });
+    if (answer.challenge) return answer;
+    this.#accept(answer);
+    return null;
   }
 
-  // With the one-use code of a sign-in at a provider.
+  // The second step. `answer` has one of `code`, `recovery_code` and `passkey`.
+  async answerChallenge(challenge, answer) {
+    this.#accept(await this.#fetch("POST", "/auth/second-factor", { challenge, ...answer, cookie: true }));
+  }
+
+  // What a passkey is to sign: in answer to a challenge, or without one to sign in alone.
+  async passkeyOptions(challenge = null) {
+    return (await this.#fetch("POST", "/auth/passkey/options", { challenge })).options;
+  }
+
+  async signInWithPasskey(passkey) {
+    this.#accept(await this.#fetch("POST", "/auth/passkey", { passkey, cookie: true }));
+  }
+
+  // With the one-use code of a sign-in at a provider. Resolves as `signIn` does.
   async exchange(code) {
-    this.#accept(await this.#fetch("POST", "/auth/openid/exchange", { code, cookie: true }));
+    const answer = await this.#fetch("POST", "/auth/openid/exchange", { code, cookie: true });
+    if (answer.challenge) return answer;
+    this.#accept(answer);
+    return null;
   }
 
   async signUp(name, email, password) {

@@ -33,7 +33,25 @@ class AccountSettings(BaseModel, frozen=True):
     smtp_url: Annotated[SecretStr, checked_secret(formats.smtp_url)] | None = Field(
         None, description="the mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
     )
-
+    erasure_grace_days: int = Field(
+        0, ge=0, le=30, description="days in which an erasure can be taken back by the link in a letter; 0: at once"
+    )
+    retention_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="days after which a conversation that nobody went on with is deleted; 0: never. "
+        "Rules for groups come before it",
+    )
+    staff_second_factor: bool = Field(
+        False, description="staff need a second factor for the console; those who have none are led to set one up"
+    )
+    passkey_domain: str = Field(
+        "",
+        pattern=r"^([a-z0-9-]+\.)*[a-z0-9-]+$|^$",
+        description="the domain that passkeys are made for (example.org, for app.example.org and api.example.org); "
+        "without, the host of FRONTEND_URL, else that of the page. Passkeys do not survive a change of it",
+    )
     openid_providers: Annotated[SecretStr, checked_secret(checked_providers)] = Field(
         SecretStr(""),
         description="who else may say who somebody is (OpenID Connect), JSON: "

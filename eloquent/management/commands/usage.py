@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from eloquent.foundation.config import get_config
+from eloquent.foundation.personal_data import NOBODY
 from inference.admin.money import amount_shown
 from inference.models import UsageLine
 
@@ -94,7 +95,7 @@ def _rows(since: date, until: date, by: Sequence[str]) -> list[list[Any]]:
 def _emails(ids: set[Any]) -> dict[Any, str]:
     """Those who are still there; of the others the id is all that is known."""
     user: Any = get_user_model()
-    return dict(user.objects.filter(pk__in=ids).values_list("pk", "email"))
+    return {NOBODY: "(erased)", **dict(user.objects.filter(pk__in=ids).values_list("pk", "email"))}
 
 
 def _table(write: Any, rows: Sequence[Sequence[Any]], *, texts: int) -> None:
