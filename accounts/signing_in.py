@@ -48,10 +48,10 @@ async def sign_in(email: str, password: str, *, device: Device) -> Grant | Chall
     return await let_in(user, proof=Proof.PASSWORD, device=device)
 
 
-async def let_in(user: store.User, *, proof: Proof, device: Device, is_whole: bool = False) -> Grant | Challenge:
+async def let_in(user: store.User, *, proof: Proof, device: Device, both_factors: bool = False) -> Grant | Challenge:
     """Open a session for a user who has just proved who they are, or ask for their second factor first.
 
-    A passkey that verified its user is both factors at once. With `is_whole` the proof is said to be so by others: an
+    A passkey that verified its user is both factors at once. With `both_factors` the proof is said to be so by others: an
     identity provider that asks for a second factor itself.
 
     Raises:
@@ -59,7 +59,7 @@ async def let_in(user: store.User, *, proof: Proof, device: Device, is_whole: bo
         EmailNotVerified: emails are to be proven first, and this one is not.
     """
     require_verified(user)
-    if not is_whole and proof is not Proof.PASSKEY:
+    if not both_factors and proof is not Proof.PASSKEY:
         factors = await factors_of(user.id)
         if factors.any:
             return await challenges.open_challenge(user, factors, proof=proof, device=device)

@@ -54,6 +54,7 @@ IDS = (
     "identity_id",
     "import_id",
     "message_id",
+    "passkey_id",
     "provider",
     "run_id",
     "session_id",

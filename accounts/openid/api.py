@@ -14,7 +14,9 @@ from pymongo.errors import PyMongoError
 
 from accounts import cookies, throttle
 from accounts.addresses import throttle_key
+from accounts.api import granted
 from accounts.authentication import SessionAuth, identity_of
+from accounts.device_cookie import remember_device
 from accounts.devices import device_of
 from accounts.granting import granted
 from accounts.openid import browsers, flow, people, results
@@ -132,6 +134,7 @@ async def callback(request: HttpRequest, provider: str) -> HttpResponse:
     if arrival.grant is None:
         return _sent_to(told(next_url, openid_code=arrival.code))
     reply = _sent_to(next_url)
+    remember_device(request, reply, arrival.grant.user.email)
     cookies.set_refresh_cookie(request, reply, arrival.grant.refresh_token)
     return reply
 

@@ -144,14 +144,18 @@ async def unlink(owner: UserId, identity_id: ObjectId, *, device: Device) -> Non
 
     Raises:
         NotFound: none with this id, or another user's: the caller cannot tell which.
-        LastWayIn: there is neither a password nor another identity.
+        LastWayIn: there is neither a password nor another identity nor a passkey.
     """
     user = await store.user_by_id(owner)
     taken = await store.take_identity(owner, identity_id)
     if user is None or taken is None:
         raise NotFound
     # Asked afterwards, because two may be removed at the same moment.
-    if not is_password_usable(user.password) and not await store.identities_of(owner, limit=1):
+    if not (
+        is_password_usable(user.password)
+        or await store.identities_of(owner, limit=1)
+        or await store.passkeys_of(owner, limit=1)
+    ):
         await store.add_identity(taken)
         raise LastWayIn
     await record(Action.IDENTITY_UNLINKED, actor=owner, subject=owner, device=device, target=f"identity:{identity_id}")

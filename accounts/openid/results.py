@@ -38,8 +38,8 @@ async def let_in(user: store.User, provider: Provider, *, device: Device) -> Gra
     `provider.second_factor` says whose matter a second factor is. Whoever is asked for one here is answered by
     `collect`, as after a password.
     """
-    is_whole = provider.second_factor == "provider"
-    return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device, is_whole=is_whole)
+    both_factors = provider.second_factor == "provider"
+    return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device, both_factors=both_factors)
 
 
 async def keep_sign_in(attempt: store.OpenidAttempt, user: store.User) -> str:

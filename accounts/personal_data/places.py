@@ -145,6 +145,22 @@ _ACCESS: Final[Sequence[PersonalStore]] = (
         not_exported="It is one of them.",
         halt=exports.halt,
     ),
+    of_model(
+        "accounts.ExternalIdentity",
+        "identities",
+        "accounts elsewhere that you could sign in with",
+        exports=("id", "issuer", "subject", "email", "created_at", "last_used_at"),
+    ),
+    PersonalStore(
+        name="openid_attempts",
+        what="sign-ins with an account elsewhere that were not finished",
+        treatment=Treatment.KEEP,
+        stage=Stage.ACCESS,
+        because="They open nothing once you are signed out.",
+        kept_for="12 minutes at most",
+        models=("accounts.OpenidAttempt", "accounts.OpenidResult"),
+        not_exported=_OPENS_DOORS,
+    ),
     PersonalStore(
         name="socket_tickets",
         what="one-use tickets for a connection",

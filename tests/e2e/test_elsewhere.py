@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import PASSWORD, ChatPage
+from tests.e2e.pages import ChatPage
 from tests.e2e.site import Site
+from tests.e2e.test_second_factor import add_app, code_of
 
 
 @pytest.fixture
@@ -28,6 +29,22 @@ def visit(site: Site, chromium: Browser) -> Iterator[ChatPage]:
 
 def button(page: Page) -> Any:
     return page.get_by_role("link", name="Continue with Example")
+
+
+LINK = """
+async () => {
+  const post = async (path, body, headers = {}) => (await fetch(`/api/v1${path}`, {
+    method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body),
+  })).json();
+  const { access_token: token } = await post("/auth/refresh", { cookie: true });
+  return (await post("/me/identities/example/start", { next: "/" }, { Authorization: `Bearer ${token}` })).url;
+}
+"""
+
+
+def linked(page: Page) -> None:
+    """Begin a link in the page's own session, and come back from the provider."""
+    page.goto(page.evaluate(LINK))
 
 
 def test_the_button_leads_to_the_provider_and_back_into_the_chat(visit: ChatPage) -> None:
@@ -90,18 +107,32 @@ def test_a_link_that_was_begun_by_this_session_is_completed_by_the_page(visit: C
     page = visit.page
     visit.register()
     site.provider.person |= {"sub": "to-be-linked", "email": "elsewhere@example.net"}
-    asked = page.evaluate(
-        """async ([email, password]) => {
-          const post = async (path, body, headers = {}) => (await fetch(`/api/v1${path}`, {
-            method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body),
-          })).json();
-          const { access_token: token } = await post("/auth/refresh", { cookie: true });
-          return post("/me/identities/example/start", { next: "/" }, { Authorization: `Bearer ${token}` });
-        }""",
-        [visit.email, PASSWORD],
-    )
-    page.goto(asked["url"])
+    linked(page)
     expect(page.get_by_text("Example (elsewhere@example.net) now opens your account.")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     button(page).click()
+    expect(page.locator("#user-email")).to_have_text(visit.email)
+
+
+def test_who_has_a_second_factor_is_asked_for_it_on_the_page(visit: ChatPage, site: Site) -> None:
+    page = visit.page
+    visit.register()
+    site.provider.person |= {"sub": "careful", "email": "careful@example.net"}
+    begun = page.request.post(
+        f"{site.url}/api/v1/me/identities/example/start",
+        data={"next": "/"},
+        headers={"Authorization": f"Bearer {visit.api_token()}"},
+    )
+    # Another session has begun it, and so it is not this page that may complete it.
+    page.goto(begun.json()["url"])
+    expect(page.get_by_text("This sign-in cannot be completed. Begin it again.")).to_be_visible()
+    linked(page)
+    expect(page.get_by_text("now opens your account")).to_be_visible()
+    secret, _ = add_app(visit)
+    page.get_by_role("button", name="Sign out").click()
+    button(page).click()
+    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    expect(button(page)).to_be_hidden()
+    page.get_by_label("Code").fill(code_of(secret, 1))
+    page.get_by_role("button", name="Go on").click()
     expect(page.locator("#user-email")).to_have_text(visit.email)

@@ -44,10 +44,14 @@ function show(view) {
 
 async function start() {
   show("loading-view");
-  let challenge = null;
   try {
-    challenge = await elsewhere.collect();
-    if (session.user || (!challenge && (await session.restore()))) return;
+    const challenge = await elsewhere.collect();
+    if (challenge) {
+      showAuth("");
+      auth.goOn(challenge);
+      return;
+    }
+    if (session.user || (await session.restore())) return;
   } catch (error) {
     byId("fault-text").textContent = error.message;
     show("fault-view");
@@ -55,7 +59,6 @@ async function start() {
     return;
   }
   showAuth(elsewhere.fault());
-  if (challenge) auth.goOn(challenge);
 }
 
 function showAuth(note) {

@@ -66,7 +66,7 @@ async def test_a_provider_that_does_not_answer_well_is_away(
         provider.manners = {path: manner}
         with monkeypatch.context() as patch:
             if manner == "slow":
-                patch.setattr(asking, "PATIENCE_S", 0.05)
+                patch.setattr(asking, "PATIENCE_S", 0.5)
             answer = await browser.http.get(f"{browser.server}/api/v1/auth/openid/example/start")
             if not told_in(answer):
                 answer = await browser.come_back(await browser.agree(answer.headers["location"]))
