@@ -51,8 +51,8 @@ async def sign_in(email: str, password: str, *, device: Device) -> Grant | Chall
 async def let_in(user: store.User, *, proof: Proof, device: Device, both_factors: bool = False) -> Grant | Challenge:
     """Open a session for a user who has just proved who they are, or ask for their second factor first.
 
-    A passkey that verified its user is both factors at once. With `both_factors` the proof is said to be so by others: an
-    identity provider that asks for a second factor itself.
+    A passkey that verified its user is both factors at once. With `both_factors` the proof is said to be so by
+    others: an identity provider that asks for a second factor itself.
 
     Raises:
         WrongCredentials: the proof was overtaken by a change of password or a deactivation.

@@ -14,7 +14,6 @@ from pymongo.errors import PyMongoError
 
 from accounts import cookies, throttle
 from accounts.addresses import throttle_key
-from accounts.api import granted
 from accounts.authentication import SessionAuth, identity_of
 from accounts.device_cookie import remember_device
 from accounts.devices import device_of

@@ -31,6 +31,7 @@ def register_places() -> None:
     register(*_ACCESS, *_STAFF, *_RECORD, _USER, *_ELSEWHERE)
     register_impersonal("passkey_challenges", because="They are random numbers that a passkey is to sign.")
     register_impersonal("audit_head", because="It is where the record of events ends.")
+    register_impersonal("signing_keys", because="They are the service's own.")
     register_impersonal(
         "auth_group",
         "auth_group_permissions",
@@ -129,6 +130,25 @@ _ACCESS: Final[Sequence[PersonalStore]] = (
         "letters",
         "letters to you that were not sent yet",
         not_exported="They are on their way to you.",
+    ),
+    of_model(
+        "accounts.AccountLink", "links", "links in letters to you that were not used yet", not_exported=_OPENS_DOORS
+    ),
+    of_model(
+        "accounts.EmailChange",
+        "email_change",
+        "a change of your email that waits to be confirmed",
+        exports=("id", "old_email", "new_email", "created_at", "expires_at"),
+    ),
+    PersonalStore(
+        name="invitations",
+        what="invitations that you came with, were sent, or sent",
+        treatment=Treatment.DELETE,
+        stage=Stage.ACCESS,
+        models=("accounts.Invitation",),
+        erase=store.erase_invitations_of,
+        count=store.count_invitations_of,
+        not_exported=_OPENS_DOORS,
     ),
     of_model("accounts.User_groups", "groups", "groups that you were in", not_exported="profile.json names them."),
     of_model(

@@ -69,3 +69,20 @@ async def join_group(user_id: UserId, group_id: ObjectId) -> None:
         )
     except DuplicateKeyError:
         return
+
+
+async def erase_invitations_of(owner: UserId) -> int:
+    """Delete the invitations that the user came with or was sent, and forget who sent theirs; how many that were."""
+    user = await database().users.find_one({"_id": owner}, {"email": True})
+    erased = (await database().invitations.delete_many({"used_by_id": owner})).deleted_count
+    if user is not None:
+        erased += (await database().invitations.delete_many({"email": user["email"]})).deleted_count
+    sent = await database().invitations.update_many({"invited_by_id": owner}, {"$set": {"invited_by_id": None}})
+    return erased + sent.modified_count
+
+
+async def count_invitations_of(owner: UserId) -> int:
+    """How many invitations the user came with, was sent, or sent."""
+    user = await database().users.find_one({"_id": owner}, {"email": True})
+    named = [{"used_by_id": owner}, {"invited_by_id": owner}, *([{"email": user["email"]}] if user else [])]
+    return await database().invitations.count_documents({"$or": named})

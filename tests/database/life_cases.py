@@ -111,6 +111,8 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
         )
     ],
     "remove_email_change_of": [lambda _: accounts.store.remove_email_change_of(OWNER)],
+    "erase_invitations_of": [lambda world: accounts.store.erase_invitations_of(world.users[1].id)],
+    "count_invitations_of": [lambda world: accounts.store.count_invitations_of(world.owner.id)],
     "add_invitation": [lambda _: accounts.store.add_invitation(_invitation(41))],
     "invitation_by_hash": [lambda _: accounts.store.invitation_by_hash(OPEN.hash)],
     "invitation_for": [lambda _: accounts.store.invitation_for(OPEN.email, at=NOW)],
