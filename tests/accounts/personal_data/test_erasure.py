@@ -35,7 +35,8 @@ async def test_nothing_of_an_erased_account_is_left_but_what_the_register_keeps(
     kept = {model for place in personal_stores() for model in place.models if place.treatment != "deleted"}
     named = {name for name, _ in holding(after, str(zora.id))}
     assert named <= {"audit", "django_admin_log", "erasures"}, "a number that leads nowhere; and until the last sweep"
-    for_minutes = {"accounts.SocketTicket", "accounts.SignInChallenge"}
+    signing_in = {"SocketTicket", "SignInChallenge", "OpenidAttempt", "OpenidResult"}
+    for_minutes = {f"accounts.{name}" for name in signing_in}
     assert kept == {"accounts.AuditEntry", "accounts.Erasure", "inference.UsageLine"} | for_minutes
     # What Django keeps of a browser in the console says whose it is in a signed text.
     keys = [[each["session_key"] for each in documents["django_session"]] for documents in (before, after)]
