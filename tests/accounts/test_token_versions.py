@@ -10,10 +10,12 @@ from bson import ObjectId
 from django.core.management import call_command
 
 from accounts import liveness, models, revocation
-from accounts.authentication import Identity
+from accounts.personal_data.closing import close_account
+from accounts.second_factor.reset import reset_second_factor
 from accounts.tokens import RefreshToken
 from eloquent.foundation.database import database
 from tests.accounts.conftest import PASSWORD, Person
+from tests.accounts.life.conftest import letter, letters
 from tests.accounts.test_desk_road import change_user
 
 NEW_PASSWORD = "another good long password"
@@ -50,6 +52,33 @@ async def deactivated_by_one_field(person: Person) -> None:
     await sync_to_async(run)()
 
 
+async def closed_by_the_user(person: Person) -> None:
+    answer = await person.ask("POST", "me/deactivate", json={"current_password": PASSWORD})
+    assert answer.status_code == 204, answer.text
+
+
+async def closed_for_its_erasure(person: Person) -> None:
+    await close_account(ObjectId(person.id))
+
+
+async def set_by_a_link(person: Person) -> None:
+    await letters()
+    asked = await person._http.post("/api/v1/auth/password/forgot", json={"email": person.email})
+    assert asked.status_code == 202, asked.text
+    body = {"token": (await letter(person.email)).token, "new_password": NEW_PASSWORD}
+    answer = await person._http.post("/api/v1/auth/password/reset", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+async def second_factor_taken_away(person: Person) -> None:
+    def run() -> None:
+        user = models.User.objects.get(email=person.email)
+        models.SecondFactor.objects.create(user=user, totp_secret="sealed")
+        assert reset_second_factor(user).any
+
+    await sync_to_async(run)()
+
+
 async def deleted(person: Person) -> None:
     await sync_to_async(lambda: models.User.objects.get(email=person.email).delete())()
 
@@ -60,6 +89,10 @@ WAYS: list[Callable[[Person], Awaitable[None]]] = [
     set_by_a_command,
     deactivated_by_staff,
     deactivated_by_one_field,
+    closed_by_the_user,
+    closed_for_its_erasure,
+    set_by_a_link,
+    second_factor_taken_away,
     deleted,
 ]
 
@@ -83,7 +116,6 @@ async def test_every_way_raises_the_version_and_refuses_what_was_signed_before(
     liveness.forget(session_id)
     assert (await person.ask("GET", "me")).status_code == 401
     assert (await bystander.ask("GET", "me")).status_code == 200
-    assert Identity(ObjectId(person.id), session_id)
 
 
 async def test_what_changes_nobodys_hands_raises_nothing(a_person: Any) -> None:
