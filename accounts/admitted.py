@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -49,7 +50,8 @@ class _Guest:
         self.leave = leave
 
 
-_here: Final[set[_Guest]] = set()
+# A connection belongs to its loop. A server process has one; a test process may have a server in each of several.
+_guests: WeakKeyDictionary[asyncio.AbstractEventLoop, set[_Guest]] = WeakKeyDictionary()
 _leaving: Final[set[asyncio.Task[None]]] = set()
 
 
@@ -65,9 +67,9 @@ def staying(identity: Identity | ApiIdentity, leave: Leave) -> Iterator[None]:
 
 def admit(identity: Identity | ApiIdentity, leave: Leave) -> Callable[[], None]:
     """As `staying`, for those who call what is returned when they go."""
-    guest = _Guest(identity, leave)
-    _here.add(guest)
-    return lambda: _here.discard(guest)
+    guest, here = _Guest(identity, leave), _here()
+    here.add(guest)
+    return lambda: here.discard(guest)
 
 
 async def run() -> None:
@@ -96,21 +98,25 @@ async def look() -> None:
     Raises:
         pymongo.errors.PyMongoError: the database does not answer, and all stay.
     """
-    guests = list(_here)
+    guests = list(_here())
     for first in range(0, len(guests), MOST_AT_ONCE):
         _send_away(await _without_access(guests[first : first + MOST_AT_ONCE]), Leaving.ENDED)
 
 
 async def doubt_all() -> None:
     """Have every session's guests leave: a key that signs access tokens is known to others, who may be among them."""
-    _send_away([guest for guest in _here if isinstance(guest.identity, Identity)], Leaving.DOUBTED)
+    _send_away([guest for guest in _here() if isinstance(guest.identity, Identity)], Leaving.DOUBTED)
 
 
 async def note_seen() -> None:
     """Note that the devices with an open socket are here."""
-    sessions = list({guest.identity.session_id for guest in _here if isinstance(guest.identity, Identity)})
+    sessions = list({guest.identity.session_id for guest in _here() if isinstance(guest.identity, Identity)})
     for first in range(0, len(sessions), MOST_AT_ONCE):
         await store.note_seen(sessions[first : first + MOST_AT_ONCE], at=now())
+
+
+def _here() -> set[_Guest]:
+    return _guests.setdefault(asyncio.get_running_loop(), set())
 
 
 async def _without_access(guests: list[_Guest]) -> list[_Guest]:
@@ -131,9 +137,10 @@ async def _without_access(guests: list[_Guest]) -> list[_Guest]:
 
 def _send_away(guests: list[_Guest], why: Leaving) -> None:
     """Each by itself: one whose connection takes nothing must not keep the others here."""
+    here = _here()
     for guest in guests:
-        if guest in _here:
-            _here.discard(guest)
+        if guest in here:
+            here.discard(guest)
             leaving = asyncio.create_task(_leave(guest, why), name="leaving")
             _leaving.add(leaving)
             leaving.add_done_callback(_leaving.discard)

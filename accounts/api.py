@@ -9,13 +9,16 @@ from ninja import Router
 from accounts import cookies, sessions, signing_in, throttle, tickets, users
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
-from accounts.device_cookie import device_tokens_of, remember_device
+from accounts.device_cookie import device_tokens_of
 from accounts.devices import device_of
 from accounts.errors import RefreshRefused, WrongCredentials, WrongPassword
+from accounts.granting import granted
 from accounts.key_schedule import JWKS_KEPT_S
 from accounts.keyring import key_ring
+from accounts.life.errors import EmailNotVerified
+from accounts.life.registering import register as register_user
+from accounts.life.schemas import VerificationSent
 from accounts.limits import guessing
-from accounts.limits.device_tokens import new_token
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import (
     ChallengeOut,
@@ -28,13 +31,9 @@ from accounts.schemas import (
     SessionPage,
     TicketOut,
     UserOut,
-    challenge_out,
-    grant_out,
     session_page_out,
     user_out,
 )
-from accounts.second_factor.challenges import Challenge
-from accounts.sessions import Grant
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -46,18 +45,23 @@ router = Router(tags=["accounts"])
 
 @router.post(
     "/auth/register",
-    response={201: GrantOut, **problems(403, 409, 422, 429)},
+    response={201: GrantOut, 202: VerificationSent, **problems(403, 409, 422, 429)},
     operation_id="register",
     summary="Register",
 )
 async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
-    """A new user, signed in. 409 `email_taken` when there is one with this email."""
+    """A new user, signed in. 409 `email_taken` when there is one with this email.
+
+    Where emails are proven first: 202 without tokens, whether it is taken or not; a letter tells how it goes on.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     device = device_of(request)
     await throttle.spend(throttle.REGISTER_BY_ADDRESS, throttle_key(device.address))
-    grant = await users.register(body.email, body.password, name=body.name, device=device)
-    return granted(request, grant, as_cookie=body.cookie, status=201, signs_in=True)
+    outcome = await register_user(body.email, body.password, name=body.name, invitation=body.invitation, device=device)
+    if outcome is None:
+        return json_reply({"email": body.email, "verification": "sent"}, status=202)
+    return granted(request, outcome, as_cookie=body.cookie, status=201, signs_in=True)
 
 
 @router.post(
@@ -83,6 +87,9 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
         outcome = await signing_in.sign_in(body.email, body.password, device=device)
     except WrongCredentials:
         await attempt.failed()
+        raise
+    except EmailNotVerified:
+        await attempt.succeeded()  # the password was right
         raise
     await attempt.succeeded()
     return granted(request, outcome, as_cookie=body.cookie, signs_in=True)
@@ -150,9 +157,12 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
         cookies.require_own_page(request)
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
-    attempt = await guessing.begin_again(identity.user_id, device_of(request))
+    device = device_of(request)
+    attempt = await guessing.begin_again(identity.user_id, device)
     try:
-        grant = await users.change_password(identity, current=body.current_password, new=body.new_password)
+        grant = await users.change_password(
+            identity, current=body.current_password, new=body.new_password, device=device
+        )
     except WrongPassword:
         await attempt.failed()
         raise
@@ -256,21 +266,3 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={JWKS_KEPT_S}"},
     )
-
-
-def granted(
-    request: HttpRequest, outcome: Grant | Challenge, *, as_cookie: bool, status: int = 200, signs_in: bool = False
-) -> HttpResponse:
-    """The answer of every way in: a grant, with its refresh token in the body or the cookie; or 202, a challenge.
-
-    Whoever has just signed in (`signs_in`) is given a token that tells this device from a stranger's.
-    """
-    if isinstance(outcome, Challenge):
-        return json_reply(challenge_out(outcome), status=202)
-    token = new_token(outcome.user.email) if signs_in and not as_cookie else None
-    reply = json_reply(grant_out(outcome, with_refresh_token=not as_cookie, device_token=token), status=status)
-    if as_cookie:
-        if signs_in:
-            remember_device(request, reply, outcome.user.email)
-        cookies.set_refresh_cookie(request, reply, outcome.refresh_token)
-    return reply

@@ -1,9 +1,8 @@
-"""Passwords: which are accepted, how they are hashed, and hashing off the event loop.
+"""Passwords: how they are checked and hashed, and hashing off the event loop.
 
-The rules are NIST SP 800-63B's, listed in AUTH_PASSWORD_VALIDATORS for both roads: length, not among the common ones,
-not the email itself; no rules about digits and signs, which make passwords worse. Hashing takes tens of milliseconds of
-one core on purpose. It runs in a few threads of its own (argon2 lets go of the interpreter lock), so that signing in
-never holds up an answer that streams.
+Which are accepted is in `accounts.password_rules`, listed in AUTH_PASSWORD_VALIDATORS for both roads. Hashing takes
+tens of milliseconds of one core on purpose. It runs in a few threads of its own (argon2 lets go of the interpreter
+lock), so that signing in never holds up an answer that streams.
 """
 
 import asyncio
@@ -23,9 +22,6 @@ from django.core.exceptions import ValidationError
 from eloquent.foundation.errors import InvalidInput, Unavailable
 
 _Result = TypeVar("_Result")
-
-MIN_PASSWORD_CHARS: Final = 10
-MAX_PASSWORD_CHARS: Final = 256
 
 # One core is left to the event loop where there is more than one. A thread holds `memory_cost` while it hashes.
 HASHING_THREADS: Final = max(1, min(4, (os.cpu_count() or 1) - 1))
@@ -54,35 +50,6 @@ class Argon2Hasher(Argon2PasswordHasher):
         return super().verify(unicodedata.normalize("NFKC", password), encoded)
 
 
-class NotTheEmailValidator:
-    """Refuses the user's own email address, or the part before its @, as password."""
-
-    def validate(self, password: str, user: Any = None) -> None:
-        """Raise ValidationError when the password is the email of `user` (anything with an `email`)."""
-        email = (getattr(user, "email", None) or "").lower()
-        local = email.partition("@")[0]
-        if email and password.strip().lower() in {email, local}:
-            raise ValidationError(self.get_help_text(), code="password_is_email")
-
-    def get_help_text(self) -> str:
-        """The rule as a sentence."""
-        return "The password must not be the email address."
-
-
-class LengthValidator:
-    """Accepts 10 to 256 characters. The upper end bounds the work that a request can ask for."""
-
-    def validate(self, password: str, user: Any = None) -> None:
-        """Raise ValidationError when the password is too short or too long."""
-        del user
-        if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
-            raise ValidationError(self.get_help_text(), code="password_length")
-
-    def get_help_text(self) -> str:
-        """The rule as a sentence."""
-        return f"The password has {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters."
-
-
 class Verdict(msgspec.Struct, frozen=True):
     """Whether a password was right, and its hash with today's parameters when the stored one has older ones."""
 
@@ -90,18 +57,19 @@ class Verdict(msgspec.Struct, frozen=True):
     newer_hash: str | None = None
 
 
-class _OwnerOfEmail(msgspec.Struct, frozen=True):
+class _Owner(msgspec.Struct, frozen=True):
     email: str
+    name: str
 
 
-def check_new_password(password: str, *, email: str, field: str) -> None:
-    """Return when the password may be used.
+def check_new_password(password: str, *, email: str, name: str = "", field: str) -> None:
+    """Return when the password may be used by the owner of this email and name.
 
     Raises:
         InvalidInput: with a sentence for every rule that it breaks, at `field` of the body.
     """
     try:
-        validate_password(password, _OwnerOfEmail(email))  # type: ignore[arg-type]  # our validators read the email
+        validate_password(password, _Owner(email, name))  # type: ignore[arg-type]  # our validators read these two
     except ValidationError as error:
         raise InvalidInput(
             " ".join(error.messages), errors=[{"loc": ["body", field], "msg": message} for message in error.messages]

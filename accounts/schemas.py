@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, StringConstraints
 from accounts import store
 from accounts.api_key_access import Scope
 from accounts.emails import MAX_EMAIL_CHARS, normalise_email
-from accounts.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from accounts.password_rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from accounts.second_factor.challenges import Challenge
 from accounts.second_factor.factors import Method
 from accounts.sessions import Grant
@@ -48,9 +48,14 @@ NewPassword = Annotated[
     str,
     Field(
         max_length=MAX_PASSWORD_CHARS,
-        description=f"{MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters, not a common one, not the email",
+        description=f"{MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters, not a common one, not one's names",
         examples=["correct horse battery staple"],
     ),
+]
+LinkToken = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=100, pattern=r"^[A-Za-z0-9_-]+$"),
+    Field(description="what stands behind # in the link", examples=["bGluay1vZi0yNTYtcmFuZG9tLWJpdHMtaW4tYS1sZXR0ZXI"]),
 ]
 AsCookie = Annotated[
     bool, Field(description="set the refresh token as HttpOnly cookie instead of answering it; for browsers")
@@ -85,6 +90,7 @@ class NewUser(Body):
     email: Email
     password: NewPassword
     name: Name = ""
+    invitation: LinkToken | None = None
     cookie: AsCookie = False
 
 
@@ -123,6 +129,7 @@ class UserOut(Schema):
 
     id: ObjectIdField
     email: str
+    email_verified: bool
     name: str
     is_staff: bool
     created_at: datetime
@@ -234,6 +241,7 @@ def user_out(user: store.User) -> dict[str, Any]:
     return {
         "id": str(user.id),
         "email": user.email,
+        "email_verified": user.email_verified_at is not None,
         "name": user.name,
         "is_staff": user.is_staff,
         "created_at": user.created_at,

@@ -12,6 +12,7 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import WrongCredentials
+from accounts.life.verification import require_verified
 from accounts.passwords import verify_password
 from accounts.second_factor import challenges
 from accounts.second_factor.challenges import Answer, Challenge
@@ -50,13 +51,15 @@ async def sign_in(email: str, password: str, *, device: Device) -> Grant | Chall
 async def let_in(user: store.User, *, proof: Proof, device: Device, both_factors: bool = False) -> Grant | Challenge:
     """Open a session for a user who has just proved who they are, or ask for their second factor first.
 
-    A passkey that verified its user is both factors at once; so is the word of a provider whom the operator leaves the
-    second one to (`both_factors`).
+    A passkey that verified its user is both factors at once. With `both_factors` the proof is said to be so by
+    others: an identity provider that asks for a second factor itself.
 
     Raises:
         WrongCredentials: the proof was overtaken by a change of password or a deactivation.
+        EmailNotVerified: emails are to be proven first, and this one is not.
     """
-    if proof is not Proof.PASSKEY and not both_factors:
+    require_verified(user)
+    if not both_factors and proof is not Proof.PASSKEY:
         factors = await factors_of(user.id)
         if factors.any:
             return await challenges.open_challenge(user, factors, proof=proof, device=device)

@@ -7,6 +7,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
 from unfold.forms import AuthenticationForm
 
 from accounts.device_cookie import device_tokens_of
@@ -17,6 +18,14 @@ from eloquent.foundation.errors import Throttled
 
 class StaffSignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold ships no types
     """Email and password of staff, no more often than guessing is allowed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # A password that the API took is good here, too, whatever characters it has.
+        password = self.fields["password"]
+        password.validators = [
+            check for check in password.validators if not isinstance(check, ProhibitNullCharactersValidator)
+        ]
 
     def clean(self) -> dict[str, Any]:
         """The fields of a right password.

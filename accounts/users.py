@@ -1,39 +1,18 @@
-"""A person's own account: registering, renaming, a new password."""
-
-from bson import ObjectId
+"""A person's own account: reading and renaming it, a new password."""
 
 from accounts import sessions, store
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
-from accounts.errors import EmailTaken, WrongPassword
+from accounts.errors import WrongPassword
+from accounts.life.links import remove_links
+from accounts.mail.addresses import link
+from accounts.mail.letters import post
 from accounts.passwords import check_new_password, hash_password, verify_password
-from accounts.second_factor.challenges import Challenge
 from accounts.sessions import Grant
-from accounts.signing_in import Proof, let_in
-from eloquent.foundation.clock import now
 from eloquent.foundation.errors import Conflict, NotSignedIn
 from eloquent.foundation.ids import UserId
-
-
-async def register(email: str, password: str, *, name: str, device: Device) -> Grant | Challenge:
-    """A new user, signed in. The email is in its stored form.
-
-    Raises:
-        InvalidInput: the password breaks a rule.
-        EmailTaken: also for the later of two who register the same email at the same moment.
-    """
-    check_new_password(password, email=email, field="password")
-    if await store.user_by_email(email) is not None:  # spares a hash; the unique index is what decides
-        raise EmailTaken
-    user = store.User(id=ObjectId(), email=email, name=name, password=await hash_password(password), created_at=now())
-    try:
-        await store.add_user(user)
-    except store.EmailTakenError:
-        raise EmailTaken from None
-    await record(Action.REGISTERED, actor=user.id, subject=user.id, device=device)
-    return await let_in(user, proof=Proof.REGISTRATION, device=device)
 
 
 async def user_of(identity: Identity) -> store.User:
@@ -54,8 +33,10 @@ async def rename_user(user_id: UserId, name: str) -> store.User:
     return _still_there(await store.rename_user(user_id, name))
 
 
-async def change_password(identity: Identity, *, current: str, new: str) -> Grant:
-    """Set a new password. The session that asks gets a fresh pair of tokens; all other sessions end.
+async def change_password(identity: Identity, *, current: str, new: str, device: Device) -> Grant:
+    """Set a new password, and tell the owner by letter.
+
+    The session that asks gets a fresh pair of tokens; all other sessions end, and so do links in letters.
 
     Raises:
         WrongPassword: `current` is not the password.
@@ -66,11 +47,16 @@ async def change_password(identity: Identity, *, current: str, new: str) -> Gran
     verdict = await verify_password(current, user.password)
     if not verdict.right:
         raise WrongPassword(errors=[{"loc": ["body", "current_password"], "msg": WrongPassword.sentence}])
-    check_new_password(new, email=user.email, field="new_password")
+    check_new_password(new, email=user.email, name=user.name, field="new_password")
     changed = await store.replace_password(user.id, old=user.password, new=await hash_password(new))
     if changed is None:
         raise Conflict
     await sessions.end_other_sessions(identity)
+    await remove_links(user.id)
+    await record(Action.PASSWORD_CHANGED, actor=user.id, subject=user.id, device=device)
+    await post(
+        "password_changed", to=user.email, user_id=user.id, context={"by": "owner", "link": link("forgot-password")}
+    )
     return await sessions.restart_session(changed, identity.session_id)
 
 

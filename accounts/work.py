@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from accounts import admitted, keyring
 from accounts.audit.recording import settle_audit
+from accounts.life.beside import settle_beside
 from accounts.limits.gate import close_limits
 from accounts.limits.guessing import settle_guessing
 from accounts.mail import delivery
@@ -30,7 +31,8 @@ async def open_accounts() -> None:
 
 
 async def close_accounts() -> None:
-    """End, and tell and write what is still to be told and recorded."""
+    """End, and do, tell and write what is still to be done, told and recorded."""
+    await settle_beside()
     await close_limits()
     await settle_guessing()
     await asyncio.gather(*map(end_task, _tasks.pop(asyncio.get_running_loop(), [])))

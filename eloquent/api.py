@@ -16,6 +16,8 @@ from accounts.activity_routes import router as activity_router
 from accounts.api import router as accounts_router
 from accounts.api_key_routes import router as api_keys_router
 from accounts.authentication import SessionAuth
+from accounts.life.own_routes import router as own_account_router
+from accounts.life.routes import router as account_life_router
 from accounts.openid.api import router as openid_router
 from accounts.personal_data.api import router as personal_data_router
 from accounts.second_factor.routes import router as second_factor_router
@@ -68,6 +70,8 @@ api = Api(
 )
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)
+api.add_router("/", account_life_router)
+api.add_router("/", own_account_router)
 api.add_router("/", openid_router)
 api.add_router("/", activity_router)
 api.add_router("/", second_factor_sign_in_router)

@@ -77,6 +77,11 @@ def may_view_exports(request: HttpRequest) -> bool:
     return _has(request, "accounts.view_dataexport")
 
 
+def may_view_invitations(request: HttpRequest) -> bool:
+    """Whether the sidebar offers invitations."""
+    return _has(request, "accounts.view_invitation")
+
+
 def may_view_language_models(request: HttpRequest) -> bool:
     """Whether the sidebar offers language models."""
     return _has(request, "inference.view_modelentry")
@@ -177,6 +182,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _entry("Users", "person", "accounts_user_changelist", "users"),
                     _entry("Signed-in devices", "devices", "accounts_session_changelist", "sessions"),
                     _entry("API keys", "key", "accounts_apikey_changelist", "api_keys"),
+                    _entry("Invitations", "mail", "accounts_invitation_changelist", "invitations"),
                     _entry("Groups", "group", "auth_group_changelist", "groups"),
                     _entry("Audit", "policy", "accounts_auditentry_changelist", "audit"),
                     _entry("Erasures", "person_remove", "accounts_erasure_changelist", "erasures"),

@@ -15,7 +15,7 @@ _TIMEOUT_S = 20
 
 
 def mail_settings(config: Config) -> dict[str, Any]:
-    """Django's settings of mail. Tests have letters in memory, whatever is configured."""
+    """Django's settings of mail. Tests have letters in memory, unless they name a way."""
     kind = config.mail_backend or ("off" if config.strict else "console")
     settings: dict[str, Any] = {
         "EMAIL_BACKEND": _BACKENDS[kind],
@@ -23,7 +23,7 @@ def mail_settings(config: Config) -> dict[str, Any]:
         "DEFAULT_FROM_EMAIL": config.mail_from,
         "SERVER_EMAIL": config.mail_from,
     }
-    if config.eloquent_env == Environment.TEST:
+    if config.eloquent_env == Environment.TEST and not config.mail_backend:
         settings["EMAIL_BACKEND"] = "django.core.mail.backends.locmem.EmailBackend"
     if kind == "ses":
         settings["ANYMAIL"] = {"AMAZON_SES_CLIENT_PARAMS": {"region_name": config.aws_region}}

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from accounts import errors as accounts_errors
+from accounts.life import errors as life_errors
 from accounts.openid import errors as openid_errors
 from chat import errors as chat_errors
 from chat.attachments import errors as attachment_errors
@@ -72,10 +73,17 @@ _BY_THE_OWNER: Final[Errors] = (
     accounts_errors.SignInTooOld,
     accounts_errors.CodesExhausted,
 )
+_ADMITTED: Final[Errors] = (
+    life_errors.RegistrationClosed,
+    life_errors.InvitationRequired,
+    life_errors.InvitationInvalid,
+    life_errors.DomainNotAllowed,
+)
+_PROVES_ONCE_MORE: Final[Errors] = (accounts_errors.WrongPassword, accounts_errors.SignInTooOld)
 
 OF_OPERATION: Final[dict[str, Errors]] = {
-    "register": (*_FROM_A_PAGE, accounts_errors.EmailTaken),
-    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials),
+    "register": (*_FROM_A_PAGE, *_ADMITTED, accounts_errors.EmailTaken),
+    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.EmailNotVerified),
     "refresh_tokens": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "sign_out": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "change_password": (*_FROM_A_PAGE, accounts_errors.WrongPassword),
@@ -96,15 +104,23 @@ OF_OPERATION: Final[dict[str, Errors]] = {
     "begin_passkey": (*_BY_THE_OWNER, accounts_errors.TooManyPasskeys),
     "add_passkey": (accounts_errors.PasskeyRefused, accounts_errors.TooManyPasskeys),
     "remove_passkey": _BY_THE_OWNER,
+    "read_invitation": (life_errors.InvitationInvalid,),
+    "verify_email": (life_errors.LinkNotValid,),
+    "resend_verification": (life_errors.MailIsOff,),
+    "forgot_password": (life_errors.MailIsOff,),
+    "reset_password": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.LinkNotValid),
+    "change_email": (*_PROVES_ONCE_MORE, life_errors.DomainNotAllowed, life_errors.MailIsOff),
+    "confirm_email": (life_errors.LinkNotValid, accounts_errors.EmailTaken),
+    "deactivate_me": _PROVES_ONCE_MORE,
     "create_api_key": (accounts_errors.TooManyApiKeys,),
+    "erase_me": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld),
+    "create_export": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld, accounts_errors.ExportAtWork),
+    "read_export_content": (accounts_errors.ExportNotReady, accounts_errors.ExportsAway),
     "exchange_openid_code": (*_FROM_A_PAGE, openid_errors.CodeRefused, openid_errors.AccountClosed),
     "openid_backchannel_logout": (openid_errors.LogoutTokenRefused, openid_errors.ProviderAway),
     "start_identity_link": (openid_errors.ProviderAway,),
     "link_identity": (openid_errors.CodeRefused, openid_errors.IdentityTaken, openid_errors.TooManyIdentities),
     "unlink_identity": (openid_errors.LastWayIn,),
-    "erase_me": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld),
-    "create_export": (accounts_errors.WrongPassword, accounts_errors.SignInTooOld, accounts_errors.ExportAtWork),
-    "read_export_content": (accounts_errors.ExportNotReady, accounts_errors.ExportsAway),
     "start_run": _STARTS_A_RUN,
     "edit_message": (*_STARTS_A_RUN, chat_errors.NotAQuestion),
     "regenerate_message": (*_STARTS_A_RUN, chat_errors.NotAnAnswer),

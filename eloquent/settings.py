@@ -100,9 +100,9 @@ CHANNEL_LAYERS = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "accounts.passwords.LengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "accounts.passwords.NotTheEmailValidator"},
+    {"NAME": "accounts.password_rules.LengthValidator"},
+    {"NAME": "accounts.password_rules.NotCommonValidator"},
+    {"NAME": "accounts.password_rules.NotTheNamesValidator"},
 ]
 PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher"]
 

@@ -6,6 +6,7 @@ from django.urls import path, re_path
 from django.views.defaults import page_not_found
 
 from accounts.api import jwks
+from accounts.pages import account
 from accounts.second_factor import console_pages
 from chat import openai_api, pages
 from eloquent.api import api
@@ -25,5 +26,6 @@ urlpatterns = [
     path("admin/second-factor/", console_pages.second_factor, name="second_factor"),
     path("admin/second-factor/passkey/", console_pages.passkey_question, name="second_factor_passkey"),
     path("admin/", admin.site.urls),
+    path("account/<slug:page>", account, name="account"),
     path("", pages.index, name="page"),
 ]

@@ -25,6 +25,12 @@ PUBLIC = {
     "answer_second_factor",
     "ask_for_passkey",
     "sign_in_with_passkey",
+    "read_registration",
+    "read_invitation",
+    "verify_email",
+    "forgot_password",
+    "reset_password",
+    "confirm_email",
 }
 # Of sign-ins at providers, where everybody begins without one: tests/accounts/openid/.
 PUBLIC |= {"list_openid_providers", "start_openid_sign_in", "finish_openid_sign_in", "exchange_openid_code"}
@@ -41,12 +47,15 @@ IDS = (
     "chat_id",
     "conversation_id",
     "export_id",
+    "import_id",
+    "message_id",
+    "receipt",
+    "passkey_id",
     "identity_id",
     "import_id",
     "message_id",
     "passkey_id",
     "provider",
-    "receipt",
     "run_id",
     "session_id",
     "signature",
@@ -105,12 +114,12 @@ async def objects_of(
     upload = await person.ok("POST", "/imports", 201, json=BODIES["create_import"])
     key = await person.ok("POST", "/me/api-keys", 201, json=BODIES["create_api_key"])
     attachment = await person.attach(b"Of tea.")
+    exports = {"export_id": await exported(person)} if operation.startswith("read_export") else {}
     user_id = ObjectId((await person.ok("GET", "/me"))["id"])
     identity = ExternalIdentity(
         id=ObjectId(), user_id=user_id, issuer="https://example.org", subject=str(user_id), created_at=now()
     )
     await add_identity(identity)
-    exports = {"export_id": await exported(person)} if operation.startswith("read_export") else {}
     return {
         **exports,
         "api_key_id": key["id"],

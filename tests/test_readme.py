@@ -152,7 +152,8 @@ def test_the_commands_for_operators_work_beside_make_run(started: Started) -> No
     assert re.search(r"smollm2\S*\s+ok\s", said["inference"])
     assert "was spent" in said["usage"] or "smollm2" in said["usage"]
     assert "you@example.org" in said["create_staff"]
-    assert said["jwt"].count("signs") == 4, "a heading, the key that does, the sentence of the next"
+    assert "/account/accept-invitation#" in said["invite"]
+    assert said["jwt"].count("signs") == 3, "a heading, the key that does, the sentence of the next"
     assert said["seed_demo"]
     assert "running.env" in started.run("python manage.py config")
 
@@ -160,6 +161,6 @@ def test_the_commands_for_operators_work_beside_make_run(started: Started) -> No
 def test_no_command_of_the_readme_is_left_out() -> None:
     named = set(re.findall(r"^(make \S+|python manage\.py \w+)", "\n".join(BLOCKS), re.MULTILINE))
     named |= set(re.findall(r"`(make [\w-]+|python manage\.py \w+)", README))
-    names = ("models", "ask", "inference", "usage", "create_staff", "jwt", "seed_demo", "config")
+    names = ("models", "ask", "inference", "usage", "create_staff", "invite", "jwt", "seed_demo", "config")
     operators = {f"python manage.py {name}" for name in names}
     assert named - RUN_ELSEWHERE - operators == {"make run"}

@@ -3,15 +3,15 @@
 from eloquent.foundation.config import get_config
 
 
-def link(page: str, token: str) -> str:
-    """The address of the page below /account, with a token that only its owner's browser reads.
+def link(page: str, token: str = "") -> str:
+    """The address of the page below /account, with a token, if there is one, that only its owner's browser reads.
 
     It stands behind `#`, which browsers send to no server: it is in no log and in no Referer. The host is the
     configured one and never that of a request, which could name any.
     """
     config = get_config()
     origin = config.frontend_url or config.next_public_api_url or f"http://{_own_host(config.host)}:{config.port}"
-    return f"{origin}/account/{page}#{token}"
+    return f"{origin}/account/{page}#{token}" if token else f"{origin}/account/{page}"
 
 
 def _own_host(listening: str) -> str:

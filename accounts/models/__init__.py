@@ -7,6 +7,7 @@ write the same collections through `accounts.store`, which must be changed toget
 from accounts.models.api_keys import ApiKey
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.identities import ExternalIdentity, OpenidAttempt, OpenidResult
+from accounts.models.links import AccountLink, EmailChange, Invitation
 from accounts.models.mail import OutgoingMail
 from accounts.models.personal_data import DataExport, Erasure
 from accounts.models.second_factors import Passkey, PasskeyChallenge, SecondFactor, SignInChallenge
@@ -15,12 +16,15 @@ from accounts.models.signing_keys import SigningKey
 from accounts.models.users import User
 
 __all__ = [
+    "AccountLink",
     "ApiKey",
     "AuditEntry",
     "AuditHead",
     "DataExport",
+    "EmailChange",
     "Erasure",
     "ExternalIdentity",
+    "Invitation",
     "OpenidAttempt",
     "OpenidResult",
     "OutgoingMail",

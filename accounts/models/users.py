@@ -20,6 +20,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Access tokens carry this number; raising it refuses every one that was signed before.
     token_version = models.PositiveIntegerField(default=0, editable=False)
     email_verified_at = models.DateTimeField(null=True, blank=True)
+    # Who closed an account that is not active: its owner may open it again, what staff closed stays closed.
+    deactivated_by = models.CharField(
+        max_length=5, blank=True, default="", choices=[("owner", "the owner"), ("staff", "staff")]
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     USERNAME_FIELD = "email"
@@ -67,9 +71,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Save with the email in its one form.
 
         A changed password, or a deactivation, also refuses the access tokens signed before it (see
-        `accounts.revocation`): those of a deactivated user are not good again when the user is.
+        `accounts.revocation`): those of a deactivated user are not good again when the user is. Whoever deactivates an
+        account here without saying who did is staff.
         """
         self.email = self.email.strip().lower()
+        self.deactivated_by = "" if self.is_active else self.deactivated_by or "staff"
+        if update_fields is not None and "is_active" in update_fields:
+            update_fields = {*update_fields, "deactivated_by"}
         deactivates = not self.is_active and (update_fields is None or "is_active" in update_fields)
         if (self.password_was_set or deactivates) and not self._state.adding:
             self.token_version += 1

@@ -14,10 +14,10 @@ from pymongo.errors import PyMongoError
 
 from accounts import cookies, throttle
 from accounts.addresses import throttle_key
-from accounts.api import granted
 from accounts.authentication import SessionAuth, identity_of
 from accounts.device_cookie import remember_device
 from accounts.devices import device_of
+from accounts.granting import granted
 from accounts.openid import browsers, flow, people, results
 from accounts.openid.answers import Answer
 from accounts.openid.errors import AnswerRefused
@@ -140,14 +140,14 @@ async def callback(request: HttpRequest, provider: str) -> HttpResponse:
 
 @router.post(
     "/auth/openid/exchange",
-    response={200: GrantOut, 202: ChallengeOut, **problems(403, 422, 429)},
+    response={200: GrantOut, 202: ChallengeOut, **problems(401, 403, 422, 429)},
     operation_id="exchange_openid_code",
     summary="Exchange a code for tokens",
 )
 async def exchange(request: HttpRequest, body: OpenidExchange) -> HttpResponse:
     """For the page that found `#openid_code=…`. The code is good for one minute and one question, right or wrong.
 
-    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`.
+    A user with a second factor is answered 202 with a challenge, as at `/auth/login`.
     """
     if body.cookie:
         cookies.require_own_page(request)

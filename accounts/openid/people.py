@@ -15,6 +15,7 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
+from accounts.life import admission
 from accounts.mail.letters import post
 from accounts.openid.errors import (
     AccountClosed,
@@ -29,7 +30,7 @@ from accounts.openid.id_tokens import Person
 from accounts.openid.providers import provider_at
 from accounts.signing_in import Proof
 from eloquent.foundation.clock import now
-from eloquent.foundation.errors import Conflict, NotFound, NotSignedIn
+from eloquent.foundation.errors import Conflict, Forbidden, NotFound, NotSignedIn
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.openid_providers import Provider
 
@@ -76,8 +77,12 @@ async def _newly_known(person: Person, provider: Provider, *, device: Device) ->
         raise EmailUnproven
     user = await store.user_by_email(person.email)
     if user is None:
-        if not provider.registers or not await may_register(person.email):
+        if not provider.registers:
             raise NotRegistered
+        try:
+            leave = await admission.may_register(person.email, proven=True)
+        except Forbidden:
+            raise NotRegistered from None
         user = store.User(
             id=ObjectId(),
             email=person.email,
@@ -86,7 +91,13 @@ async def _newly_known(person: Person, provider: Provider, *, device: Device) ->
             created_at=now(),
             email_verified_at=now(),  # `registers` is not to be had without `trusts_email`
         )
-        await store.add_user(user)
+        await admission.use(leave, user.id)
+        try:
+            await store.add_user(user)
+        except store.EmailTakenError:
+            await admission.give_back(leave, user.id)
+            raise
+        await admission.welcome(leave, user.id)
         await record(Action.REGISTERED, actor=user.id, subject=user.id, device=device, proof=Proof.IDENTITY_PROVIDER)
         await _add(user, person, provider, device=device)
         return user
@@ -98,12 +109,6 @@ async def _newly_known(person: Person, provider: Provider, *, device: Device) ->
     await _add(user, person, provider, device=device)
     await _tell(user, "identity_linked", provider.title)
     return user
-
-
-async def may_register(email: str) -> bool:
-    """Whether somebody with this email may have an account here, as the operator decided."""
-    del email  # whoever a provider of `registers` sends
-    return True
 
 
 async def link(identity: Identity, person: Person, provider: Provider, *, device: Device) -> store.ExternalIdentity:

@@ -33,9 +33,13 @@ CODE_LIFETIME: Final = timedelta(seconds=60)
 
 
 async def let_in(user: store.User, provider: Provider, *, device: Device) -> Grant | Challenge:
-    """A session, or the question for a second factor, unless that is the provider's matter."""
-    both = provider.second_factor == "provider"
-    return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device, both_factors=both)
+    """The one place where a sign-in at a provider becomes one here.
+
+    `provider.second_factor` says whose matter a second factor is. Whoever is asked for one here is answered by
+    `collect`, as after a password.
+    """
+    both_factors = provider.second_factor == "provider"
+    return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device, both_factors=both_factors)
 
 
 async def keep_sign_in(attempt: store.OpenidAttempt, user: store.User) -> str:
@@ -71,7 +75,7 @@ async def keep_link(provider: Provider, identity: Identity, person: Person) -> s
 
 
 async def collect(code: str, *, browser_hash: str, verifier: str, device: Device) -> Grant | Challenge:
-    """Let in whoever the one-use code was made for, or ask for their second factor.
+    """Let in whoever the one-use code was made for, or ask for their second factor first.
 
     Args:
         code: from the address of the page that was returned to.

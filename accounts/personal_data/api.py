@@ -14,7 +14,6 @@ from accounts.authentication import SessionAuth, identity_of
 from accounts.cookies import REFRESH_COOKIE, drop_refresh_cookie
 from accounts.devices import device_of
 from accounts.personal_data import asking, exports
-from accounts.personal_data.proof import proven_user
 from accounts.personal_data.schemas import (
     CancelToken,
     ErasureOut,
@@ -25,6 +24,7 @@ from accounts.personal_data.schemas import (
     export_out,
 )
 from accounts.personal_data.storage import pieces_of
+from accounts.proving import proven_user
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -73,7 +73,7 @@ async def erase_me(request: HttpRequest, body: Proof) -> HttpResponse:
     What is kept without the person, and why, is in the receipt. Where the service waits some days before it begins,
     a letter has a link that takes it back.
     """
-    user = await proven_user(identity_of(request), body.current_password)
+    user = await proven_user(identity_of(request), body.current_password, device=device_of(request))
     asked = await asking.ask_for_erasure(user, device=device_of(request))
     reply = json_reply(
         {
@@ -128,7 +128,7 @@ async def create_export(request: HttpRequest, body: Proof) -> HttpResponse:
 
     One at a time, and five a day. It is kept for seven days.
     """
-    user = await proven_user(identity_of(request), body.current_password)
+    user = await proven_user(identity_of(request), body.current_password, device=device_of(request))
     await throttle.spend(throttle.EXPORT_BY_USER, str(user.id))
     return json_reply(export_out(await exports.ask_for_export(user.id, device=device_of(request))), status=202)
 

@@ -9,6 +9,7 @@ from eloquent.foundation.database import database
 from eloquent.foundation.ids import UserId
 
 _SESSIONS: Final = "django_session"
+_KEY: Final = "session_key"
 _AT_ONCE: Final = 500
 
 
@@ -17,7 +18,7 @@ async def erase_some(owner: UserId) -> int:
     theirs = await _of(owner)
     if not theirs:
         return 0
-    deleted = await database()[_SESSIONS].delete_many({"_id": {"$in": theirs}})
+    deleted = await database()[_SESSIONS].delete_many({_KEY: {"$in": theirs}})
     return deleted.deleted_count
 
 
@@ -33,14 +34,14 @@ async def _of(owner: UserId) -> list[str]:
     while True:
         page: list[dict[str, Any]] = await (
             database()[_SESSIONS]
-            .find({"_id": {"$gt": last}}, {"session_data": True}, limit=_AT_ONCE)
-            .sort("_id", 1)
+            .find({_KEY: {"$gt": last}}, {_KEY: True, "session_data": True}, limit=_AT_ONCE)
+            .sort(_KEY, 1)
             .to_list()
         )
-        theirs += [each["_id"] for each in page if _user_in(each["session_data"]) == str(owner)]
+        theirs += [each[_KEY] for each in page if _user_in(each["session_data"]) == str(owner)]
         if len(page) < _AT_ONCE:
             return theirs
-        last = page[-1]["_id"]
+        last = page[-1][_KEY]
 
 
 def _user_in(session_data: str) -> str:

@@ -29,7 +29,9 @@ _OF_STAFF: Final = "It says what staff did in the console, not what you did."
 def register_places() -> None:
     """Add them to the register. Called once, when the apps are loaded."""
     register(*_ACCESS, *_STAFF, *_RECORD, _USER, *_ELSEWHERE)
+    register_impersonal("passkey_challenges", because="They are random numbers that a passkey is to sign.")
     register_impersonal("audit_head", because="It is where the record of events ends.")
+    register_impersonal("signing_keys", because="They are the service's own.")
     register_impersonal(
         "auth_group",
         "auth_group_permissions",
@@ -102,10 +104,51 @@ _ACCESS: Final[Sequence[PersonalStore]] = (
         exports=("id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"),
     ),
     of_model(
+        "accounts.Passkey",
+        "passkeys",
+        "passkeys that sign you in",
+        exports=("id", "name", "created_at", "last_used_at", "backed_up"),
+    ),
+    of_model(
+        "accounts.SecondFactor",
+        "second_factor",
+        "your authenticator app, recovery codes, and when wrong codes came",
+        not_exported=_OPENS_DOORS,
+    ),
+    PersonalStore(
+        name="sign_in_challenges",
+        what="sign-ins that wait for their second step, with their address",
+        treatment=Treatment.KEEP,
+        stage=Stage.ACCESS,
+        because="They lead nowhere once you are gone, and go by themselves.",
+        kept_for="6 minutes at most",
+        models=("accounts.SignInChallenge",),
+        not_exported=_OPENS_DOORS,
+    ),
+    of_model(
         "accounts.OutgoingMail",
         "letters",
         "letters to you that were not sent yet",
         not_exported="They are on their way to you.",
+    ),
+    of_model(
+        "accounts.AccountLink", "links", "links in letters to you that were not used yet", not_exported=_OPENS_DOORS
+    ),
+    of_model(
+        "accounts.EmailChange",
+        "email_change",
+        "a change of your email that waits to be confirmed",
+        exports=("id", "old_email", "new_email", "created_at", "expires_at"),
+    ),
+    PersonalStore(
+        name="invitations",
+        what="invitations that you came with, were sent, or sent",
+        treatment=Treatment.DELETE,
+        stage=Stage.ACCESS,
+        models=("accounts.Invitation",),
+        erase=store.erase_invitations_of,
+        count=store.count_invitations_of,
+        not_exported=_OPENS_DOORS,
     ),
     of_model("accounts.User_groups", "groups", "groups that you were in", not_exported="profile.json names them."),
     of_model(

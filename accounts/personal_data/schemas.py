@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
 
-from accounts.passwords import MAX_PASSWORD_CHARS
+from accounts.password_rules import MAX_PASSWORD_CHARS
 from accounts.personal_data.states import ErasureStatus, ExportStatus
 from accounts.store import DataExport
 from eloquent.foundation.ids import ObjectIdField

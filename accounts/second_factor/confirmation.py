@@ -4,23 +4,17 @@ A signed-in device is not enough: it may be stolen, or left open. The password i
 has an authenticator app its code as well, so that a password alone takes no factor away.
 """
 
-from datetime import timedelta
-from typing import Final
-
 import msgspec
 from django.contrib.auth.hashers import is_password_usable
 
-from accounts import store, throttle
+from accounts import store
 from accounts.authentication import Identity
 from accounts.devices import Device
-from accounts.errors import SignInTooOld, WrongPassword
-from accounts.passwords import verify_password
+from accounts.errors import SignInTooOld
+from accounts.proving import require_password, signed_in_just_now
 from accounts.second_factor.codes import use_recovery_code, use_totp
 from accounts.second_factor.factors import Factors, factors_of
-from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotSignedIn
-
-FRESH: Final = timedelta(minutes=10)
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,18 +36,13 @@ async def confirmed(identity: Identity, proof: Confirmation, *, device: Device) 
         CodesExhausted, Throttled: too many tries.
         NotSignedIn: deleted within the last second.
     """
-    who = str(identity.user_id)
-    await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, who)
     user = await store.user_by_id(identity.user_id)
     if user is None:
         raise NotSignedIn
     factors = await factors_of(user.id)
     if is_password_usable(user.password):
-        verdict = await verify_password(proof.current_password or "", user.password)
-        if not verdict.right:
-            raise WrongPassword(errors=[{"loc": ["body", "current_password"], "msg": WrongPassword.sentence}])
-        await throttle.forgive(throttle.CHANGE_PASSWORD_BY_USER, who)
-    elif not factors.has_totp and not await _signed_in_just_now(identity):
+        await require_password(user, proof.current_password, device=device)
+    elif not factors.has_totp and not await signed_in_just_now(identity):
         raise SignInTooOld
     if factors.has_totp:
         if proof.recovery_code is not None:
@@ -61,8 +50,3 @@ async def confirmed(identity: Identity, proof: Confirmation, *, device: Device) 
         else:
             await use_totp(user, factors, proof.code or "", device=device)
     return user, factors
-
-
-async def _signed_in_just_now(identity: Identity) -> bool:
-    session = await store.session_by_id(identity.session_id)
-    return session is not None and session.user_id == identity.user_id and now() - session.created_at <= FRESH

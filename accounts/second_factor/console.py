@@ -19,7 +19,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 
-from accounts.second_factor.confirmation import FRESH
+from accounts.proving import FRESH
 from accounts.second_factor.factors import Factors, factors_of
 from eloquent.foundation.config import get_config
 

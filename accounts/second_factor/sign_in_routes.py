@@ -5,8 +5,8 @@ from ninja import Router
 
 from accounts import cookies, signing_in, throttle
 from accounts.addresses import throttle_key
-from accounts.api import granted
 from accounts.devices import Device, device_of
+from accounts.granting import granted
 from accounts.schemas import GrantOut
 from accounts.second_factor import ceremonies, challenges
 from accounts.second_factor.ceremonies import Purpose

@@ -71,6 +71,15 @@ async def revoke_api_key(owner: UserId, key_id: ApiKeyId, *, at: datetime) -> Ap
     return value_of(ApiKey, document)
 
 
+async def revoke_api_keys_of(owner: UserId, *, at: datetime) -> list[ApiKey]:
+    """Revoke all living keys of the owner; those that were."""
+    living = [known_value_of(ApiKey, document) async for document in database().api_keys.find(_living(owner, at))]
+    if living:
+        chosen = {"user_id": owner, "_id": {"$in": [key.id for key in living]}, "revoked_at": None}
+        await database().api_keys.update_many(chosen, {"$set": {"revoked_at": at}})
+    return living
+
+
 async def api_key_in_force(key_hash: str, *, at: datetime) -> ApiKey | None:
     """The key with this hash if it lets anyone in right now; None also when its owner may not come in."""
     key = value_of(ApiKey, await database().api_keys.find_one({"hash": key_hash}))

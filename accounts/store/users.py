@@ -26,6 +26,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     is_superuser: bool = False
     token_version: int = 0
     email_verified_at: datetime | None = None
+    deactivated_by: str = ""
     last_login: datetime | None = None
 
 
@@ -73,6 +74,71 @@ async def replace_password(user_id: UserId, *, old: str, new: str) -> User | Non
     document = await database().users.find_one_and_update(
         {"_id": user_id, "password": old},
         {"$set": {"password": new}, "$inc": {"token_version": 1}},
+        return_document=ReturnDocument.AFTER,
+    )
+    return value_of(User, document)
+
+
+async def verify_email(user_id: UserId, *, email: str, at: datetime) -> User | None:
+    """The user, whose email is proven from now on (or was before); None when they have another by now."""
+    document = await database().users.find_one_and_update(
+        {"_id": user_id, "email": email},
+        [{"$set": {"email_verified_at": {"$ifNull": ["$email_verified_at", at]}}}],
+        return_document=ReturnDocument.AFTER,
+    )
+    return value_of(User, document)
+
+
+async def change_email(user_id: UserId, *, old: str, new: str, at: datetime) -> User | None:
+    """The user under the new email, which is proven; None when another change was first.
+
+    Raises:
+        EmailTakenError: the unique index refused it.
+    """
+    try:
+        document = await database().users.find_one_and_update(
+            {"_id": user_id, "email": old},
+            {"$set": {"email": new, "email_verified_at": at}},
+            return_document=ReturnDocument.AFTER,
+        )
+    except DuplicateKeyError as error:
+        raise EmailTakenError(new) from error
+    return value_of(User, document)
+
+
+async def reset_password(user_id: UserId, *, email: str, token_version: int, new: str, at: datetime) -> User | None:
+    """The user with the new hash, the next token version, a proven email, and active.
+
+    None when the email or the password changed since `token_version`, or when staff closed the account.
+    """
+    document = await database().users.find_one_and_update(
+        {
+            "_id": user_id,
+            "email": email,
+            "token_version": token_version,
+            "$or": [{"is_active": True}, {"deactivated_by": "owner"}],
+        },
+        [
+            {
+                "$set": {
+                    "password": {"$literal": new},
+                    "token_version": {"$add": ["$token_version", 1]},
+                    "is_active": True,
+                    "deactivated_by": "",
+                    "email_verified_at": {"$ifNull": ["$email_verified_at", at]},
+                }
+            }
+        ],
+        return_document=ReturnDocument.AFTER,
+    )
+    return value_of(User, document)
+
+
+async def deactivate_user(user_id: UserId) -> User | None:
+    """The user, whom nothing lets in any more, by their own wish; None when they were not active."""
+    document = await database().users.find_one_and_update(
+        {"_id": user_id, "is_active": True},
+        {"$set": {"is_active": False, "deactivated_by": "owner"}, "$inc": {"token_version": 1}},
         return_document=ReturnDocument.AFTER,
     )
     return value_of(User, document)

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+import idna
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -44,6 +45,29 @@ def smtp_url(value: str) -> str:
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise ValueError("it must begin with smtp:// or smtps:// and name a host")
     return value
+
+
+def domain(value: str) -> str:
+    """A domain as mail servers spell it: lower case, in ASCII (`xn--…`); `*.` before it stands for all below it."""
+    below = "*." if value.startswith("*.") else ""
+    try:
+        spelled = ascii_domain(value.removeprefix("*."))
+    except ValueError as error:
+        raise ValueError("each is a domain, such as example.org or *.example.org") from error
+    if "." not in spelled:
+        raise ValueError("a domain has a dot, such as example.org")
+    return below + spelled
+
+
+def ascii_domain(value: str) -> str:
+    """A domain's one spelling, in ASCII (IDNA 2008); ValueError for what is none.
+
+    Letters that only look like others, or stand for them elsewhere (full width, ß for ss), are not taken for them.
+    """
+    try:
+        return idna.encode(value.strip().lower()).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as error:
+        raise ValueError("this is not a domain") from error
 
 
 def slots(value: str) -> str:

@@ -238,10 +238,18 @@ async def test_a_refresh_token_used_again_is_told_by_letter_notice_and_record(a_
     assert (entry["by"], entry["ip"], entry["device"]) == ("unknown", "127.0.0.1", "Python program")
 
 
-async def test_of_many_who_use_a_token_again_one_is_told_of(a_person: Any) -> None:
+async def test_of_many_who_use_a_token_again_one_is_told_of(a_person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     person = await a_person()
     owner = Person(person._http, (await person.refresh()).json())
     await owner.refresh()
+    together, read = asyncio.Barrier(8), store.session_by_id
+
+    async def read_together(session_id: ObjectId) -> store.Session | None:
+        session = await read(session_id)
+        await together.wait()
+        return session
+
+    monkeypatch.setattr(store, "session_by_id", read_together)
     answers = await asyncio.gather(*(person.refresh() for _ in range(8)))
     assert {answer.status_code for answer in answers} == {401}
     assert len(await letters("session_reused")) == 1

@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -34,9 +35,10 @@ from eloquent.foundation.keys import make_signing_key
 from tests.accounts.conftest import Person
 
 NOW = now()
-PEMS = [make_signing_key() for _ in range(4)]
+PEMS = [make_signing_key() for _ in range(5)]
 KEYS = [PrivateKey.read(pem) for pem in PEMS]
 KIDS = [key.verifying.kid for key in KEYS]
+FOREIGN = KEYS.pop()
 CONFIGURED = Configured(KEYS[0])
 MINUTE = timedelta(minutes=1)
 
@@ -47,6 +49,9 @@ desk = sync_to_async
 def _own_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process knows the configuration's key alone, before and after."""
     monkeypatch.setattr(keyring, "_keys", keyring._Keys())
+    # Each is made once: it takes a third of a second.
+    pems = iter(PEMS[:4])
+    monkeypatch.setattr(key_rotation, "make_signing_key", lambda: next(pems))
     yield
     keyring.verified.cache_clear()
 
@@ -323,14 +328,15 @@ async def test_tokens_of_unknown_keys_have_the_keys_read_once_a_second(
     await asyncio.sleep(0)
     monkeypatch.setattr(store, "signing_keys", counted)
     monkeypatch.setattr(keyring, "read_keys", _reading_only_for(learned=keyring.read_keys))
-    foreign = KeyRing(KEYS[3]).sign(user_id=ObjectId(), session_id=ObjectId(), token_version=0, now_s=NOW.timestamp())
+    foreign = KeyRing(FOREIGN).sign(user_id=ObjectId(), session_id=ObjectId(), token_version=0, now_s=NOW.timestamp())
     for _ in range(2):
         answers = await asyncio.gather(
             *(http.get("/api/v1/me", headers={"Authorization": f"Bearer {foreign}"}) for _ in range(20))
         )
         assert {answer.status_code for answer in answers} == {401}
-    assert len(read) <= 3
-    assert read[-1] - read[0] >= keyring.LEARN_EVERY_S * (len(read) - 1) - 0.1
+    # Fewer than there were tokens, however slow the machine is.
+    assert 0 < len(read) < 20
+    assert all(later - earlier > 0.9 * keyring.LEARN_EVERY_S for earlier, later in pairwise(read))
     assert (await person.ask("GET", "me")).status_code == 200
 
 
@@ -403,7 +409,7 @@ async def test_while_the_database_is_away_the_known_keys_go_on(a_person: Any, mo
     assert key_ring().signing is not None
     assert key_ring().keys[0].kid == made.kid
     assert (await person.ask("GET", "me")).status_code == 200
-    foreign = KeyRing(KEYS[3]).sign(user_id=ObjectId(), session_id=ObjectId(), token_version=0, now_s=NOW.timestamp())
+    foreign = KeyRing(FOREIGN).sign(user_id=ObjectId(), session_id=ObjectId(), token_version=0, now_s=NOW.timestamp())
     person.access_token = foreign
     refused = await person.ask("GET", "me")
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable"), "it may be good: nobody knows"

@@ -58,7 +58,10 @@ def test_every_model_of_the_project_that_staff_may_see_is_registered():
     }
 
     money = {"inference.ModelEntry", "inference.UsageLine", "inference.Budget", "inference.BudgetSpending"}
-    people = {f"accounts.{name}" for name in ("User", "Session", "ApiKey", "AuditEntry", "Erasure", "DataExport")}
+    people = {
+        f"accounts.{name}"
+        for name in ("User", "Session", "ApiKey", "AuditEntry", "Erasure", "DataExport", "Invitation")
+    }
     chats = {"chat.Conversation", "chat.Message", "chat.Run", "chat.Import", "chat.Attachment", "chat.RetentionRule"}
     assert ours == people | chats | money
 

@@ -258,8 +258,8 @@ def test_the_deploy_check_warns_where_a_password_alone_opens_the_console(monkeyp
         monkeypatch.setattr("accounts.checks.get_config", lambda: Config.model_validate(settings))
         return [warning.id for warning in staff_have_a_second_factor()]
 
-    assert warnings_for(eloquent_env="prod") == ["accounts.W001"]
-    assert warnings_for(eloquent_env="staging") == ["accounts.W001"]
+    assert warnings_for(eloquent_env="prod") == ["accounts.W002"]
+    assert warnings_for(eloquent_env="staging") == ["accounts.W002"]
     assert warnings_for(eloquent_env="prod", staff_second_factor=True) == []
     assert warnings_for(eloquent_env="dev") == []
 

@@ -33,7 +33,7 @@ from eloquent.foundation.documents import document_of
 from eloquent.foundation.ids import id_after
 from inference.billing.types import Outcome, Period, Purpose, Source, Unit, line_id
 from inference.store import Budget, BudgetSpending, ModelEntry, ModelPrice, UsageLine
-from tests.database import account_cases, factor_cases, openid_cases, personal_data_cases
+from tests.database import account_cases, factor_cases, life_cases, openid_cases, personal_data_cases
 
 # Milliseconds are all that MongoDB keeps of a moment.
 NOW = datetime(2026, 5, 1, 12, 30, 15, 678000, tzinfo=UTC)
@@ -263,6 +263,7 @@ class World:
         await account_cases.write(self)
         await personal_data_cases.write(self)
         await factor_cases.write(self)
+        await life_cases.write(self)
         await openid_cases.write(self)
         for key in (*self.api_keys, self.api_key):
             await accounts.store.add_api_key(msgspec.structs.replace(key, revoked_at=None))
@@ -443,7 +444,11 @@ async def _read_entry(entry: ModelEntry) -> ModelEntry | None:
 
 
 KINDS: dict[type[Value], Kind] = {
-    User: Kind(lambda world: world.owner, accounts.store.add_user, lambda user: accounts.store.user_by_id(user.id)),
+    User: Kind(
+        lambda world: msgspec.structs.replace(world.owner, is_active=False, deactivated_by="owner"),
+        accounts.store.add_user,
+        lambda user: accounts.store.user_by_id(user.id),
+    ),
     Session: Kind(
         lambda world: world.session,
         accounts.store.add_session,
@@ -484,6 +489,7 @@ KINDS: dict[type[Value], Kind] = {
     **{kind: Kind(*case) for kind, case in account_cases.KINDS.items()},
     **{kind: Kind(*case) for kind, case in personal_data_cases.KINDS.items()},
     **{kind: Kind(*case) for kind, case in factor_cases.KINDS.items()},
+    **{kind: Kind(*case) for kind, case in life_cases.KINDS.items()},
     **{kind: Kind(*case) for kind, case in openid_cases.KINDS.items()},
     Run: Kind(lambda world: world.run, _write_run, lambda run: chat.store.find_run(run.user_id, run.id)),
 }
@@ -529,6 +535,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         **account_cases.CALLS,
         **personal_data_cases.OF_ACCOUNTS,
         **factor_cases.CALLS,
+        **life_cases.CALLS,
         **openid_cases.CALLS,
         "add_user": [lambda world: accounts.store.add_user(world._user("new@example.com"))],
         "user_by_email": [lambda world: accounts.store.user_by_email(world.owner.email)],

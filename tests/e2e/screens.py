@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from eloquent.embedded.mongod import Mongod
 from eloquent.embedded.valkey import Valkey
@@ -73,6 +73,7 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
         page.evaluate(AT_REST)
         page.screenshot(path=path_of(name))
 
+    take_account_pages(site, page, take)
     page.goto(site.url)
     expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
     take("01-sign-in")
@@ -132,6 +133,41 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
     page.reload()
     expect(page.get_by_role("heading", name="We can’t reach the server")).to_be_visible()
     take("16-server-away")
+
+
+def take_account_pages(site: Site, page: Page, take: Callable[[str], None]) -> None:
+    """What letters lead to: the forms, what came of them, and links that are no good."""
+    for look, size in (("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)):
+        page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        name = f"{look}{'-phone' if size is PHONE else ''}"
+        page.goto(site.url)
+        expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
+        take(f"30-sign-in-{name}")
+        page.goto(f"{site.url}/account/verify-email#made-up")
+        take(f"31-verify-{name}")
+        page.get_by_role("button", name="Confirm").click()
+        expect(page.get_by_role("heading", name="not valid any more")).to_be_visible()
+        take(f"32-dead-{name}")
+        page.goto(f"{site.url}/account/forgot-password")
+        page.get_by_label("Email").fill("ada@example.org")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Look at your mail")).to_be_visible()
+        take(f"33-forgotten-{name}")
+        page.goto(f"{site.url}/account/reset-password#made-up")
+        refused = {"code": "invalid_input", "errors": [{"loc": ["new_password"], "msg": "This is too common."}]}
+        page.route("**/auth/password/reset", lambda route: route.fulfill(status=422, json=refused))  # noqa: B023
+        page.get_by_label("New password", exact=True).fill("password12")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("This is too common.")).to_be_visible()
+        take(f"34-reset-{name}")
+        page.unroute("**/auth/password/reset")
+        printed = site.manage("invite", f"guest{len(name)}@example.org")
+        page.goto(site.url + printed[printed.index("/account/") :].split()[0])
+        expect(page.get_by_label("Email")).not_to_be_editable()
+        take(f"35-invited-{name}")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
 
 
 def take_searches(chat: ChatPage, take: Callable[[str], None]) -> None:

@@ -13,6 +13,7 @@ import redis
 from eloquent.embedded.llamacpp import LlamaCpp
 from eloquent.embedded.programs import PROJECT, project_environment
 from eloquent.embedded.web import WebServer
+from tests.fakes.mail_server import MailServer, mail_server
 from tests.fakes.mcp_server import mcp_server
 from tests.fakes.ollama import FakeModel, FakeOllama, fake_ollama_in_a_thread
 from tests.fakes.openid import FakeProvider, openid_provider
@@ -29,11 +30,17 @@ class Site:
     """A running chat at `url`. `environment` says where its database and Redis are; both are its own."""
 
     def __init__(
-        self, web: WebServer, ollama: FakeOllama, provider: FakeProvider, environment: Mapping[str, str]
+        self,
+        web: WebServer,
+        ollama: FakeOllama,
+        mail: MailServer,
+        provider: FakeProvider,
+        environment: Mapping[str, str],
     ) -> None:
         self.web = web
         self.provider = provider
         self.ollama = ollama
+        self.mail = mail
         self._environment = environment
 
     @property
@@ -87,6 +94,7 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
         models = {SCRIPTED: FakeModel(capabilities=SEES), HANDY: _handy()}
         ollama = stack.enter_context(fake_ollama_in_a_thread(**models))
         mcp = stack.enter_context(serving_in_a_thread(mcp_server()))
+        mail = stack.enter_context(serving_in_a_thread(mail_server()))
         provider = stack.enter_context(serving_in_a_thread(openid_provider()))
         trusted = {"trusts_email": True, "registers": True}
         environment = {
@@ -101,13 +109,15 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
             "MCP_SERVERS": json.dumps({"house": {"url": mcp.url, "tools": ["add", "writes"]}}),
             "MCP_ALLOWED_HOSTS": mcp.url.removesuffix("/mcp"),
             "DEFAULT_TOOLS": "house__add,house__writes",
+            "MAIL_BACKEND": "smtp",
+            "SMTP_URL": mail.url,
             "OPENID_PROVIDERS": json.dumps({"example": provider.setting | trusted}),
             "LOG_LEVEL": "INFO",
             "TITLE_MODEL": "off",  # the scripted model is to say what a test wants, when it wants it
         }
         web = WebServer(directory / "web", port=None)
         web.settings = environment
-        site = Site(web, ollama, provider, environment)
+        site = Site(web, ollama, mail, provider, environment)
         site.manage("migrate", "--verbosity", "0")
         stack.callback(web.kill)
         web.start()

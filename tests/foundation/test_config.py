@@ -175,3 +175,48 @@ def test_a_weak_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_PRIVATE_KEY", weak.decode())
     with pytest.raises(ConfigFaults):
         load_config()
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({"REGISTRATION": "domain"}, {"REGISTRATION_DOMAINS"}),
+        (
+            {"REGISTRATION": "domain", "REGISTRATION_DOMAINS": "example.org", "EMAIL_VERIFICATION": "optional"},
+            {"EMAIL_VERIFICATION"},
+        ),
+        (
+            {"REGISTRATION": "domain", "REGISTRATION_DOMAINS": "example.org", "MAIL_BACKEND": "off"},
+            {"MAIL_BACKEND"},
+        ),
+        ({"EMAIL_VERIFICATION": "required", "MAIL_BACKEND": "off"}, {"MAIL_BACKEND"}),
+        ({**GOOD_PRODUCTION, "EMAIL_VERIFICATION": "required"}, {"MAIL_BACKEND"}),
+        ({"MAIL_BACKEND": "smtp"}, {"SMTP_URL"}),
+        ({"REGISTRATION_DOMAINS": "example.org,localhost"}, {"REGISTRATION_DOMAINS"}),
+        ({"REGISTRATION_DOMAINS": "*"}, {"REGISTRATION_DOMAINS"}),
+        ({"REGISTRATION_DOMAINS": "a..b"}, {"REGISTRATION_DOMAINS"}),
+        ({"MAIL_FROM": "Me <me@example.org>\nBcc: all@example.org"}, {"MAIL_FROM"}),
+    ],
+)
+def test_who_may_register_and_how_they_prove_it_must_fit_together(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], wrong: set[str]
+) -> None:
+    set_all(monkeypatch, settings)
+    with pytest.raises(ConfigFaults) as raised:
+        load_config()
+    assert {fault.name for fault in raised.value.faults} == wrong
+
+
+def test_domains_are_spelled_as_mail_servers_do_and_ask_for_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"REGISTRATION": "domain", "REGISTRATION_DOMAINS": "Example.ORG, *.Bücher.example"})
+    config = load_config()
+    assert config.registration_domains == ("example.org", "*.xn--bcher-kva.example")
+    assert config.verification == "required"
+
+
+def test_without_mail_nothing_can_be_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_config().verification == "optional"
+    set_all(monkeypatch, GOOD_PRODUCTION)
+    assert load_config().verification == "off"
+    set_all(monkeypatch, {"MAIL_BACKEND": "ses"})
+    assert load_config().verification == "optional"

@@ -82,7 +82,7 @@ async def expired(person: Person) -> str:
 
 async def of_another_key(person: Person) -> str:
     """Right in every word, and signed by somebody else."""
-    return _signed_anew(person, KeyRing(make_signing_key()))
+    return _signed_anew(person, KeyRing.of_pems(make_signing_key()))
 
 
 async def not_signed(person: Person) -> str:

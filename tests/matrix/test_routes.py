@@ -24,6 +24,7 @@ BESIDE_THE_DOCUMENT = {
     ".well-known/jwks.json": "public",
     "healthz": "public",
     "readyz": "public",
+    "account/<slug:page>": "public: a form with nothing of anybody's in it",
     "": "public: the chat page, which has nothing of anybody's in it",
 }
 

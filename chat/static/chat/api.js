@@ -47,6 +47,16 @@ export class Api {
     return this.session.download(`/conversations/${id}/export${query({ format })}`);
   }
 
+  // What it takes to make an account, and how emails are proven.
+  registration() {
+    return this.session.request("GET", "/auth/registration");
+  }
+
+  // Has the letter that proves the user's email sent again: {email}.
+  sendVerification() {
+    return this.session.request("POST", "/auth/verify-email/resend");
+  }
+
   async models() {
     return (await this.session.request("GET", "/models")).items;
   }

@@ -78,8 +78,20 @@ async function enter() {
   socket.open();
   notices.open();
   openFromAddress();
-  const [said] = await Promise.all([elsewhere.link(), loadModels(), loadList()]);
+  const [said] = await Promise.all([elsewhere.link(), loadModels(), loadList(), remindOfEmail()]);
   if (said) toast(said);
+}
+
+// Where emails are proven by letter, whoever has not done so can have the letter sent again.
+async function remindOfEmail() {
+  const reminder = byId("unverified");
+  reminder.hidden = true;
+  if (session.user.email_verified) return;
+  try {
+    reminder.hidden = (await api.registration()).email_verification === "off";
+  } catch {
+    // The next visit asks again.
+  }
 }
 
 async function loadList() {
@@ -332,6 +344,16 @@ byId("sign-out").addEventListener("click", async () => {
   try {
     await session.signOut();
   } catch (error) {
+    toast(error.message);
+  }
+});
+byId("verify-again").addEventListener("click", async () => {
+  try {
+    const { email } = await api.sendVerification();
+    toast(`A letter is on its way to ${email}.`);
+  } catch (error) {
+    // It was confirmed meanwhile, in another tab.
+    if (error.status === 409) byId("unverified").hidden = true;
     toast(error.message);
   }
 });

@@ -6,6 +6,8 @@ import { SecondStep } from "./second-step.js";
 
 export class AuthForm {
   #creating = false;
+  // Without mail there is no way to a new password.
+  #canForget = true;
 
   constructor(session) {
     this.session = session;
@@ -27,12 +29,27 @@ export class AuthForm {
   show(note = "") {
     this.second.hide();
     this.form.hidden = false;
-    byId("auth-foot").hidden = false;
+    byId("auth-other").hidden = byId("invited").hidden = false;
     this.form.reset();
+    this.#askWhoMay();
     this.#switch(false);
     byId("auth-note").textContent = note;
     byId("auth-note").hidden = !note;
     this.#first().focus();
+  }
+
+  // Offers what this service lets people do. Without an answer everything is offered, and refused with a reason.
+  async #askWhoMay() {
+    let may;
+    try {
+      may = await this.session.request("GET", "/auth/registration");
+    } catch {
+      return;
+    }
+    byId("auth-other").hidden = may.mode === "closed" || may.mode === "invitation";
+    byId("invited").hidden = may.mode === "closed";
+    this.#canForget = may.mail;
+    byId("forgot-password").hidden = this.#creating || !may.mail;
   }
 
   #first() {
@@ -48,6 +65,7 @@ export class AuthForm {
     byId("name-field").hidden = !creating;
     byId("password-hint").hidden = !creating;
     byId("passkey-sign-in").hidden = creating || !passkeysWork();
+    byId("forgot-password").hidden = creating || !this.#canForget;
     this.form.elements.password.setAttribute("autocomplete", creating ? "new-password" : "current-password");
     this.#showFaults(null);
     if (!byId("auth-view").hidden) this.#first().focus();
@@ -72,8 +90,11 @@ export class AuthForm {
       return;
     }
     await this.#send(byId("auth-submit"), async () => {
-      if (this.#creating) await this.session.signUp(name.value.trim(), email.value.trim(), password.value);
-      else this.goOn(await this.session.signIn(email.value.trim(), password.value));
+      const next = this.#creating
+        ? await this.session.signUp(name.value.trim(), email.value.trim(), password.value)
+        : await this.session.signIn(email.value.trim(), password.value);
+      if (next?.verification) return this.show(`A letter is on its way to ${next.email}. Open its link, then sign in.`);
+      this.goOn(next);
       this.form.reset();
     });
   }
@@ -85,11 +106,11 @@ export class AuthForm {
     });
   }
 
-  // The password, or the provider, was right: null is all, else there is a second step.
+  // The password was right: null is all, else there is a second step.
   goOn(challenge) {
     if (!challenge) return;
     this.form.hidden = true;
-    byId("auth-foot").hidden = true;
+    byId("auth-other").hidden = byId("invited").hidden = true;
     byId("auth-note").hidden = true;
     byId("auth-title").textContent = "One more step";
     this.second.show(challenge);

@@ -39,8 +39,7 @@ export class Elsewhere {
     byId("elsewhere-list").replaceChildren(...items.map((provider) => this.#button(provider)));
   }
 
-  // Signs in with the code that the address had, if it had one and it is still good. Resolves to the second step that is
-  // to be shown, if there is one.
+  // Signs in with the code that the address had, if it had one and it is still good. Resolves as `Session.signIn` does.
   async collect() {
     const { openid_code: code } = this.told;
     delete this.told.openid_code;

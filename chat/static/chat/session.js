@@ -64,6 +64,14 @@ export class Session extends EventTarget {
     return null;
   }
 
+  // With the one-use code of a sign-in at a provider. Resolves as `signIn` does.
+  async exchange(code) {
+    const answer = await this.#fetch("POST", "/auth/openid/exchange", { code, cookie: true });
+    if (answer.challenge) return answer;
+    this.#accept(answer);
+    return null;
+  }
+
   // The second step. `answer` has one of `code`, `recovery_code` and `passkey`.
   async answerChallenge(challenge, answer) {
     this.#accept(await this.#fetch("POST", "/auth/second-factor", { challenge, ...answer, cookie: true }));
@@ -78,16 +86,12 @@ export class Session extends EventTarget {
     this.#accept(await this.#fetch("POST", "/auth/passkey", { passkey, cookie: true }));
   }
 
-  // With the one-use code of a sign-in at a provider. Resolves as `signIn` does.
-  async exchange(code) {
-    const answer = await this.#fetch("POST", "/auth/openid/exchange", { code, cookie: true });
-    if (answer.challenge) return answer;
+  // Resolves to nothing, or, where emails are proven first, to {email}: where a letter says how it goes on.
+  async signUp(name, email, password) {
+    const answer = await this.#fetch("POST", "/auth/register", { ...(name && { name }), email, password, cookie: true });
+    if (answer.verification) return answer;
     this.#accept(answer);
     return null;
-  }
-
-  async signUp(name, email, password) {
-    this.#accept(await this.#fetch("POST", "/auth/register", { ...(name && { name }), email, password, cookie: true }));
   }
 
   async signOut() {

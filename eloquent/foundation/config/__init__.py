@@ -48,6 +48,13 @@ class Config(AccountSettings, FileSettings, ModelSettings, ServingSettings, froz
         return (self.mail_backend or ("off" if self.strict else "console")) != "off"
 
     @property
+    def verification(self) -> str:
+        """What is in force of `email_verification`: off, optional or required. Without mail nothing can be proven."""
+        if not self.sends_mail:
+            return "off"
+        return self.email_verification or ("required" if self.registration == "domain" else "optional")
+
+    @property
     def strict(self) -> bool:
         """Whether the rules of production hold."""
         return self.eloquent_env in (Environment.STAGING, Environment.PROD)
@@ -143,6 +150,22 @@ def _strict_faults(config: Config) -> list[Fault]:
     return faults
 
 
+def _registration_faults(config: Config) -> list[Fault]:
+    """What does not fit together of who may make an account, and how they prove their email."""
+    faults = []
+    by_domain = config.registration == "domain"
+    if by_domain and not config.registration_domains:
+        faults.append(Fault("REGISTRATION_DOMAINS", "nothing", "the domains that REGISTRATION=domain lets in"))
+    if by_domain and config.email_verification in ("off", "optional"):
+        expected = "required with REGISTRATION=domain: anybody can claim an email"
+        faults.append(Fault("EMAIL_VERIFICATION", config.email_verification, expected))
+    if (by_domain or config.email_verification == "required") and not config.sends_mail:
+        faults.append(Fault("MAIL_BACKEND", config.mail_backend or "off", "smtp or ses: emails are to be proven"))
+    if config.mail_backend == "smtp" and config.smtp_url is None:
+        faults.append(Fault("SMTP_URL", "nothing", "the mail server of MAIL_BACKEND=smtp"))
+    return faults
+
+
 def _validated(values: dict[str, str]) -> tuple[Config, list[Fault]]:
     """The configuration with what can be used of the values, and a fault for each that cannot."""
     try:
@@ -163,9 +186,9 @@ def load_config() -> Config:
         ConfigFaults: with all faults at once.
     """
     config, faults = _validated({name: value for name, (value, _) in _found().items()})
-    if config.strict:
-        named_wrong = {fault.name for fault in faults}
-        faults += [fault for fault in _strict_faults(config) if fault.name not in named_wrong]
+    named_wrong = {fault.name for fault in faults}
+    together = _registration_faults(config) + (_strict_faults(config) if config.strict else [])
+    faults += [fault for fault in together if fault.name not in named_wrong]
     if faults:
         raise ConfigFaults(faults)
     made = {

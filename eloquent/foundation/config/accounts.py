@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr
 
 from eloquent.foundation import formats
-from eloquent.foundation.config.types import HttpUrl, checked_secret
+from eloquent.foundation.config.types import Domains, HttpUrl, checked_secret
 from eloquent.foundation.openid_providers import checked as checked_providers
 
 
@@ -28,7 +28,11 @@ class AccountSettings(BaseModel, frozen=True):
         "without, console on a development machine, else off",
     )
     mail_from: str = Field(
-        "Eloquent AI <no-reply@localhost>", min_length=3, max_length=320, description="who mail comes from"
+        "Eloquent AI <no-reply@localhost>",
+        min_length=3,
+        max_length=320,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="who mail comes from",
     )
     smtp_url: Annotated[SecretStr, checked_secret(formats.smtp_url)] | None = Field(
         None, description="the mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465"
@@ -52,6 +56,22 @@ class AccountSettings(BaseModel, frozen=True):
         description="the domain that passkeys are made for (example.org, for app.example.org and api.example.org); "
         "without, the host of FRONTEND_URL, else that of the page. Passkeys do not survive a change of it",
     )
+
+    registration: Literal["open", "invitation", "domain", "closed"] = Field(
+        "open",
+        description="who may make an account: open (everybody), invitation (whom staff invited), "
+        "domain (emails of REGISTRATION_DOMAINS, and whom staff invited), closed (nobody)",
+    )
+    registration_domains: Domains = Field(
+        (),
+        description="for REGISTRATION=domain, comma separated: example.org, and *.example.org for what is below it",
+    )
+    email_verification: Literal["", "off", "optional", "required"] = Field(
+        "",
+        description="whether a new account's email is proven by a letter: off, optional (signed in at once), required "
+        "(no sign-in before); without, optional, and required with REGISTRATION=domain",
+    )
+
     openid_providers: Annotated[SecretStr, checked_secret(checked_providers)] = Field(
         SecretStr(""),
         description="who else may say who somebody is (OpenID Connect), JSON: "

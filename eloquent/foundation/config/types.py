@@ -35,5 +35,6 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(formats.http_origin)], .
 HttpUrl = Annotated[str, AfterValidator(formats.http_url)]
 HttpUrls = Annotated[tuple[HttpUrl, ...], BeforeValidator(_comma_separated)]
 Slots = Annotated[tuple[Annotated[str, AfterValidator(formats.slots)], ...], BeforeValidator(_comma_separated)]
+Domains = Annotated[tuple[Annotated[str, AfterValidator(formats.domain)], ...], BeforeValidator(_comma_separated)]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2,6}(-[a-z]+)+-\d{1,2}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]

@@ -17,7 +17,7 @@ from accounts.errors import SignInTooOld
 from accounts.mail.delivery import settle_mail
 from accounts.personal_data import asking, erasing
 from accounts.personal_data.erasing import Erasing
-from accounts.personal_data.proof import SIGNED_IN_WITHIN
+from accounts.proving import FRESH
 from chat import store as chat_store
 from eloquent.foundation import lifecycle, personal_data
 from eloquent.foundation.clock import now
@@ -335,7 +335,7 @@ async def test_a_worker_that_closed_an_account_while_it_was_taken_back_opens_it(
 async def test_an_account_without_a_password_must_have_signed_in_just_now(ann: Person) -> None:
     owner = ObjectId(ann.tokens["user"]["id"])
     await database()["users"].update_one({"_id": owner}, {"$set": {"password": "!unusable"}})
-    long_ago = now() - SIGNED_IN_WITHIN - timedelta(seconds=1)
+    long_ago = now() - FRESH - timedelta(seconds=1)
     await database()["sessions"].update_many({"user_id": owner}, {"$set": {"created_at": long_ago}})
     for path in ("/me/erasure", "/me/exports"):
         assert (await ann.ok("POST", path, 403, json={}))["code"] == SignInTooOld.code

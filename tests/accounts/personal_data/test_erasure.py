@@ -35,8 +35,13 @@ async def test_nothing_of_an_erased_account_is_left_but_what_the_register_keeps(
     kept = {model for place in personal_stores() for model in place.models if place.treatment != "deleted"}
     named = {name for name, _ in holding(after, str(zora.id))}
     assert named <= {"audit", "django_admin_log", "erasures"}, "a number that leads nowhere; and until the last sweep"
-    assert kept == {"accounts.AuditEntry", "accounts.Erasure", "accounts.SocketTicket", "inference.UsageLine"}
-    assert receipt["places"]
+    for_minutes = {"accounts.SocketTicket", "accounts.SignInChallenge"}
+    assert kept == {"accounts.AuditEntry", "accounts.Erasure", "inference.UsageLine"} | for_minutes
+    # What Django keeps of a browser in the console says whose it is in a signed text.
+    keys = [[each["session_key"] for each in documents["django_session"]] for documents in (before, after)]
+    [gone] = set(keys[0]) - set(keys[1])
+    assert next(place for place in receipt["places"] if place["name"] == "console_sessions")["count"] == 1
+    assert gone
 
     # Not a byte of anybody else's has changed.
     assert files_after.keys() == {name for name in files_before if str(zora.id) not in name}
