@@ -80,7 +80,7 @@ async def _newly_known(person: Person, provider: Provider, *, device: Device) ->
         if not provider.registers:
             raise NotRegistered
         try:
-            leave = await admission.may_register(person.email, proven=True)
+            leave = await admission.may_register(person.email, proven=bool(person.email_verified))
         except Forbidden:
             raise NotRegistered from None
         user = store.User(

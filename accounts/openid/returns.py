@@ -45,9 +45,7 @@ def is_ours(text: str, *, host: str, allowed: Container[str]) -> bool:
     except ValueError:
         return False
     # An empty host (`https:evil`, `https:///evil`) is one that a browser makes up from what follows.
-    if not parts.netloc or not text.lower().startswith(f"{parts.scheme}://{parts.netloc.lower()}"):
-        return False
-    return is_own_origin(f"{parts.scheme}://{parts.netloc}".lower(), host=host, allowed=allowed)
+    return bool(parts.netloc) and is_own_origin(f"{parts.scheme}://{parts.netloc}".lower(), host=host, allowed=allowed)
 
 
 def told(url: str, **words: str) -> str:

@@ -46,7 +46,9 @@ def jwk(private: Any, **members: Any) -> dict[str, Any]:
     """The public key as the provider publishes it."""
     made = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}
     algorithm = next((made[kind] for kind in made if isinstance(private, kind)), OKPAlgorithm)
-    return {**json.loads(algorithm.to_jwk(private.public_key())), "use": "sig", **members}
+    told = json.loads(algorithm.to_jwk(private.public_key())) | {"use": "sig", **members}
+    told.pop("key_ops", None)  # beside `use` it says the same once more
+    return told
 
 
 def public_pem(private: Any) -> bytes:
@@ -105,7 +107,7 @@ class FakeProvider:
         self.redirect: dict[str, str | None] = {}
         """Parameters to change in what the browser is sent back with."""
         self.manners: dict[str, str] = {}
-        """Path → what is wrong there: slow, 500, redirect, huge, nonsense, deep, compressed."""
+        """Path → what is wrong there: slow, drip, 500, redirect, huge, nonsense, deep, compressed."""
         self.knows_codes: dict[str, dict[str, str]] = {}
 
     @property
@@ -171,6 +173,9 @@ class FakeProvider:
         }.get(manner or "", (status, answer, extra))
         named = [(name.encode(), value.encode()) for name, value in extra.items()]
         await send({"type": "http.response.start", "status": status, "headers": named})
+        for _ in range(20 if manner == "drip" else 0):
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.sleep(0.1)
         await send({"type": "http.response.body", "body": answer})
 
     def _answer(

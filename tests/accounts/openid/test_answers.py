@@ -11,7 +11,7 @@ from tests.accounts.openid.conftest import Browser, told_in
 from tests.fakes.openid import FakeProvider, jwk, key
 
 DISCOVERY = "/.well-known/openid-configuration"
-MANNERS = ["500", "redirect", "huge", "deep", "nonsense", "compressed", "slow"]
+MANNERS = ["500", "redirect", "huge", "deep", "nonsense", "compressed", "slow", "drip"]
 
 
 async def test_an_answer_that_is_wrong_lets_nobody_in(provider: FakeProvider, browser: Browser) -> None:
@@ -65,7 +65,7 @@ async def test_a_provider_that_does_not_answer_well_is_away(
     for manner in MANNERS:
         provider.manners = {path: manner}
         with monkeypatch.context() as patch:
-            if manner == "slow":
+            if manner in ("slow", "drip"):
                 patch.setattr(asking, "PATIENCE_S", 0.5)
             answer = await browser.http.get(f"{browser.server}/api/v1/auth/openid/example/start")
             if not told_in(answer):

@@ -46,9 +46,8 @@ async def test_who_is_signed_in_links_a_sign_in_and_comes_in_by_it(
     me: Any = await browser.me()
     assert me["id"] == person.id
     await settle_mail()
-    assert [(letter.to, letter.subject) for letter in mail.outbox] == [
-        ([person.email], "Example now opens your Eloquent AI account")
-    ]
+    told = [letter.subject for letter in mail.outbox if letter.to == [person.email]]
+    assert "Example now opens your Eloquent AI account" in told
     actions = [entry["action"] async for entry in database().audit.find({"action": {"$regex": "^account.identity"}})]
     assert actions == ["account.identity_linked"]
 

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from django.core import mail
 
+from accounts import store
 from accounts.mail.delivery import settle_mail
-from accounts.openid import people
+from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from tests.accounts.openid.conftest import Browser, named, pkce, told_in
 from tests.fakes.openid import FakeProvider
@@ -44,9 +46,8 @@ async def test_an_existing_account_is_opened_where_all_three_vouch_for_the_email
     me: Any = await browser.me()
     assert me["id"] == person.id
     await settle_mail()
-    (letter,) = mail.outbox
-    assert letter.to == [person.email]
-    assert "Example" in letter.subject
+    told = [letter.subject for letter in mail.outbox if letter.to == [person.email]]
+    assert "Example now opens your Eloquent AI account" in told
 
 
 @pytest.mark.parametrize(
@@ -125,19 +126,37 @@ async def test_who_is_not_known_gets_an_account_where_the_operator_wants_it(
 
 
 async def test_registration_is_asked_whether_it_is_open(
-    provider: FakeProvider, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    provider: FakeProvider, browser: Browser, configured: Callable[..., None]
 ) -> None:
-    asked: list[str] = []
-
-    async def closed(email: str) -> bool:
-        asked.append(email)
-        return False
-
-    with monkeypatch.context() as patch:
-        patch.setattr(people, "may_register", closed)
-        assert told_in(await browser.sign_in()) == {"openid_error": "openid_not_registered"}
-    assert asked == ["ada@example.org"]
+    for registration, domains in (("closed", ""), ("invitation", ""), ("domain", "example.net")):
+        configured(REGISTRATION=registration, REGISTRATION_DOMAINS=domains)
+        assert told_in(await browser.sign_in()) == {"openid_error": "openid_not_registered"}, registration
+    assert await database().users.count_documents({}) == 0
+    configured(REGISTRATION="domain", REGISTRATION_DOMAINS="example.org")
     assert told_in(await browser.sign_in()) == {}
+    # Who has an account comes in, whoever else may make one.
+    configured(REGISTRATION="closed", REGISTRATION_DOMAINS="")
+    assert told_in(await browser.sign_in()) == {}
+
+
+@pytest.mark.parametrize(("claim", "code"), [(True, None), (None, "openid_not_registered")])
+async def test_an_invitation_counts_for_an_email_that_the_provider_says_is_proved(
+    provider: FakeProvider, browser: Browser, configured: Callable[..., None], claim: bool | None, code: str | None
+) -> None:
+    await store.add_invitation(
+        store.Invitation(
+            id=ObjectId(),
+            hash="a" * 64,
+            email="ada@example.org",
+            created_at=now(),
+            expires_at=now() + timedelta(days=1),
+        )
+    )
+    configured(REGISTRATION="invitation")
+    provider.claims = {"email_verified": claim}
+    assert told_in(await browser.sign_in()).get("openid_error") == code
+    used = await database().invitations.find_one({})
+    assert (used["used_at"] is None) == (code is not None)
 
 
 async def test_of_many_first_sign_ins_at_once_there_is_one_account(
