@@ -22,7 +22,7 @@ CLOSE_NOTHING_HERE = 4404
 
 
 async def nothing_here(_scope: Scope, receive: Receive, send: Send) -> None:
-    """A websocket to a path that leads nowhere: refused before it is opened, without a traceback in the log."""
+    """A websocket to a path or host that leads nowhere: refused before it is opened, without a traceback in the log."""
     await receive()
     await send({"type": "websocket.close", "code": CLOSE_NOTHING_HERE})
 
@@ -37,6 +37,7 @@ def front_door() -> ASGIApplication:
 
     from chat.consumers import ChatConsumer
     from chat.notice_socket import NoticesConsumer
+    from eloquent.foundation.hosts import host_is_served
     from eloquent.handlers import AsyncHandler
     from eloquent.lifespan import Lifespan
     from eloquent.middleware import problem_response
@@ -56,7 +57,7 @@ def front_door() -> ASGIApplication:
         if kind == "http":
             await (request_road if on_request_road(scope) else desk_road)(scope, receive, send)
         elif kind == "websocket":
-            await sockets(scope, receive, send)
+            await (sockets if host_is_served(scope["headers"]) else nothing_here)(scope, receive, send)
         elif kind == "lifespan":
             await lifespan(scope, receive, send)
         else:

@@ -27,6 +27,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from chat.openai_errors import openai_reply
+from eloquent.foundation import content_security
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
 from eloquent.foundation.logs import request_id_of, request_id_var
@@ -49,6 +50,14 @@ _ALLOWED_HEADERS: Final = (
 )
 _EXPOSED_HEADERS: Final = "content-disposition, x-request-id, x-run-id, x-vercel-ai-ui-message-stream, retry-after"
 _PREFLIGHT_KEPT_S: Final = "600"
+# No page of ours needs any of them, and none shows another's page that might.
+_PERMISSIONS: Final = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("browsing-topics", "camera", "display-capture", "geolocation", "hid", "microphone", "midi", "payment"),
+        *("serial", "usb"),
+    )
+)
 
 log = structlog.get_logger(__name__)
 access_log = logging.getLogger("eloquent.access")
@@ -130,8 +139,6 @@ def request_road(get_response: GetResponse) -> GetResponse:
                 response = _method_not_allowed(request, response)
         headers: Any = response.headers
         headers["X-Request-ID"] = request_id
-        if "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store"
         if allowed_origins:
             _vary_by_origin(response)
             if origin in allowed_origins:
@@ -182,7 +189,10 @@ class DeskRoadMiddleware:
         return perf_counter()
 
     def _finish(self, request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
-        response.headers["X-Request-ID"] = request_id_of() or ""
+        headers: Any = response.headers
+        headers["X-Request-ID"] = request_id_of() or ""
+        if content_security.HEADER not in headers:
+            headers[content_security.HEADER] = content_security.page_policy(request, response)
         _add_missing(response, self._security_headers)
         _log_response(request, response, started)
         return response
@@ -196,10 +206,15 @@ def _request_id(request: HttpRequest) -> str:
 
 def _security_headers() -> dict[str, tuple[str, str]]:
     headers = {
+        content_security.HEADER: content_security.DATA,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
+        "Permissions-Policy": _PERMISSIONS,
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # Static files say themselves how long they may be kept. Nothing else may be, unless its view says so.
+        "Cache-Control": "no-store",
     }
     if get_config().strict:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains; preload"

@@ -72,7 +72,7 @@ class Connection:
         self.socket.close()
 
     def send(self, target: str, *headers: str, method: str = "GET", body: bytes = b"") -> None:
-        head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: testserver", *headers])
+        head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *headers])
         self.socket.sendall(head.encode() + b"\r\n\r\n" + body)
 
     def until(self, end: bytes) -> bytes:
