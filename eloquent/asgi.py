@@ -29,7 +29,7 @@ async def nothing_here(_scope: Scope, receive: Receive, send: Send) -> None:
 
 def front_door() -> ASGIApplication:
     """Set Django up and make the ASGI application."""
-    desk_road = cast(ASGIApplication, get_asgi_application())
+    django_handler = cast(ASGIApplication, get_asgi_application())
 
     # These import models, which exist only now.
     from channels.routing import URLRouter
@@ -37,11 +37,13 @@ def front_door() -> ASGIApplication:
 
     from chat.consumers import ChatConsumer
     from chat.notice_socket import NoticesConsumer
+    from eloquent.desk_road import bounded
     from eloquent.foundation.hosts import host_is_served
     from eloquent.handlers import AsyncHandler
     from eloquent.lifespan import Lifespan
     from eloquent.middleware import problem_response
 
+    desk_road = bounded(django_handler)
     request_road = AsyncHandler(exception_response=problem_response)
     sockets = URLRouter(
         [

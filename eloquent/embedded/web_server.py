@@ -13,6 +13,7 @@ from contextlib import suppress
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from eloquent.embedded.http_protocol import BoundedHttp
 from eloquent.foundation.config import get_config
 
 LARGEST_FRAME = 256 * 1024
@@ -49,7 +50,7 @@ def main() -> int:
         port=arguments.port,
         workers=arguments.workers,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,  # Django's LOGGING speaks for uvicorn, too
