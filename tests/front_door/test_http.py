@@ -22,9 +22,11 @@ class Seen:
     """An application that notes what it is asked."""
 
     def __init__(self) -> None:
+        self.begun: list[str] = []
         self.requests: list[tuple[str, dict[bytes, bytes], bytes]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.begun.append(scope["path"])
         body, more = b"", True
         while more:
             message = await receive()

@@ -205,7 +205,7 @@ async def test_a_slow_body_waits_at_the_proxy(seen_behind: tuple[Proxy, Seen]) -
     writer.write(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\na")
     async with proxy.client() as http:  # a round trip through both: the application has heard of nothing before it
         assert (await http.get("/quick")).status_code == 200
-    assert [path for path, _, _ in seen.requests] == ["/quick"]
+    assert seen.begun == ["/quick"]
     writer.write(b"b")
     assert (await reader.read()).startswith(b"HTTP/1.1 200")
     assert [(path, body) for path, _, body in seen.requests][1:] == [("/slow", b"ab")]
