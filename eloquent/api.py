@@ -40,7 +40,7 @@ stream. A reader may leave and come back with `Last-Event-ID`; the run goes on. 
 (RFC 9457) with a stable `code`. Lists page by `next_cursor`."""
 
 
-class Docs(Swagger):  # type: ignore[misc]
+class Docs(Swagger):
     """Swagger's page, under a policy that lets only its own scripts run."""
 
     def render_page(self, request: HttpRequest, api: NinjaAPI, **options: Any) -> HttpResponse:

@@ -6,7 +6,6 @@ them, no `<base>`. Nothing allows `eval`, and nothing an attribute that holds a 
 """
 
 import secrets
-from collections.abc import Mapping
 from typing import Final
 
 from django.http import HttpRequest
@@ -16,7 +15,7 @@ HEADER: Final = "Content-Security-Policy"
 _NONCE_BYTES: Final = 16
 
 
-def _policy(rules: Mapping[str, str]) -> str:
+def _policy(rules: dict[str, str]) -> str:
     always = {"default-src": "'none'", "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'"}
     return "; ".join(f"{name} {value}" for name, value in (always | rules).items())
 
