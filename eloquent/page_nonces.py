@@ -14,7 +14,7 @@ from django.template import Origin
 from django.template.loaders.app_directories import Loader
 from django.utils.functional import SimpleLazyObject
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import mark_safe
 
 from eloquent.foundation.content_security import nonce_of
 
@@ -47,8 +47,8 @@ def with_nonce(media: object, nonce: object) -> object:
     if not isinstance(media, Media):
         return media
     scripts = [_nonced(str(tag), nonce) for tag in media.render_js()]
-    return mark_safe("\n".join([*map(str, media.render_css()), *scripts]))  # noqa: S308 - tags that Media made
+    return mark_safe("\n".join([*map(str, media.render_css()), *scripts]))  # noqa: S308 - tags that Media made  # nosec B308
 
 
 def _nonced(tag: str, nonce: object) -> str:
-    return tag.replace("<script", format_html('<script nonce="{}"', SafeString(nonce)), 1)
+    return tag.replace("<script", format_html('<script nonce="{}"', str(nonce)), 1)
