@@ -19,7 +19,7 @@ class EloquentConfig(AppConfig):
     verbose_name = "Eloquent AI"
 
     def ready(self) -> None:
-        """Give the staff console its first page."""
+        """Give the staff console its first page, and `check` what it does not know."""
         # By now unfold has put its own site in the place of Django's.
         admin.site.index_template = "console/index.html"
         admin.site.index_title = "Overview"
@@ -27,6 +27,7 @@ class EloquentConfig(AppConfig):
         from unfold import fields  # loads forms, which need the apps
 
         fields.prettify_json = readable_json
+        from eloquent import checks  # noqa: F401 - it registers itself, once the apps are there
 
 
 class MongoAdminConfig(AdminConfig):

@@ -47,7 +47,7 @@ def with_nonce(media: object, nonce: object) -> object:
     if not isinstance(media, Media):
         return media
     scripts = [_nonced(str(tag), nonce) for tag in media.render_js()]
-    return mark_safe("\n".join([*map(str, media.render_css()), *scripts]))  # noqa: S308 - tags that Media made  # nosec B308
+    return mark_safe("\n".join([*map(str, media.render_css()), *scripts]))  # noqa: S308 - tags that Media made  # nosec
 
 
 def _nonced(tag: str, nonce: object) -> str:

@@ -23,7 +23,7 @@ def purl(package: Locked) -> str:
 
 
 def bill_of_materials(files: dict[str, list[Locked]]) -> dict[str, Any]:
-    """The document: each package once, with the file that locks it, its files' hashes, and what wants it."""
+    """The document: each package once, with the file that locks it and what wants it."""
     packages = {package.name: (package, file) for file, found in files.items() for package in found}
     wants: dict[str, list[str]] = {name: [] for name in (NAME, *packages)}
     for name, (package, _) in packages.items():
@@ -54,17 +54,15 @@ def _component(package: Locked, file: str) -> dict[str, Any]:
         "version": package.version,
         "scope": "required" if file == "requirements.txt" else "optional",
         "purl": purl(package),
-        "properties": [
-            {"name": "eloquent:locked-in", "value": file},
-            *({"name": "eloquent:file-hash", "value": each} for each in package.hashes),
-        ],
+        # Which holds the hashes of its files.
+        "properties": [{"name": "eloquent:locked-in", "value": file}],
     }
 
 
 class Command(BaseCommand):
     """Print the document."""
 
-    help = "Print what is inside as a CycloneDX document: every locked package, its hashes, who wants it."
+    help = "Print what is inside as a CycloneDX document: every locked package and who wants it."
     requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
