@@ -36,7 +36,7 @@ def _edges(config: Config) -> list[CheckMessage]:
         found.append(
             _warning(
                 2,
-                "TRUSTED_PROXY_HOPS is 0: all people have the address of the proxy that ends TLS, and share its limits.",
+                "TRUSTED_PROXY_HOPS is 0: all people have the address of the proxy before us, and share its limits.",
                 "Set it to the number of proxies that add to X-Forwarded-For (docs/proxy.md).",
             )
         )

@@ -1,4 +1,4 @@
-"""The desk road's bounds on a request's body: Django would write one of any length to the disk, however slowly it comes."""
+"""The desk road's bounds on a request's body: Django would write one of any length to the disk, at any pace."""
 
 from http import HTTPStatus
 from typing import Final

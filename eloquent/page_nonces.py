@@ -1,8 +1,8 @@
 """Nonces in the script and style tags of templates that are not ours.
 
-The tags get theirs in a template's *source*, when it is loaded: `<script` becomes `<script nonce="{{ csp_nonce }}"`. What
-somebody wrote comes into the page later, as a value, and can hold no tag that was seen here: a script that is smuggled
-into a page has no nonce and does not run. To add nonces to the finished page instead would bless it.
+The tags get theirs in a template's *source*, when it is loaded: `<script` becomes `<script nonce="{{ csp_nonce }}"`.
+What somebody wrote comes into the page later, as a value, and can hold no tag that was seen here: a script that is
+smuggled into a page has no nonce and does not run. To add nonces to the finished page instead would bless it.
 """
 
 import re

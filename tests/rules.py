@@ -1,7 +1,7 @@
 """What our code must not do, as rules over its syntax: each says where it was broken.
 
-A rule is a function of one module's tree that yields the nodes that break it. `tests/test_rules.py` runs all of them over
-the project, and each over a piece of code that breaks it.
+A rule is a function of one module's tree that yields the nodes that break it. `tests/test_rules.py` runs all of them
+over the project, and each over a piece of code that breaks it.
 """
 
 import ast
@@ -20,7 +20,16 @@ _LOG_METHODS: Final = {"debug", "info", "warning", "error", "exception", "critic
 _LOGGERS: Final = {"log", "logger", "access_log", "logging"}
 _QUERIES: Final = {
     *("find", "find_one", "find_one_and_update", "find_one_and_delete", "find_one_and_replace", "count_documents"),
-    *("update_one", "update_many", "delete_one", "delete_many", "replace_one", "insert_one", "insert_many", "aggregate"),
+    *(
+        "update_one",
+        "update_many",
+        "delete_one",
+        "delete_many",
+        "replace_one",
+        "insert_one",
+        "insert_many",
+        "aggregate",
+    ),
     *("distinct", "UpdateOne", "InsertOne", "DeleteOne", "ReplaceOne", "UpdateMany", "DeleteMany"),
 }
 _FROM_OUTSIDE: Final = {"request", "body", "payload", "data", "params", "json", "frame", "kwargs"}
@@ -85,25 +94,25 @@ def no_shell(tree: ast.AST) -> Iterator[ast.AST]:
     """A command is a list of words; a shell reads more into them."""
     for name, call in _calls(tree):
         shell = _keyword(call, "shell")
-        if name in {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"} or (
-            shell is not None and not _is(shell, False)  # noqa: FBT003
+        if (
+            name in {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"}
+            or (shell is not None and not _is(shell, False))
+            or name.endswith("create_subprocess_shell")
         ):
-            yield call
-        elif name.endswith("create_subprocess_shell"):
             yield call
 
 
 def no_unverified_tls(tree: ast.AST) -> Iterator[ast.AST]:
     """Whoever does not look at the certificate speaks to anybody."""
     for name, call in _calls(tree):
-        if _is(_keyword(call, "verify"), False) or _is(_keyword(call, "ssl"), False):  # noqa: FBT003
+        if _is(_keyword(call, "verify"), False) or _is(_keyword(call, "ssl"), False):
             yield call
         if name.endswith("_create_unverified_context"):
             yield call
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "CERT_NONE":
             yield node
-        if isinstance(node, ast.Assign) and _is(node.value, False):  # noqa: FBT003
+        if isinstance(node, ast.Assign) and _is(node.value, False):
             yield from (target for target in node.targets if _name_of(target).endswith(".check_hostname"))
 
 

@@ -73,7 +73,9 @@ class Keeper(logging.Handler):
             if path.exists():
                 text = path.read_text(encoding="utf-8", errors="replace")
                 for number, line in enumerate(text.splitlines(), 1):
-                    found |= dict.fromkeys(f"{path.name}:{number} has {what}: {shown}" for what, shown in self._in(line))
+                    found |= dict.fromkeys(
+                        f"{path.name}:{number} has {what}: {shown}" for what, shown in self._in(line)
+                    )
         return [*found]
 
     def _in(self, line: str) -> Iterable[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What is installed is what was locked: every package pinned, every file by its hash, and the list of it all is true."""
+"""What is installed is what was locked: every package pinned, every file by its hash, the list of it all true."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_pip_is_told_to_look_at_hashes(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(text.count("--hash=sha256:") == 1 for _, text in told)
     arguments = ["install", str(tmp_path / "a.txt"), "--venv", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
-    monkeypatch.setattr(install, "make_environment", lambda venv: None)
+    monkeypatch.setattr(install, "make_environment", lambda _venv: None)
     install.main()
     assert told[-1][0] == ["--require-hashes", "-r"]
 
@@ -86,7 +86,10 @@ def test_a_file_that_is_not_the_locked_one_is_not_installed(tmp_path: Path) -> N
     lock.write_text(f"planted==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
     command = [sys.executable, "-m", "pip", "install", "--no-index", "--find-links", str(tmp_path), "--no-deps"]
     ran = subprocess.run(
-        [*command, "--target", str(tmp_path / "t"), *install.HASHED, str(lock)], capture_output=True, text=True
+        [*command, "--target", str(tmp_path / "t"), *install.HASHED, str(lock)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode != 0
     assert "DO NOT MATCH THE HASHES" in ran.stdout + ran.stderr
@@ -120,7 +123,10 @@ def test_the_list_of_what_is_inside_is_of_today_and_valid() -> None:
         ([], 2, "NOT AUDITED"),
         ([{"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "not found"}], 2, "NOT AUDITED"),
         (
-            [{"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]}, {"skip_reason": "?", "name": "b"}],
+            [
+                {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]},
+                {"skip_reason": "?", "name": "b"},
+            ],
             1,
             "a 1: CVE-1, mended in 2",
         ),
@@ -135,7 +141,7 @@ def test_an_audit_that_could_not_ask_is_no_all_clear(dependencies: list[Any], st
 
 def test_an_audit_without_a_database_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = subprocess.CompletedProcess([], 1, "", "ConnectionError: nobody there")
-    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: ran)
+    monkeypatch.setattr(subprocess, "run", lambda *_arguments, **_options: ran)
     monkeypatch.setattr(sys, "argv", ["audit"])
     assert audit.audited("requirements.txt") == (
         2,

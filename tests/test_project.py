@@ -1,7 +1,6 @@
 """What holds for the project as a whole: import arrows, settings fit for production, migrations, words, documents."""
 
 import ast
-import os
 import re
 import subprocess
 import sys

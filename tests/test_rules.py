@@ -10,7 +10,13 @@ from tests.rules import LET_THROUGH, RULES, Rule
 from tests.test_project import ROOT, modules
 
 BROKEN = {
-    "no_code_from_text": ["eval(text)", "exec(text)", "builtins.exec(text)", "__import__(name)", "compile(a, b, 'exec')"],
+    "no_code_from_text": [
+        "eval(text)",
+        "exec(text)",
+        "builtins.exec(text)",
+        "__import__(name)",
+        "compile(a, b, 'exec')",
+    ],
     "no_objects_from_bytes": [
         "import pickle",
         "from pickle import loads",

@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol with bounds on what comes before a request's body: size, number, time, connections.
 
 What the parser refuses by itself (both Content-Length and Transfer-Encoding, two lengths, folded headers, a bare line
-feed) is held down by `tests/front_door/test_http.py`. It has no measure of its own, though: a head may be of any length,
-and take for ever. A body's bounds are the application's (`eloquent.reception`, `eloquent.desk_road`).
+feed) is held down by `tests/front_door/test_http.py`. It has no measure of its own, though: a head may be of any
+length, and take for ever. A body's bounds are the application's (`eloquent.reception`, `eloquent.desk_road`).
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._in_head:
-            # The parser keeps a header to itself until it is whole. In one piece of data a head may stand behind a body.
+            # The parser keeps a header to itself until it is whole. A head may begin behind a body in one piece.
             self._fed_bytes += len(data) if was_in_head else 0
             if self._fed_bytes > LARGEST_HEAD:
                 self._too_large = True
@@ -95,7 +95,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. Those behind a body are dropped: whoever reads headers takes them for ones that a proxy has seen."""
+        """A header. Those behind a body are dropped: whoever reads headers believes that a proxy has seen them."""
         if self._in_head:
             self._count(len(name) + len(value))
             super().on_header(name, value)

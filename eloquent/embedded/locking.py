@@ -1,11 +1,12 @@
 """Locks the packages that carry servers: `python -m eloquent.embedded.locking requirements-embedded.in > …txt`.
 
-pip-compile would lock their dependencies, too, which are not installed. The hashes are those of every file of a version,
-for all platforms and Pythons.
+pip-compile would lock their dependencies, too, which are not installed. The hashes are those of every file of a
+version, for all platforms and Pythons.
 """
 
 import argparse
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +40,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     source: Path = parser.parse_args().source
     with tempfile.TemporaryDirectory() as cache:
-        print(lock(pinned(source), PyPIRepository([], cache_dir=cache)))
+        sys.stdout.write(f"{lock(pinned(source), PyPIRepository([], cache_dir=cache))}\n")
 
 
 if __name__ == "__main__":

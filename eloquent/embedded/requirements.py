@@ -1,4 +1,4 @@
-"""Reads a locked requirements file: each package with its version, its hashes, and who wants it. Standard library alone."""
+"""A locked requirements file: each package with its version, its hashes, and who wants it. Standard library alone."""
 
 import re
 from dataclasses import dataclass

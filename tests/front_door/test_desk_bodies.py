@@ -19,7 +19,7 @@ class Desk:
         self.bodies: list[bytes] = []
         self.heard_leaving = False
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         assert message["more_body"] is False
         self.bodies.append(message["body"])

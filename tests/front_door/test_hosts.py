@@ -143,9 +143,7 @@ def test_a_changed_list_of_hosts_is_heard() -> None:
         ("//evil.example/api/v1/auth/sessions", HOST, 404),
     ],
 )
-async def test_a_host_in_the_request_line_counts_for_nothing(
-    server: str, target: str, host: str, status: int
-) -> None:
+async def test_a_host_in_the_request_line_counts_for_nothing(server: str, target: str, host: str, status: int) -> None:
     answer = await read_answer(server, f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"evil" not in answer

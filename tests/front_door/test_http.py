@@ -234,5 +234,3 @@ def test_there_is_room_for_files_beside_the_connections() -> None:
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < room_for_connections() < soft
-
-

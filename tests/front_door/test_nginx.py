@@ -48,9 +48,7 @@ def certificate(directory: Path) -> Path:
     )
     path = directory / "tls.pem"
     path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.with_suffix(".key").write_bytes(pem)
     return path
 
