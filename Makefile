@@ -6,10 +6,14 @@ PYTHON := $(VENV)/bin/python
 SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
 UP ?=
+# What is locked are the files that everybody gets, whatever pip is told on this machine.
+PLAIN_PIP := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= PIP_CONSTRAINT=
+LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 # Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
 AT_ONCE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help run test test-browser test-clients check format bench soak openapi clean lock
+.PHONY: help run test test-browser test-clients check format bench soak openapi clean lock sbom audit
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -32,7 +36,8 @@ check: $(VENV)/.installed-dev ## Lint, format, types, Django's deploy checks, mi
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy .
-	@$(PYTHON) -m pytest -q tests/test_project.py
+	@$(PYTHON) -m bandit -q -c pyproject.toml -r accounts chat eloquent inference manage.py
+	@$(PYTHON) -m pytest -q tests/test_project.py tests/test_rules.py
 
 format: $(VENV)/.installed-dev ## Format the code
 	@$(PYTHON) -m ruff check --fix-only -q .
@@ -47,9 +52,18 @@ openapi: $(VENV)/.installed-dev ## Write docs/openapi.json, the interface as it 
 soak: $(VENV)/.installed-dev ## Ten minutes of 500 answers at once while workers die and come back (ARGS="--minutes 1")
 	@$(PYTHON) -m tests.soak $(ARGS)
 
-lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in
-	@$(PYTHON) -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-find-links requirements.in
-	@$(PYTHON) -m piptools compile -q --strip-extras --no-emit-index-url --no-emit-find-links requirements-dev.in
+lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in, with the hashes of every file
+	@$(LOCK) requirements.in
+	@$(LOCK) requirements-dev.in
+	@$(PLAIN_PIP) $(PYTHON) -m eloquent.embedded.locking requirements-embedded.in > requirements-embedded.txt.new
+	@mv requirements-embedded.txt.new requirements-embedded.txt
+	@$(MAKE) --no-print-directory sbom
+
+sbom: $(VENV)/.installed-dev ## Write docs/sbom.cdx.json, the list of what is inside (CycloneDX)
+	@$(PYTHON) manage.py sbom > docs/sbom.cdx.json.new && mv docs/sbom.cdx.json.new docs/sbom.cdx.json
+
+audit: $(VENV)/.installed-dev ## Look for known holes in the locked packages (asks an advisory database)
+	@$(PYTHON) -m tests.audit $(ARGS)
 
 clean: ## Remove the virtual environment and caches; the data in .eloquent/ stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis staticfiles

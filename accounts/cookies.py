@@ -15,7 +15,9 @@ from accounts.origins import is_own_or_allowed
 from accounts.sessions import SESSION_LIFETIME
 from eloquent.foundation.config import get_config
 
-REFRESH_COOKIE: Final = "eloquent_refresh"
+# With this prefix a browser takes the cookie over TLS only, so that nobody can plant one over plain HTTP. The stronger
+# `__Host-` would send it to every path.
+REFRESH_COOKIE: Final = f"{'__Secure-' if get_config().strict else ''}eloquent_refresh"
 COOKIE_PATH: Final = "/api/v1/auth"
 _SAME_ORIGIN: Final = "same-origin"
 

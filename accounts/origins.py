@@ -12,13 +12,15 @@ from eloquent.foundation.config import get_config
 
 def is_own_or_allowed(origin: str | None, *, host: str) -> bool:
     """Whether the Origin header names the host that was asked, or an allowed frontend."""
-    return is_own_origin(origin, host=host, allowed=get_config().allowed_origins)
+    config = get_config()
+    return is_own_origin(origin, host=host, allowed=config.allowed_origins, plain=not config.strict)
 
 
-def is_own_origin(origin: str | None, *, host: str, allowed: Container[str]) -> bool:
+def is_own_origin(origin: str | None, *, host: str, allowed: Container[str], plain: bool = True) -> bool:
     """The rule itself, pure. A missing Origin and `null` (sandboxed pages, files) are nobody's.
 
-    Our own origin is told by host and port alone: behind a proxy that ends TLS the browser's scheme cannot be seen.
+    Our own origin is told by host and port: behind a proxy that ends TLS the scheme that was asked cannot be seen.
+    Where everything is served over TLS (not `plain`), a page that came without it was made by somebody on the way.
     """
     if not origin:
         return False
@@ -28,4 +30,8 @@ def is_own_origin(origin: str | None, *, host: str, allowed: Container[str]) -> 
         parts = urlsplit(origin)
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(host) and parts.netloc.lower() == host.lower()
+    return (
+        parts.scheme in ({"http", "https"} if plain else {"https"})
+        and bool(host)
+        and parts.netloc.lower() == host.lower()
+    )

@@ -44,7 +44,7 @@ from inference.types import PromptRequest, ReasoningDelta, ToolCall
 
 View: TypeAlias = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
-_STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_STREAM_HEADERS: Final = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
 
 
 def _only(method: str) -> Callable[[View], View]:

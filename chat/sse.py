@@ -17,7 +17,7 @@ from eloquent.foundation.errors import InvalidInput, StreamCut
 from eloquent.foundation.ids import RunId
 
 HEADERS: Final = {
-    "Cache-Control": "no-cache",
+    "Cache-Control": "no-store, no-transform",
     "Connection": "keep-alive",
     "X-Accel-Buffering": "no",
     "X-Vercel-AI-UI-Message-Stream": "v1",

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -30,6 +31,7 @@ from chat.messages_api import router as messages_router
 from chat.search.api import router as search_router
 from chat.tools_api import router as tools_router
 from chat.ui_api import router as ui_router
+from eloquent.foundation import content_security
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, InvalidInput, NotFound, Unavailable
 from eloquent.openapi import complete
@@ -43,6 +45,22 @@ DESCRIPTION = """Conversations with language models whose answers are never lost
 Sign in, open a conversation, start a run, and read its answer as server-sent events: chunks of the AI SDK's UI message
 stream. A reader may leave and come back with `Last-Event-ID`; the run goes on. Errors are `application/problem+json`
 (RFC 9457) with a stable `code`. Lists page by `next_cursor`."""
+
+
+class Docs(Swagger):
+    """Swagger's page, under a policy that lets only its own scripts run."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **options: Any) -> HttpResponse:
+        """The page with its policy."""
+        response = super().render_page(request, api, **options)
+        nonce = content_security.nonce_of(request)
+        response.headers[content_security.HEADER] = content_security.docs_policy(nonce, api=_origin_of_api())
+        return response
+
+
+def _origin_of_api() -> str | None:
+    url = get_config().next_public_api_url
+    return None if url is None else "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
 
 class Api(NinjaAPI):
@@ -66,7 +84,7 @@ api = Api(
     openapi_url="/openapi.json",
     docs_url="/docs",
     servers=[{"url": url}] if (url := get_config().next_public_api_url) else [],
-    docs=Swagger(settings={"persistAuthorization": True}),
+    docs=Docs(settings={"persistAuthorization": True}),
 )
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)

@@ -22,14 +22,14 @@ CLOSE_NOTHING_HERE = 4404
 
 
 async def nothing_here(_scope: Scope, receive: Receive, send: Send) -> None:
-    """A websocket to a path that leads nowhere: refused before it is opened, without a traceback in the log."""
+    """A websocket to a path or host that leads nowhere: refused before it is opened, without a traceback in the log."""
     await receive()
     await send({"type": "websocket.close", "code": CLOSE_NOTHING_HERE})
 
 
 def front_door() -> ASGIApplication:
     """Set Django up and make the ASGI application."""
-    desk_road = cast(ASGIApplication, get_asgi_application())
+    django_handler = cast(ASGIApplication, get_asgi_application())
 
     # These import models, which exist only now.
     from channels.routing import URLRouter
@@ -37,10 +37,13 @@ def front_door() -> ASGIApplication:
 
     from chat.consumers import ChatConsumer
     from chat.notice_socket import NoticesConsumer
+    from eloquent.desk_road import bounded
+    from eloquent.foundation.hosts import host_is_served
     from eloquent.handlers import AsyncHandler
     from eloquent.lifespan import Lifespan
     from eloquent.middleware import problem_response
 
+    desk_road = bounded(django_handler)
     request_road = AsyncHandler(exception_response=problem_response)
     sockets = URLRouter(
         [
@@ -56,7 +59,7 @@ def front_door() -> ASGIApplication:
         if kind == "http":
             await (request_road if on_request_road(scope) else desk_road)(scope, receive, send)
         elif kind == "websocket":
-            await sockets(scope, receive, send)
+            await (sockets if host_is_served(scope["headers"]) else nothing_here)(scope, receive, send)
         elif kind == "lifespan":
             await lifespan(scope, receive, send)
         else:

@@ -3,6 +3,7 @@
 `UNFOLD` is read by Django's settings, so this module touches no model before it is asked.
 """
 
+import json
 from datetime import datetime, time
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 
 def _has(request: HttpRequest, permission: str) -> bool:
@@ -141,6 +144,8 @@ UNFOLD: Final[dict[str, Any]] = {
             "950": "#041f1c",
         },
     },
+    # It makes the other scripts keep to the console's policy (`eloquent.foundation.content_security`).
+    "SCRIPTS": [lambda _request: static("console/early.js")],
     "SITE_URL": "/",
     "LOGIN": {"form": "accounts.staff_sign_in.StaffSignInForm"},
     "ACCOUNT": {
@@ -192,6 +197,12 @@ UNFOLD: Final[dict[str, Any]] = {
         ],
     },
 }
+
+
+def readable_json(value: Any, encoder: type[json.JSONEncoder] | None) -> SafeString:
+    """A JSON field as staff read it."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, cls=encoder)
+    return format_html('<pre class="break-words font-mono text-xs whitespace-pre-wrap">{}</pre>', text)
 
 
 def with_numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from accounts.device_cookie import remember_device
 from accounts.devices import device_of, device_var
 from accounts.limits.headers import NAMES as LIMIT_HEADERS
 from chat.openai_errors import openai_reply
+from eloquent.foundation import content_security
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
 from eloquent.foundation.logs import request_id_of, request_id_var
@@ -62,6 +63,14 @@ _EXPOSED_HEADERS: Final = ", ".join(
     )
 )
 _PREFLIGHT_KEPT_S: Final = "600"
+# No page of ours needs any of them, and none shows another's page that might.
+_PERMISSIONS: Final = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("browsing-topics", "camera", "display-capture", "geolocation", "hid", "microphone", "midi", "payment"),
+        *("serial", "usb"),
+    )
+)
 
 log = structlog.get_logger(__name__)
 access_log = logging.getLogger("eloquent.access")
@@ -144,8 +153,6 @@ def request_road(get_response: GetResponse) -> GetResponse:
                 response = _method_not_allowed(request, response)
         headers: Any = response.headers
         headers["X-Request-ID"] = request_id
-        if "Cache-Control" not in headers:
-            headers["Cache-Control"] = "no-store"
         if allowed_origins:
             _vary_by_origin(response)
             if origin in allowed_origins:
@@ -198,7 +205,10 @@ class DeskRoadMiddleware:
         return perf_counter()
 
     def _finish(self, request: HttpRequest, response: HttpResponseBase, started: float) -> HttpResponseBase:
-        response.headers["X-Request-ID"] = request_id_of() or ""
+        headers: Any = response.headers
+        headers["X-Request-ID"] = request_id_of() or ""
+        if content_security.HEADER not in headers:
+            headers[content_security.HEADER] = content_security.page_policy(request, response)
         _add_missing(response, self._security_headers)
         if (email := getattr(request, "device_known_to", None)) is not None:
             remember_device(request, response, email)
@@ -214,10 +224,15 @@ def _request_id(request: HttpRequest) -> str:
 
 def _security_headers() -> dict[str, tuple[str, str]]:
     headers = {
+        content_security.HEADER: content_security.DATA,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
+        "Permissions-Policy": _PERMISSIONS,
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # Static files say themselves how long they may be kept. Nothing else may be, unless its view says so.
+        "Cache-Control": "no-store",
     }
     if get_config().strict:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains; preload"

@@ -8,6 +8,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.handlers.asgi import ASGIRequest
 
 from eloquent.departures import Watch
+from eloquent.foundation.hosts import host_is_served, path_needs_host
 from eloquent.roads import Receive, Scope, Send
 from eloquent.surplus import Share
 
@@ -18,6 +19,10 @@ _LINGER_BYTES: Final = 8 * 1024 * 1024
 
 class BodyTooSlow(BadRequest):
     """The request's body did not arrive in time."""
+
+
+class UnknownHost(BadRequest):
+    """The request's Host is not one that is served here."""
 
 
 class RoadRequest(ASGIRequest):
@@ -116,6 +121,8 @@ def request_of(scope: Scope, body: Body) -> RoadRequest:
         request.fault = BadRequest("The query string is not UTF-8")
     if body.fault is not None:
         request.fault = body.fault
+    if not host_is_served(scope["headers"]) and path_needs_host(request.path_info):
+        request.fault = UnknownHost("The request is for a host that is not served here")
     return request
 
 

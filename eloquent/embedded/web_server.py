@@ -13,12 +13,14 @@ from contextlib import suppress
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from eloquent.embedded.http_protocol import BoundedHttp
 from eloquent.foundation.config import get_config
 
 LARGEST_FRAME = 256 * 1024
 # The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
 SHUTDOWN_TIMEOUT_S = 5
 MISUSE = 2
+KEEP_ALIVE_S = 5
 _LOOK_EVERY_S = 0.1
 
 
@@ -42,6 +44,7 @@ def main() -> int:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--keep-alive", type=int, default=KEEP_ALIVE_S, help="seconds that a silent connection is kept")
     arguments = parser.parse_args()
     config = uvicorn.Config(
         "eloquent.asgi:application" if arguments.workers == 1 else "eloquent.worker:application",
@@ -49,12 +52,13 @@ def main() -> int:
         port=arguments.port,
         workers=arguments.workers,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,  # Django's LOGGING speaks for uvicorn, too
         access_log=False,
         server_header=False,
+        timeout_keep_alive=arguments.keep_alive,
         proxy_headers=False,  # the application believes as many proxies as TRUSTED_PROXY_HOPS says
         ws_max_size=LARGEST_FRAME,
         ws_per_message_deflate=False,  # costs 300 KB a socket and delays small frames

@@ -1,19 +1,34 @@
 """Checks of a setting's form: addresses and keys. Each returns the value, tidied, or raises ValueError with why not."""
 
+import re
 from urllib.parse import urlsplit
 
 import idna
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from eloquent.foundation.ssrf import leads_nowhere
+
 _SMALLEST_RSA_KEY_BITS = 2048
+_PRINTABLE = re.compile(r"[!-~]+")
 
 
 def http_url(value: str) -> str:
-    """An http or https address with a host; a slash at its end is dropped."""
+    """An http or https address with a host; a slash at its end is dropped.
+
+    An operator may name any host. What no server of a model or of files has is refused: the address at which a cloud
+    tells a machine its secrets, and letters that two readers of an address take for different things.
+    """
+    if not _PRINTABLE.fullmatch(value) or "\\" in value:
+        raise ValueError("it has spaces or characters that do not belong in an address")
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it must begin with http:// or https:// and name a host")
+    if parts.fragment:
+        raise ValueError("it must not have a # in it")
+    _ = parts.port  # raises for what is none
+    if leads_nowhere(parts.hostname):
+        raise ValueError("it leads to an address that no request should go to")
     return value.rstrip("/")
 
 

@@ -86,6 +86,18 @@ def reach_of(address: IPv4Address | IPv6Address) -> Reach:
     return Reach.PUBLIC
 
 
+def leads_nowhere(host: str) -> bool:
+    """Whether the host is written as an address to which no request should go, though an operator named it.
+
+    The whole of `0.0.0.0` and `::` is this machine in many people's settings, and let through.
+    """
+    try:
+        address = ipaddress.ip_address(_host_of(host))
+    except ValueError:
+        return False
+    return not address.is_unspecified and reach_of(address) is Reach.NOWHERE
+
+
 @dataclass(frozen=True, slots=True)
 class AllowedHost:
     """What an operator has opened. Without a port it is the scheme's own; `plain` allows `http` beside `https`."""

@@ -99,6 +99,8 @@ class Bedrock:
                 from aiobotocore.config import AioConfig
                 from aiobotocore.session import get_session
 
+                from inference.providers.bedrock_session import StraightSession
+
                 # Kept when the rest fails or is given up: it has read the service's description.
                 session = self._session = self._session or get_session()
                 # A client without credentials would stay without: a role may be there a moment later.
@@ -110,6 +112,7 @@ class Bedrock:
                     retries={"total_max_attempts": 1, "mode": "standard"},  # the router asks again
                     max_pool_connections=0,  # no limit: answer 11 would wait in silence
                     warm_up_loader_caches=True,
+                    http_session_cls=StraightSession,
                 )
                 client = session.create_client(
                     "bedrock-runtime", region_name=self._region, endpoint_url=self._endpoint_url, config=config

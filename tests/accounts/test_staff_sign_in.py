@@ -15,7 +15,7 @@ TOO_OFTEN = "Too many attempts. Wait a moment."
 async def at_the_door(http: httpx.AsyncClient, email: str, password: str) -> httpx.Response:
     """One sign-in through the form, as a browser sends it."""
     await http.get("/admin/login/")
-    fields = {"username": email, "password": password, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
+    fields = {"username": email, "password": password, "csrfmiddlewaretoken": http.cookies["eloquent_csrf"]}
     return await http.post("/admin/login/", data={**fields, "next": "/admin/"})
 
 
@@ -35,7 +35,7 @@ async def test_guessing_a_staff_password_ends_and_the_right_one_is_not_told(
     refused = await at_the_door(http, staff.upper(), PASSWORD)
     assert refused.status_code == 200
     assert TOO_OFTEN in refused.text
-    assert "sessionid" not in http.cookies
+    assert "eloquent_staff" not in http.cookies
     body = {"email": staff, "password": PASSWORD}
     assert (await http.post("/api/v1/auth/login", json=body)).status_code == 429
 

@@ -46,7 +46,7 @@ async def test_the_stream_has_the_headers_that_clients_and_proxies_need(ann: Per
     run = await ann.ask(await ann.conversation(), "Hi")
     async with ann.http.stream("GET", f"/runs/{run['id']}/stream") as answer:
         assert answer.headers["content-type"] == "text/event-stream"
-        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["cache-control"] == "no-store, no-transform"
         assert answer.headers["x-accel-buffering"] == "no"
         assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
         assert (await answer.aread()).endswith(b"data: [DONE]\n\n")

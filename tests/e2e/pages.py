@@ -43,11 +43,11 @@ class Watch:
         page.on("websocket", lambda socket: self._reached(socket.url))
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (e) => console.error("
-            "`Content Security Policy: ${e.violatedDirective} ${e.blockedURI}`))"
+            "`Content Security Policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`))"
         )
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if re.search("Content Security Policy|Trusted", message.text):
+        if re.search("Content Security Policy|Trusted|does not evaluate|Alpine Expression", message.text):
             self.faults.append(message.text)
 
     def _asked(self, request: Request) -> None:
@@ -60,7 +60,7 @@ class Watch:
 
     def verify(self) -> None:
         """Fails with what was noted."""
-        assert not self.faults
+        assert [*dict.fromkeys(self.faults)] == []
 
 
 class Frames:

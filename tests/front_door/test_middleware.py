@@ -92,6 +92,12 @@ async def test_security_headers_are_on_every_response(road: Any, target: str) ->
     assert answer.header("Referrer-Policy") == "same-origin"
     assert answer.header("X-Frame-Options") == "DENY"
     assert answer.header("Cross-Origin-Opener-Policy") == "same-origin"
+    assert answer.header("Cross-Origin-Resource-Policy") == "same-origin"
+    assert "microphone=()" in (answer.header("Permissions-Policy") or "")
+    assert (answer.header("Content-Security-Policy") or "").startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in (answer.header("Content-Security-Policy") or "")
+    assert answer.header("Cache-Control") == "no-store"
+    assert answer.header("Server") is None
     assert answer.header("Strict-Transport-Security") is None
 
 

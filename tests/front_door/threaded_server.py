@@ -10,6 +10,8 @@ from typing import Any, Self
 import uvicorn
 import uvloop
 
+from eloquent.embedded.http_protocol import BoundedHttp
+
 
 class ThreadedServer:
     """A server whose loop is in another thread."""
@@ -18,7 +20,7 @@ class ThreadedServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         options = {"lifespan": "off", "log_config": None, "timeout_graceful_shutdown": 2, **options}
-        self._server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", **options))
+        self._server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", **({"http": BoundedHttp} | options)))
         self._thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
@@ -72,7 +74,7 @@ class Connection:
         self.socket.close()
 
     def send(self, target: str, *headers: str, method: str = "GET", body: bytes = b"") -> None:
-        head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: testserver", *headers])
+        head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *headers])
         self.socket.sendall(head.encode() + b"\r\n\r\n" + body)
 
     def until(self, end: bytes) -> bytes:

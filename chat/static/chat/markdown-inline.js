@@ -13,7 +13,11 @@ const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', nbsp: "\u00a0", "#39":
 const PUNCTUATION = /[!-/:-@[-`{-~]/;
 const WORDLESS = /[\p{P}\p{S}]/u;
 
-// The address if it may be followed from this page, else null: http, https and mailto, nothing relative.
+// Letters that turn others around: what runs, or where a link leads, would not be what is read.
+const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+// The address if it may be followed from this page, else null: http, https and mailto, nothing relative, and nothing
+// that shows one host before an @ and leads to another.
 export function safeAddress(address) {
   let url;
   try {
@@ -21,7 +25,13 @@ export function safeAddress(address) {
   } catch {
     return null;
   }
+  if (url.username || url.password) return null;
   return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : null;
+}
+
+// Code and addresses as they are, letter by letter: what turns the others around is written out.
+export function plainOrder(text) {
+  return text.replace(TURNING, (mark) => `\\u${mark.codePointAt(0).toString(16).padStart(4, "0")}`);
 }
 
 // Nodes: {type: "text" | "code", text}, {type: "break"}, {type: "strong" | "em" | "del", children},

@@ -3,7 +3,7 @@
 
 import { el, icon, copyText } from "./dom.js";
 import { parseBlocks } from "./markdown-blocks.js";
-import { parseInline, safeAddress } from "./markdown-inline.js";
+import { parseInline, plainOrder, safeAddress } from "./markdown-inline.js";
 
 // The nodes of a whole text.
 export function renderMarkdown(text) {
@@ -56,7 +56,7 @@ export class MarkdownView {
 // Code that grows keeps its node, so that a selection in it and the focus on its button stay.
 function grownCode(before, next) {
   if (before.block.type !== "code" || next.block.type !== "code" || before.block.language !== next.block.language) return false;
-  before.node.querySelector("code").textContent = next.block.text;
+  before.node.querySelector("code").textContent = plainOrder(next.block.text);
   return true;
 }
 
@@ -85,7 +85,7 @@ function blockNodes(blocks, open) {
 }
 
 function codeNode(block) {
-  const code = el("code", {}, block.text);
+  const code = el("code", {}, plainOrder(block.text));
   const copy = el(
     "button",
     { type: "button", class: "copy-code", "aria-label": "Copy code", onclick: () => copyText(code.textContent, copy) },
@@ -127,7 +127,7 @@ function inlineNodes(nodes, insideLink) {
   return nodes.filter((node) => node.text !== "").map((node) => {
     switch (node.type) {
       case "code":
-        return el("code", {}, node.text);
+        return el("code", {}, plainOrder(node.text));
       case "break":
         return el("br");
       case "strong":
@@ -138,9 +138,9 @@ function inlineNodes(nodes, insideLink) {
         return linkNode(node.address, inlineNodes(node.children, true), insideLink, null);
       case "image":
         // Shown as a link: an image from elsewhere would tell its server who reads this, and when.
-        return linkNode(node.address, [icon("image"), node.alt || "Image"], insideLink, "image-link");
+        return linkNode(node.address, [icon("image"), plainOrder(node.alt || "Image")], insideLink, "image-link");
       default:
-        return document.createTextNode(node.text);
+        return document.createTextNode(insideLink ? plainOrder(node.text) : node.text);
     }
   });
 }
