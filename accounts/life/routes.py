@@ -20,6 +20,7 @@ from accounts.life.schemas import (
     RegistrationOut,
     VerifiedOut,
 )
+from accounts.openid.schemas import provider_list_out
 from accounts.password_rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from accounts.schemas import ChallengeOut, GrantOut
 from accounts.users import user_of
@@ -48,7 +49,7 @@ async def read_registration(request: HttpRequest) -> HttpResponse:
             "password": {"min": MIN_PASSWORD_CHARS, "max": MAX_PASSWORD_CHARS},
             "email_verification": config.verification,
             "mail": config.sends_mail,
-            "identity_providers": [],
+            "identity_providers": provider_list_out()["items"],
         }
     )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from ninja import Field, Schema
 
 from accounts import store
+from accounts.openid.schemas import ProviderOut
 from accounts.schemas import AsCookie, Email, LinkToken, NewPassword, Password
 from eloquent.foundation.inputs import Body
 
@@ -108,13 +109,6 @@ class PasswordLengthOut(Schema):
 
     min: int
     max: int
-
-
-class ProviderOut(Schema):
-    """Who else can say who somebody is."""
-
-    id: str
-    name: str
 
 
 class RegistrationOut(Schema):

@@ -15,7 +15,7 @@ from tests.commands import plans_of, recorded_commands
 LISTS = {
     "accounts_user": (User, "created_at", 5),
     "accounts_session": (Session, "created_at", 6),
-    "accounts_apikey": (ApiKey, "created_at", 7),
+    "accounts_apikey": (ApiKey, "created_at", 8),
     "chat_conversation": (Conversation, "updated_at", 6),
     "chat_message": (Message, "created_at", 5),
     "chat_run": (Run, "created_at", 7),
