@@ -12,7 +12,7 @@ ASVS = ROOT / "docs" / "security" / "asvs.md"
 DOCUMENTS = [ROOT / "SECURITY.md", *sorted((ROOT / "docs" / "security").glob("*.md"))]
 
 # How many requirements of levels 1 and 2 each section of ASVS 5.0.0 has; in each they are numbered from 1 without a
-# gap. Sections with none are left out. https://github.com/OWASP/ASVS/tree/v5.0.0/5.0/docs_en
+# gap. Sections with none are left out. https://github.com/OWASP/ASVS (5.0/docs_en)
 _SECTIONS = """
     1.1=2 1.2=9 1.3=11 1.4=3 1.5=2
     2.1=3 2.2=3 2.3=4 2.4=1
