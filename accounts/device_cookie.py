@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from accounts.limits.device_tokens import KNOWN_FOR_S, TOKEN_CHARS, known_device, new_token
 from eloquent.foundation.config import get_config
 
-DEVICE_COOKIE: Final = "eloquent_device"
+# With this prefix nobody can plant one: not over plain HTTP, and not from another host of the same site.
+DEVICE_COOKIE: Final = f"{'__Host-' if get_config().strict else ''}eloquent_device"
 MOST_ACCOUNTS: Final = 5
 
 _BETWEEN: Final = "."

@@ -157,7 +157,7 @@ async def _content_reply(owner: UserId, attachment_id: ObjectIdField) -> HttpRes
         content_type=f"{TEXT}; charset=utf-8" if is_text else attachment.media_type,
         headers={
             "Content-Disposition": disposition or ("attachment" if is_text else "inline"),
-            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox",
             # Frontends of other origins show pictures by their signed addresses.
             "Cross-Origin-Resource-Policy": "cross-origin" if get_config().allowed_origins else "same-origin",
         },

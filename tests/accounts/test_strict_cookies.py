@@ -14,6 +14,7 @@ from django.http import HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware, get_token
 from django.test import RequestFactory
 from accounts.cookies import drop_refresh_cookie, set_refresh_cookie
+from accounts.device_cookie import remember_device
 
 settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 request = RequestFactory().get("/")
@@ -23,6 +24,7 @@ def view(request):
     get_token(request)
     response = HttpResponse()
     set_refresh_cookie(request, response, "refresh")
+    remember_device(request, response, "ann@example.org")
     return response
 
 response = SessionMiddleware(CsrfViewMiddleware(view))(request)
@@ -44,6 +46,7 @@ def test_every_cookie_is_ours_alone(tmp_path: Path) -> None:
     assert {name: morsel["path"] for name, morsel in cookies.items()} == {
         "__Host-eloquent_staff": "/",
         "__Host-eloquent_csrf": "/",
+        "__Host-eloquent_device": "/",
         "__Secure-eloquent_refresh": "/api/v1/auth",
     }
     for morsel in cookies.values():
