@@ -2,22 +2,31 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from bson import ObjectId
 from django.core import mail
 
 from accounts.mail.delivery import settle_mail
 from accounts.openid import people
+from accounts.proving import FRESH
+from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from tests.accounts.conftest import PASSWORD
 from tests.accounts.openid.conftest import Browser, named, pkce, told_in
+from tests.accounts.second_factor.conftest import Clock, Owner, clock, owner, somebody
 from tests.fakes.openid import FakeProvider
+
+__all__ = ["clock", "owner", "somebody"]
 
 
 async def link_code(person: Any, browser: Browser, **body: Any) -> dict[str, str]:
     """Go to the provider for a person who is signed in; what the page is told at the end."""
-    begun = await person.ask("POST", "me/identities/example/start", json=body)
+    proof = {"current_password": PASSWORD}
+    begun = await person.ask("POST", "me/identities/example/start", json={**proof, **body})
     assert begun.status_code == 200, begun.text
     return told_in(await browser.come_back(await browser.agree(begun.json()["url"])))
 
@@ -56,7 +65,8 @@ async def test_the_page_is_the_one_that_was_asked_for(provider: FakeProvider, br
     person = await a_person()
     refused = await person.ask("POST", "me/identities/example/start", json={"next": "//evil.example.org"})
     assert refused.status_code == 422
-    begun = await person.ask("POST", "me/identities/example/start", json={"next": "/account"})
+    body = {"next": "/account", "current_password": PASSWORD}
+    begun = await person.ask("POST", "me/identities/example/start", json=body)
     answer = await browser.come_back(await browser.agree(begun.json()["url"]))
     assert answer.headers["location"].startswith("/account#openid_link=")
     assert "set-cookie" not in answer.headers
@@ -98,6 +108,35 @@ async def _signed_in(browser: Browser, http: httpx.AsyncClient) -> Any:
     grant = await http.post("/api/v1/auth/openid/exchange", json={"code": code, "code_verifier": verifier})
     assert grant.status_code == 200, grant.text
     return Person(http, grant.json())
+
+
+async def test_an_access_token_alone_links_nothing(provider: FakeProvider, browser: Browser, a_person: Any) -> None:
+    """Whoever got hold of one, or of a page that was left open, would have a way in for good."""
+    person = await a_person()
+    start = "me/identities/example/start"
+    for body in ({}, {"current_password": "not the password"}):
+        refused = await person.ask("POST", start, json=body)
+        assert (refused.status_code, refused.json().get("code")) == (422, "wrong_password"), refused.text
+    assert (await person.ask("POST", start)).status_code == 422
+    assert (await linked(person, browser)).status_code == 201
+    # Who has no password has signed in just now.
+    user_id = ObjectId(person.id)
+    await database().users.update_one({"_id": user_id}, {"$set": {"password": "!none"}})
+    assert (await person.ask("POST", start)).status_code == 200
+    before = now() - FRESH - timedelta(seconds=1)
+    await database().sessions.update_many({"user_id": user_id}, {"$set": {"created_at": before}})
+    assert (await person.ask("POST", start)).json()["code"] == "sign_in_too_old"
+
+
+async def test_who_has_an_app_shows_its_code_to_link(
+    provider: FakeProvider, browser: Browser, owner: Owner, clock: Clock, configured: Callable[..., None]
+) -> None:
+    """A provider that asks for a second factor itself stands for both: a password must not be enough to add one."""
+    named(configured, provider, second_factor="provider")
+    start, proof = "me/identities/example/start", {"current_password": PASSWORD}
+    refused = await owner.ask("POST", start, json=proof)
+    assert (refused.status_code, refused.json().get("code")) == (422, "wrong_code"), refused.text
+    assert (await owner.ask("POST", start, json={**proof, "code": owner.app.code()})).status_code == 200
 
 
 async def test_a_sign_in_belongs_to_one_account(provider: FakeProvider, browser: Browser, a_person: Any) -> None:
