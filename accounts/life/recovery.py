@@ -36,8 +36,8 @@ async def send_reset(email: str, *, device: Device) -> None:
 async def reset_password(token: str, new: str, *, device: Device) -> Grant | Challenge:
     """Set a new password by a link, end everything the old one had opened, and let the user in.
 
-    The link has proven the email. An account that its owner had closed is open again. API keys stay, unless the email
-    had not been proven before: then whoever made them need not have been its owner.
+    The link has proven the email. An account that its owner had closed is open again. API keys and linked sign-ins
+    stay, unless the email had not been proven before: then whoever made them need not have been its owner.
 
     Raises:
         LinkNotValid: used, expired, or the email or the password has changed since, or staff closed the account.
@@ -56,8 +56,11 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
         raise LinkNotValid
     await closing.end_sessions(user.id)
     await remove_links(user.id)
-    keys_revoked = await closing.revoke_api_keys(user.id) if user.email_verified_at is None else 0
-    await record(Action.PASSWORD_RESET, actor=user.id, subject=user.id, device=device, keys_revoked=keys_revoked)
+    gone = {"keys_revoked": 0, "identities_removed": 0}
+    if user.email_verified_at is None:
+        gone["keys_revoked"] = await closing.revoke_api_keys(user.id)
+        gone["identities_removed"] = await store.remove_identities_of(user.id)
+    await record(Action.PASSWORD_RESET, actor=user.id, subject=user.id, device=device, **gone)
     if not user.is_active:
         await record(Action.REACTIVATED, actor=user.id, subject=user.id, device=device)
     keys_left = len(await store.living_api_keys_of(user.id, at=now(), after=None, limit=1)) > 0
@@ -65,6 +68,7 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
         "by": "link",
         "link": link("forgot-password"),
         "keys_left": keys_left,
+        "identities_left": len(await store.identities_of(user.id, limit=1)) > 0,
         "reopened": not user.is_active,
     }
     await post("password_changed", to=changed.email, user_id=user.id, context=context)

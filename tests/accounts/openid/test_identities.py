@@ -15,7 +15,8 @@ from accounts.openid import people
 from accounts.proving import FRESH
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.conftest import PASSWORD, Person
+from tests.accounts.life.conftest import letter, letters
 from tests.accounts.openid.conftest import Browser, named, pkce, told_in
 from tests.accounts.second_factor.conftest import Clock, Owner, clock, owner, somebody
 from tests.fakes.openid import FakeProvider
@@ -101,8 +102,6 @@ async def test_a_code_for_a_link_opens_no_session_and_one_for_a_session_links_no
 
 
 async def _signed_in(browser: Browser, http: httpx.AsyncClient) -> Any:
-    from tests.accounts.conftest import Person
-
     verifier, challenge = pkce()
     code = told_in(await browser.sign_in(code_challenge=challenge))["openid_code"]
     grant = await http.post("/api/v1/auth/openid/exchange", json={"code": code, "code_verifier": verifier})
@@ -173,6 +172,40 @@ async def test_what_is_unlinked_opens_nothing_any_more(provider: FakeProvider, b
     await browser.sign_in()
     me: Any = await browser.me()
     assert me["id"] != person.id
+
+
+async def test_who_had_registered_anothers_email_does_not_come_in_by_a_sign_in_that_waits(
+    provider: FakeProvider, browser: Browser, a_person: Any, http: httpx.AsyncClient
+) -> None:
+    """The owner of the address comes later, by the link of a forgotten password."""
+    stranger = await a_person()
+    assert (await linked(stranger, browser)).status_code == 201
+    await letters()
+    await http.post("/api/v1/auth/password/forgot", json={"email": stranger.email})
+    body = {"token": (await letter(stranger.email)).token, "new_password": "a better horse battery staple"}
+    taken_back = await http.post("/api/v1/auth/password/reset", json=body)
+    assert taken_back.status_code == 200, taken_back.text
+    await browser.sign_in()
+    assert (await browser.me() or {}).get("id") != stranger.id
+    assert (await Person(http, taken_back.json()).ask("GET", "me/identities")).json() == {"items": []}
+    entry = await database().audit.find_one({"action": "account.password_reset"})
+    assert '"identities_removed":1' in entry["facts"]
+
+
+async def test_a_reset_of_an_email_that_was_proven_keeps_what_is_linked(
+    provider: FakeProvider, browser: Browser, a_person: Any, http: httpx.AsyncClient
+) -> None:
+    person = await a_person()
+    assert (await linked(person, browser)).status_code == 201
+    await database().users.update_one({"_id": ObjectId(person.id)}, {"$set": {"email_verified_at": now()}})
+    await letters()
+    await http.post("/api/v1/auth/password/forgot", json={"email": person.email})
+    body = {"token": (await letter(person.email)).token, "new_password": "a better horse battery staple"}
+    assert (await http.post("/api/v1/auth/password/reset", json=body)).status_code == 200
+    await browser.sign_in()
+    assert (await browser.me() or {}).get("id") == person.id
+    told = (await letters(person.email))[0].text
+    assert "Sign-ins elsewhere that you linked still open the account" in told
 
 
 async def test_the_last_way_in_stays(provider: FakeProvider, browser: Browser, http: httpx.AsyncClient) -> None:
