@@ -40,13 +40,16 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
     stay, unless the email had not been proven before: then whoever made them need not have been its owner.
 
     Raises:
-        LinkNotValid: used, expired, or the email or the password has changed since, or staff closed the account.
+        LinkNotValid: used, expired, or the email or the password has changed since, or staff closed the account, or it
+            is to be erased.
         InvalidInput: the password breaks a rule; the link can still be used.
     """
     _, user = await look_at_link(token, Purpose.RESET_PASSWORD)
     check_new_password(new, email=user.email, name=user.name, field="new_password")
     encoded = await hash_password(new)
     used, user = await use_link(token, Purpose.RESET_PASSWORD)
+    if not await _may_come_back(user):
+        raise LinkNotValid
     # Before as well as after: should this process die on the way, no session outlives the password it came from.
     await closing.end_sessions(user.id)
     changed = await store.reset_password(
@@ -76,9 +79,14 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
 
 
 async def _send(user: store.User | None, device: Device) -> None:
-    if user is None or not (user.is_active or user.deactivated_by == BY_OWNER):
+    if user is None or not await _may_come_back(user):
         return
     token = await make_link(user, Purpose.RESET_PASSWORD, email=user.email)
     context = {"link": link("reset-password", token)}
     await post("reset_password", to=user.email, user_id=user.id, context=context)
     await record(Action.PASSWORD_RESET_ASKED, subject=user.id, device=device)
+
+
+async def _may_come_back(user: store.User) -> bool:
+    """Whether the account is open, or its owner, who closed it, may open it: until it is to be erased."""
+    return user.is_active or (user.deactivated_by == BY_OWNER and not await store.is_to_be_erased(user.id))
