@@ -1,5 +1,7 @@
 """The forgotten password: a letter to whoever has the account, and a new password by its link."""
 
+from typing import Any
+
 from accounts import store
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
@@ -59,7 +61,7 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
         raise LinkNotValid
     await closing.end_sessions(user.id)
     await remove_links(user.id)
-    gone = {"keys_revoked": 0, "identities_removed": 0}
+    gone: dict[str, Any] = {"keys_revoked": 0, "identities_removed": 0}
     if user.email_verified_at is None:
         gone["keys_revoked"] = await closing.revoke_api_keys(user.id)
         gone["identities_removed"] = await store.remove_identities_of(user.id)
