@@ -208,6 +208,25 @@ async def test_a_reset_of_an_email_that_was_proven_keeps_what_is_linked(
     assert "Sign-ins elsewhere that you linked still open the account" in told
 
 
+async def test_a_code_that_waits_opens_nothing_once_its_sign_in_is_unlinked(
+    provider: FakeProvider, browser: Browser, a_person: Any, http: httpx.AsyncClient
+) -> None:
+    """Else whoever always kept a fresh one would come back after being shut out."""
+    person = await a_person()
+    identity = (await linked(person, browser)).json()
+
+    async def collected(*, unlink: bool) -> httpx.Response:
+        verifier, challenge = pkce()
+        code = told_in(await browser.sign_in(code_challenge=challenge))["openid_code"]
+        if unlink:
+            assert (await person.ask("DELETE", f"me/identities/{identity['id']}")).status_code == 204
+        return await http.post("/api/v1/auth/openid/exchange", json={"code": code, "code_verifier": verifier})
+
+    assert (await collected(unlink=False)).json()["user"]["id"] == person.id
+    refused = await collected(unlink=True)
+    assert (refused.status_code, refused.json().get("code")) == (422, "openid_code_refused"), refused.text
+
+
 async def test_the_last_way_in_stays(provider: FakeProvider, browser: Browser, http: httpx.AsyncClient) -> None:
     person = await _signed_in(browser, http)
     (only,) = (await person.ask("GET", "me/identities")).json()["items"]
