@@ -15,6 +15,7 @@ from accounts.mail.addresses import link
 from accounts.mail.letters import post
 from accounts.passwords import check_new_password, hash_password
 from accounts.second_factor.challenges import Challenge
+from accounts.second_factor.factors import factors_of
 from accounts.sessions import Grant
 from accounts.signing_in import Proof, let_in
 from eloquent.foundation.clock import now
@@ -38,8 +39,10 @@ async def send_reset(email: str, *, device: Device) -> None:
 async def reset_password(token: str, new: str, *, device: Device) -> Grant | Challenge:
     """Set a new password by a link, end everything the old one had opened, and let the user in.
 
-    The link has proven the email. An account that its owner had closed is open again. API keys and linked sign-ins
-    stay, unless the email had not been proven before: then whoever made them need not have been its owner.
+    The link has proven the email, unless there is a second factor, which whoever reads the letters need not have: the
+    account may be somebody else's, who typed the address in. An account that its owner had closed is open again. API
+    keys and linked sign-ins stay, unless the email had not been proven before: then whoever made them need not have
+    been its owner.
 
     Raises:
         LinkNotValid: used, expired, or the email or the password has changed since, or staff closed the account, or it
@@ -55,7 +58,12 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
     # Before as well as after: should this process die on the way, no session outlives the password it came from.
     await closing.end_sessions(user.id)
     changed = await store.reset_password(
-        user.id, email=used.email, token_version=used.token_version, new=encoded, at=now()
+        user.id,
+        email=used.email,
+        token_version=used.token_version,
+        new=encoded,
+        proves_email=not (await factors_of(user.id)).any,
+        at=now(),
     )
     if changed is None:
         raise LinkNotValid
