@@ -263,7 +263,8 @@ class ApiKeyAdmin(HistoryAdmin):
     @action(description="Revoke: refuse these keys", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """The chosen keys are refused within a second."""
-        _say_revoked(self, request, [key for key in queryset if revoke_api_key(key)], "API key")
+        revoked = [key for key in queryset if revoke_api_key(key, by=request.user.pk)]
+        _say_revoked(self, request, revoked, "API key")
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Nobody on its own; it goes with its user."""

@@ -1,5 +1,7 @@
 """API keys over HTTP, for their signed-in owner. A key itself opens none of these routes."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
@@ -11,7 +13,7 @@ from accounts.devices import device_of
 from accounts.positions import cursor_after, position_of
 from accounts.schemas import ApiKeyChange, ApiKeyOut, ApiKeyPage, NewApiKey, NewApiKeyOut, api_key_out
 from eloquent.foundation.errors import InvalidInput
-from eloquent.foundation.ids import ObjectIdField
+from eloquent.foundation.ids import ApiKeyId, ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import empty_reply, json_reply
@@ -38,6 +40,7 @@ async def create_api_key(request: HttpRequest, body: NewApiKey) -> HttpResponse:
         expires_at=body.expires_at,
         requests_per_minute=body.requests_per_minute,
     )
+    await _record(request, Action.API_KEY_MADE, key.id, scopes=key.scopes)
     return json_reply({**api_key_out(key), "secret": secret}, status=201)
 
 
@@ -68,14 +71,7 @@ async def change_api_key(request: HttpRequest, api_key_id: ObjectIdField, body: 
         raise InvalidInput("Say what to change: `name`, `scopes` or `requests_per_minute`.")
     owner = identity_of(request).user_id
     key = await api_keys.change_api_key(owner, api_key_id, changes)
-    await record(
-        Action.API_KEY_CHANGED,
-        actor=owner,
-        subject=owner,
-        device=device_of(request),
-        target=f"api_key:{key.id}",
-        fields=sorted(changes),
-    )
+    await _record(request, Action.API_KEY_CHANGED, key.id, fields=sorted(changes))
     return json_reply(api_key_out(key))
 
 
@@ -88,4 +84,10 @@ async def change_api_key(request: HttpRequest, api_key_id: ObjectIdField, body: 
 async def revoke_api_key(request: HttpRequest, api_key_id: ObjectIdField) -> HttpResponse:
     """It is refused within a second everywhere."""
     await api_keys.revoke_api_key(identity_of(request).user_id, api_key_id)
+    await _record(request, Action.API_KEY_REVOKED, api_key_id)
     return empty_reply()
+
+
+async def _record(request: HttpRequest, action: Action, key_id: ApiKeyId, **facts: Any) -> None:
+    owner, device = identity_of(request).user_id, device_of(request)
+    await record(action, actor=owner, subject=owner, device=device, target=f"api_key:{key_id}", **facts)

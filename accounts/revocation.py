@@ -38,11 +38,12 @@ def revoke_session(session: Session, *, by: UserId | None = None) -> bool:
     return True
 
 
-def revoke_api_key(key: ApiKey) -> bool:
-    """Refuse the key from now on, within a second everywhere; False when it was revoked already."""
+def revoke_api_key(key: ApiKey, *, by: UserId | None = None) -> bool:
+    """Refuse the key from now on, within a second everywhere; False when it was revoked already. `by` wants it."""
     if not ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now()):
         return False
     forget_api_key(key.hash)
+    record_from_desk(Action.API_KEY_REVOKED, actor=by, subject=key.user.pk, target=f"api_key:{key.pk}")
     return True
 
 

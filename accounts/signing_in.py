@@ -11,7 +11,7 @@ from accounts import sessions, store
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
-from accounts.errors import WrongCredentials
+from accounts.errors import PasskeyRefused, WrongCredentials
 from accounts.life.verification import require_verified
 from accounts.passwords import verify_password
 from accounts.second_factor import challenges
@@ -83,9 +83,15 @@ async def sign_in_with_passkey(credential: dict[str, Any], *, party: RelyingPart
 
     Raises:
         PasskeyRefused: unknown, not what was asked, may be a copy, or its owner may not come in.
+        EmailNotVerified: as `let_in`.
         WrongCredentials: overtaken by a deactivation.
     """
-    user = await owner_by_passkey(credential, party=party, device=device)
+    try:
+        user = await owner_by_passkey(credential, party=party, device=device)
+    except PasskeyRefused:
+        await record(Action.SIGN_IN_FAILED, device=device, proof=Proof.PASSKEY)
+        raise
+    require_verified(user)
     return await _open(user, device=device, proof=Proof.PASSKEY)
 
 

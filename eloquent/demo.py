@@ -83,6 +83,7 @@ class Demo:
         for number in range(first, first + count):
             name = f"{self._chance.choice(_FIRST)} {self._chance.choice(_LAST)}"
             created_at = self._moment()
+            is_active = self._chance.random() > 0.02  # noqa: PLR2004 -- one in fifty has left
             yield {
                 "_id": _id_at(created_at),
                 "password": make_password(None),
@@ -91,7 +92,8 @@ class Demo:
                 "email": f"{name.replace(' ', '.').lower()}.{number}@{EMAIL_DOMAIN}",
                 "name": name,
                 "is_staff": False,
-                "is_active": self._chance.random() > 0.02,  # noqa: PLR2004 -- one in fifty has left
+                "is_active": is_active,
+                "deactivated_by": "" if is_active else "owner",
                 "token_version": 0,
                 "email_verified_at": created_at,
                 "created_at": created_at,
@@ -115,6 +117,9 @@ class Demo:
             "ip": f"192.0.2.{self._chance.randrange(1, 255)}",
             "user_agent": f"Mozilla/5.0 ({device})",
             "label": device,
+            "country": "",
+            "city": "",
+            "signed_in_with": "password",
             "revoked_at": None if self._chance.random() > 0.1 else created_at,  # noqa: PLR2004 -- one in ten
         }
 

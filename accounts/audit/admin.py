@@ -8,13 +8,16 @@ from bson import ObjectId
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from unfold.decorators import display
 
 from accounts.audit.actions import Action
 from accounts.models import AuditEntry, User
 from eloquent.foundation.ids import is_id
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedChangeList
+
+_LINE_BREAK = mark_safe("<br>")
 
 
 class _ActionFilter(admin.SimpleListFilter):
@@ -138,5 +141,4 @@ def _as_lines(text: str) -> str:
     except orjson.JSONDecodeError:
         return text
     shown = [(name.replace("_", " "), value) for name, value in values.items() if name != "salt"]
-    lines = [format_html("{}: {}", name, value) for name, value in shown]
-    return format_html("<br>".join(["{}"] * len(lines)), *lines) if lines else "—"
+    return format_html_join(_LINE_BREAK, "{}: {}", shown) or "—"

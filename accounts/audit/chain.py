@@ -99,14 +99,14 @@ class Verification:
             yield Fault(expected, "missing" if last == expected else f"missing, up to {last}")
         elif entry.number < expected:
             yield Fault(entry.number, "there twice")
-        elif entry.previous_hash != previous:
+        elif not _same(entry.previous_hash, previous):
             yield Fault(entry.number, "does not follow the entry before it")
         key = self._keys.get(entry.key_id)
         if key is None:
             yield Fault(entry.number, f"signed with a key that is not known ({entry.key_id})")
         elif not _same(entry.hash, _hash(entry, key)):
             yield Fault(entry.number, "changed")
-        if digest_of(entry.private) != entry.private_digest:
+        if not _same(entry.private_digest, digest_of(entry.private)):
             if entry.private:
                 yield Fault(entry.number, "changed: who it was")
             else:

@@ -15,6 +15,7 @@ from accounts.emails import EmailError, normalise_email
 from accounts.life.invitations import DAYS, MOST_DAYS, invite, why_not
 from accounts.models import Invitation
 from eloquent.foundation.clock import now
+from eloquent.foundation.config import get_config
 from eloquent.mongodb.changelists import HistoryAdmin, is_superuser
 
 
@@ -56,7 +57,11 @@ class NewInvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # only whil
 
 @admin.register(Invitation)
 class InvitationAdmin(HistoryAdmin):
-    """Invitations. Into which group is for superusers to say: rights come with it."""
+    """Invitations. Into which group is for superusers to say: rights come with it.
+
+    To register by an invitation that was sent to an email proves it. So its link is shown to superusers alone, who may
+    vouch for an email anyway.
+    """
 
     list_display = ("whom", "state", "group", "invited_by", "used_by", "expires_at", "created_at")
     list_prefetch = ("group", "invited_by", "used_by")
@@ -116,10 +121,11 @@ class InvitationAdmin(HistoryAdmin):
             invited_by=request.user.pk,
         )
         obj.__dict__.update(made.__dict__)
-        request.invitation_address = address  # type: ignore[attr-defined]
+        sent = bool(made.email) and get_config().sends_mail
+        request.invitation_address = "" if sent and not is_superuser(request) else address  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: Invitation, post_url_continue: str | None = None) -> HttpResponse:
-        """The page with the link, which is in no cookie and no address on its way there."""
+        """The page with the link, if it may be seen, which is in no cookie and no address on its way there."""
         del post_url_continue
         context = {
             **self.admin_site.each_context(request),

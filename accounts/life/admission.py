@@ -33,8 +33,12 @@ class Admission(msgspec.Struct, frozen=True):
 
     @property
     def proves_email(self) -> bool:
-        """Whether the invitation was addressed to this email: whoever has its token reads its letters."""
-        return self.invitation is not None and self.invitation.email == self.email
+        """Whether the invitation was sent to this email: whoever has its token reads its letters.
+
+        Where no letters are sent, staff hand the link on.
+        """
+        addressed = self.invitation is not None and self.invitation.email == self.email
+        return addressed and get_config().sends_mail
 
 
 async def may_register(email: str, invitation: str | None = None, *, proven: bool = False) -> Admission:

@@ -1,5 +1,7 @@
 """The forgotten password: a letter to whoever has the account, and a new password by its link."""
 
+from typing import Any
+
 from accounts import store
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
@@ -13,6 +15,7 @@ from accounts.mail.addresses import link
 from accounts.mail.letters import post
 from accounts.passwords import check_new_password, hash_password
 from accounts.second_factor.challenges import Challenge
+from accounts.second_factor.factors import factors_of
 from accounts.sessions import Grant
 from accounts.signing_in import Proof, let_in
 from eloquent.foundation.clock import now
@@ -36,28 +39,41 @@ async def send_reset(email: str, *, device: Device) -> None:
 async def reset_password(token: str, new: str, *, device: Device) -> Grant | Challenge:
     """Set a new password by a link, end everything the old one had opened, and let the user in.
 
-    The link has proven the email. An account that its owner had closed is open again. API keys stay, unless the email
-    had not been proven before: then whoever made them need not have been its owner.
+    The link has proven the email, unless there is a second factor, which whoever reads the letters need not have: the
+    account may be somebody else's, who typed the address in. An account that its owner had closed is open again. API
+    keys and linked sign-ins stay, unless the email had not been proven before: then whoever made them need not have
+    been its owner.
 
     Raises:
-        LinkNotValid: used, expired, or the email or the password has changed since, or staff closed the account.
+        LinkNotValid: used, expired, or the email or the password has changed since, or staff closed the account, or it
+            is to be erased.
         InvalidInput: the password breaks a rule; the link can still be used.
     """
     _, user = await look_at_link(token, Purpose.RESET_PASSWORD)
     check_new_password(new, email=user.email, name=user.name, field="new_password")
     encoded = await hash_password(new)
     used, user = await use_link(token, Purpose.RESET_PASSWORD)
+    if not await _may_come_back(user):
+        raise LinkNotValid
     # Before as well as after: should this process die on the way, no session outlives the password it came from.
     await closing.end_sessions(user.id)
     changed = await store.reset_password(
-        user.id, email=used.email, token_version=used.token_version, new=encoded, at=now()
+        user.id,
+        email=used.email,
+        token_version=used.token_version,
+        new=encoded,
+        proves_email=not (await factors_of(user.id)).any,
+        at=now(),
     )
     if changed is None:
         raise LinkNotValid
     await closing.end_sessions(user.id)
     await remove_links(user.id)
-    keys_revoked = await closing.revoke_api_keys(user.id) if user.email_verified_at is None else 0
-    await record(Action.PASSWORD_RESET, actor=user.id, subject=user.id, device=device, keys_revoked=keys_revoked)
+    gone: dict[str, Any] = {"keys_revoked": 0, "identities_removed": 0}
+    if user.email_verified_at is None:
+        gone["keys_revoked"] = await closing.revoke_api_keys(user.id)
+        gone["identities_removed"] = await store.remove_identities_of(user.id)
+    await record(Action.PASSWORD_RESET, actor=user.id, subject=user.id, device=device, **gone)
     if not user.is_active:
         await record(Action.REACTIVATED, actor=user.id, subject=user.id, device=device)
     keys_left = len(await store.living_api_keys_of(user.id, at=now(), after=None, limit=1)) > 0
@@ -65,6 +81,7 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
         "by": "link",
         "link": link("forgot-password"),
         "keys_left": keys_left,
+        "identities_left": len(await store.identities_of(user.id, limit=1)) > 0,
         "reopened": not user.is_active,
     }
     await post("password_changed", to=changed.email, user_id=user.id, context=context)
@@ -72,9 +89,14 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
 
 
 async def _send(user: store.User | None, device: Device) -> None:
-    if user is None or not (user.is_active or user.deactivated_by == BY_OWNER):
+    if user is None or not await _may_come_back(user):
         return
     token = await make_link(user, Purpose.RESET_PASSWORD, email=user.email)
     context = {"link": link("reset-password", token)}
     await post("reset_password", to=user.email, user_id=user.id, context=context)
     await record(Action.PASSWORD_RESET_ASKED, subject=user.id, device=device)
+
+
+async def _may_come_back(user: store.User) -> bool:
+    """Whether the account is open, or its owner, who closed it, may open it: until it is to be erased."""
+    return user.is_active or (user.deactivated_by == BY_OWNER and not await store.is_to_be_erased(user.id))

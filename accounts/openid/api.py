@@ -38,6 +38,7 @@ from accounts.openid.schemas import (
     provider_list_out,
 )
 from accounts.schemas import ChallengeOut, GrantOut
+from accounts.second_factor.confirmation import confirmed
 from accounts.tokens import hash_of
 from eloquent.foundation.errors import EloquentError, Unavailable
 from eloquent.foundation.ids import ObjectIdField
@@ -194,16 +195,20 @@ async def list_identities(request: HttpRequest) -> HttpResponse:
 @router.post(
     "/me/identities/{provider}/start",
     auth=signed_in,
-    response={200: LinkStartOut, **problems(401, 404, 422, 429)},
+    response={200: LinkStartOut, **problems(401, 403, 404, 422, 429)},
     operation_id="start_identity_link",
     summary="Begin to link a sign-in",
 )
 async def start_link(request: HttpRequest, provider: str, body: LinkStart | None = None) -> HttpResponse:
-    """Answers the provider's page to open. It leads back to `next` with `#openid_link=…`, for `link_identity`."""
-    identity = identity_of(request)
+    """Answers the provider's page to open. It leads back to `next` with `#openid_link=…`, for `link_identity`.
+
+    The owner proves it as for a second factor: what is linked opens the account for good.
+    """
+    identity, asked = identity_of(request), body or LinkStart()
     wanted = provider_named(provider)
-    next_url = next_of(body.next if body else None, host=request.get_host())
+    next_url = next_of(asked.next, host=request.get_host())
     await throttle.spend(throttle.OPENID_LINK_BY_USER, str(identity.user_id))
+    await confirmed(identity, asked.confirmation(), device=device_of(request))
     url = await flow.begin(wanted, redirect_uri=callback_of(request, wanted.name), next_url=next_url, identity=identity)
     return json_reply({"url": url})
 

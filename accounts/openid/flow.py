@@ -119,7 +119,7 @@ async def arrive(provider: Provider, attempt: store.OpenidAttempt, answer: Answe
             if isinstance(outcome, Grant):
                 return Arrival(grant=outcome)
         # The page collects it: it wants to, or there is another step for it to show.
-        return Arrival(code=await results.keep_sign_in(attempt, user))
+        return Arrival(code=await results.keep_sign_in(attempt, user, person))
     except EloquentError as error:
         await record(
             Action.SIGN_IN_FAILED,

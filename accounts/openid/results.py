@@ -42,7 +42,7 @@ async def let_in(user: store.User, provider: Provider, *, device: Device) -> Gra
     return await signing_in.let_in(user, proof=Proof.IDENTITY_PROVIDER, device=device, both_factors=both_factors)
 
 
-async def keep_sign_in(attempt: store.OpenidAttempt, user: store.User) -> str:
+async def keep_sign_in(attempt: store.OpenidAttempt, user: store.User, person: Person) -> str:
     """A code for `collect`."""
     return await _kept(
         store.OpenidResult(
@@ -52,6 +52,8 @@ async def keep_sign_in(attempt: store.OpenidAttempt, user: store.User) -> str:
             user_id=user.id,
             browser_hash=attempt.browser_hash,
             code_challenge=attempt.code_challenge,
+            issuer=person.issuer,
+            subject=person.subject,
             expires_at=now() + CODE_LIFETIME,
         )
     )
@@ -84,11 +86,14 @@ async def collect(code: str, *, browser_hash: str, verifier: str, device: Device
         device: where the request comes from.
 
     Raises:
-        CodeRefused: unknown, used, too old, a link's, or of another page or browser.
+        CodeRefused: unknown, used, too old, a link's, of another page or browser, or its identity was unlinked.
         AccountClosed: deactivated meanwhile.
     """
     result = await _taken(code)
     if result.session_id is not None or not _is_asked_by_its_page(result, browser_hash=browser_hash, verifier=verifier):
+        raise CodeRefused
+    identity = await store.identity_at(result.issuer, result.subject)
+    if identity is None or identity.user_id != result.user_id:
         raise CodeRefused
     user = await store.user_by_id(result.user_id)
     if user is None or not user.is_active:

@@ -9,6 +9,7 @@ from ninja import Field, Query, Schema
 from accounts import store
 from accounts.openid.providers import provider_at, providers
 from accounts.schemas import AsCookie
+from accounts.second_factor.schemas import OwnersProof
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Body
 
@@ -38,8 +39,8 @@ class OpenidExchange(Body):
     cookie: AsCookie = False
 
 
-class LinkStart(Body):
-    """The page to go on at: a path on this host, or a page of an allowed frontend."""
+class LinkStart(OwnersProof):
+    """Proof that it is the owner, and the page to go on at: a path on this host, or a page of an allowed frontend."""
 
     next: Annotated[str, Field(max_length=2000)] | None = None
 

@@ -53,6 +53,11 @@ async def add_erasure(new: Erasure) -> Erasure:
         return new
 
 
+async def is_to_be_erased(owner: UserId) -> bool:
+    """Whether an erasure of the user waits, or is at work."""
+    return await database().erasures.find_one({"user_id": owner, "active": True}, {"_id": 1}) is not None
+
+
 async def erasure_by_token(token_hash: str) -> Erasure | None:
     """The erasure whose receipt has this token, which only its owner was given."""
     document = await database().erasures.find_one({"token_hash": token_hash})

@@ -97,6 +97,11 @@ async def take_identity(owner: UserId, identity_id: ObjectId) -> ExternalIdentit
     return value_of(ExternalIdentity, document)
 
 
+async def remove_identities_of(owner: UserId) -> int:
+    """Nobody comes in by any of the owner's identities any more; how many there were."""
+    return (await database().external_identities.delete_many({"user_id": owner})).deleted_count
+
+
 async def add_openid_attempt(attempt: OpenidAttempt) -> None:
     """Write a new attempt."""
     await database().openid_attempts.insert_one(document_of(attempt))

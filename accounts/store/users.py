@@ -106,8 +106,10 @@ async def change_email(user_id: UserId, *, old: str, new: str, at: datetime) -> 
     return value_of(User, document)
 
 
-async def reset_password(user_id: UserId, *, email: str, token_version: int, new: str, at: datetime) -> User | None:
-    """The user with the new hash, the next token version, a proven email, and active.
+async def reset_password(
+    user_id: UserId, *, email: str, token_version: int, new: str, proves_email: bool, at: datetime
+) -> User | None:
+    """The user with the new hash, the next token version, and active; with `proves_email`, with a proven email.
 
     None when the email or the password changed since `token_version`, or when staff closed the account.
     """
@@ -125,7 +127,7 @@ async def reset_password(user_id: UserId, *, email: str, token_version: int, new
                     "token_version": {"$add": ["$token_version", 1]},
                     "is_active": True,
                     "deactivated_by": "",
-                    "email_verified_at": {"$ifNull": ["$email_verified_at", at]},
+                    "email_verified_at": {"$ifNull": ["$email_verified_at", at if proves_email else None]},
                 }
             }
         ],
@@ -160,8 +162,8 @@ async def close_user(user_id: UserId) -> None:
 
 
 async def reopen_user(user_id: UserId) -> None:
-    """Let the user sign in again."""
-    await database().users.update_one({"_id": user_id}, {"$set": {"is_active": True}})
+    """Let the user sign in again, unless staff have closed the account meanwhile."""
+    await database().users.update_one({"_id": user_id, "deactivated_by": ""}, {"$set": {"is_active": True}})
 
 
 async def groups_of(user_id: UserId) -> frozenset[ObjectId]:

@@ -112,13 +112,13 @@ _impersonal: Final[dict[str, str]] = {}
 
 
 def register(*stores: PersonalStore) -> None:
-    """Add places to the register.
+    """Add places to the register. An app that is loaded again (Django can) says the same again.
 
     Raises:
         ValueError: another place has this name.
     """
     for store in stores:
-        if store.name in _stores:
+        if store.name in _stores and _stores[store.name].what != store.what:
             raise ValueError(f"{store.name} is in the register already.")
         _stores[store.name] = store
 

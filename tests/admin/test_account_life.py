@@ -13,6 +13,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from accounts import store
+from accounts.life.admission import Admission
 from accounts.mail.delivery import settle_mail
 from accounts.models import AccountLink, AuditEntry, Invitation, Session, User
 from accounts.passwords import Argon2Hasher
@@ -111,6 +113,31 @@ def test_who_may_invite_gives_no_rights_away(staff_with: Callable[..., Client]) 
     assert Invitation.objects.get().expires_at > now()
     host.post(LIST, withdraw)
     assert Invitation.objects.get().expires_at <= now()
+
+
+def test_who_may_invite_cannot_take_anothers_email_for_proven(
+    staff_with: Callable[..., Client],
+    outbox: Any,
+    settings_are: Any,  # noqa: F811
+) -> None:
+    """To register by an invitation proves its email: so its link is for whoever reads the letter."""
+    host = staff_with("add_invitation", "view_invitation")
+    shown = host.post(ADD, {"email": "victim@example.com", "days": "3"}).content.decode()
+    [letter] = outbox()
+    token = next(line for line in letter.body.splitlines() if line.startswith("http")).partition("#")[2]
+    assert token not in shown
+    assert "invitation-link" not in shown
+    # Where no letter goes, staff hand the link on, and it proves nothing.
+    settings_are(mail_backend="off")
+    shown = host.post(ADD, {"email": "other@example.com", "days": "3"}).content.decode()
+    assert "invitation-link" in shown
+    found = Invitation.objects.get(email="other@example.com")
+    kept = store.Invitation(
+        id=found.pk, hash=found.hash, email=found.email, created_at=found.created_at, expires_at=found.expires_at
+    )
+    assert not Admission(found.email, kept).proves_email
+    settings_are(mail_backend="console")
+    assert Admission(found.email, kept).proves_email
 
 
 def test_the_command_invites(settings_are: Any, ada: User, outbox: Any) -> None:  # noqa: F811

@@ -52,7 +52,7 @@ def test_pages_have_no_inline_script_handler_or_style(root: Client, talk: Talk) 
         "/admin/chat/message/",
         f"/admin/chat/message/{talk.conversation.messages.first().pk}/change/",
         f"/admin/accounts/user/{talk.user.pk}/change/",
-        f"/admin/accounts/user/{talk.user.pk}/delete/",
+        f"/admin/chat/conversation/{talk.conversation.pk}/delete/",
     ]
     for path in paths:
         answer = root.get(path, follow=True)

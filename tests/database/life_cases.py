@@ -127,7 +127,7 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
     ],
     "reset_password": [
         lambda world: accounts.store.reset_password(
-            world.owner.id, email=world.owner.email, token_version=3, new="$argon2$y", at=NOW
+            world.owner.id, email=world.owner.email, token_version=3, new="$argon2$y", proves_email=True, at=NOW
         )
     ],
     "deactivate_user": [lambda world: accounts.store.deactivate_user(world.owner.id)],

@@ -105,6 +105,7 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
         )
     ],
     "take_identity": [lambda _: accounts.store.take_identity(PEOPLE[0], IDENTITY.id)],
+    "remove_identities_of": [lambda _: accounts.store.remove_identities_of(PEOPLE[0])],
     "add_openid_attempt": [lambda _: accounts.store.add_openid_attempt(_another(ATTEMPT, 99))],
     "take_openid_attempt": [
         lambda _: accounts.store.take_openid_attempt(ATTEMPT.hash, browser_hash=ATTEMPT.browser_hash),

@@ -135,6 +135,10 @@ OF_ACCOUNTS: dict[str, list[Call]] = {
         lambda world: accounts.store.add_erasure(_new_erasure(world)),
     ],
     "erasure_by_token": [lambda _: accounts.store.erasure_by_token("a" * 64)],
+    "is_to_be_erased": [
+        lambda _: accounts.store.is_to_be_erased(PEOPLE[0]),
+        lambda _: accounts.store.is_to_be_erased(ObjectId()),
+    ],
     "claim_erasure": [lambda _: accounts.store.claim_erasure(worker="w", at=NOW, lease_expires_at=LATER)],
     "keep_erasure": [lambda _: accounts.store.keep_erasure(ERASURE, step="runs")],
     "count_erased": [lambda _: accounts.store.count_erased(ERASURE, "runs", 3)],

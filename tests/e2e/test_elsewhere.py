@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage
+from tests.e2e.pages import PASSWORD, ChatPage
 from tests.e2e.site import Site
 from tests.e2e.test_second_factor import add_app, code_of
 
@@ -37,9 +37,10 @@ async () => {
     method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body),
   })).json();
   const { access_token: token } = await post("/auth/refresh", { cookie: true });
-  return (await post("/me/identities/example/start", { next: "/" }, { Authorization: `Bearer ${token}` })).url;
+  const proof = { next: "/", current_password: "PASSWORD" };
+  return (await post("/me/identities/example/start", proof, { Authorization: `Bearer ${token}` })).url;
 }
-"""
+""".replace("PASSWORD", PASSWORD)
 
 
 def linked(page: Page) -> None:
@@ -120,7 +121,7 @@ def test_who_has_a_second_factor_is_asked_for_it_on_the_page(visit: ChatPage, si
     site.provider.person |= {"sub": "careful", "email": "careful@example.net"}
     begun = page.request.post(
         f"{site.url}/api/v1/me/identities/example/start",
-        data={"next": "/"},
+        data={"next": "/", "current_password": PASSWORD},
         headers={"Authorization": f"Bearer {visit.api_token()}"},
     )
     # Another session has begun it, and so it is not this page that may complete it.

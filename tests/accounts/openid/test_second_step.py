@@ -1,6 +1,7 @@
 """People with a second factor who sign in at a provider."""
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from bson import ObjectId
 from accounts.store import ExternalIdentity, add_identity
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from tests.accounts.life.conftest import letter, letters
 from tests.accounts.openid.conftest import Browser, named, pkce, told_in
 from tests.accounts.second_factor.conftest import Clock, Owner, authenticator, clock, owner, somebody
 from tests.fakes.openid import FakeProvider
@@ -67,6 +69,28 @@ async def test_whose_provider_has_asked_is_not_asked_again(
     assert (await browser.me() or {})["id"] == owner.id
     named(configured, provider, second_factor="ask")
     assert "openid_code" in told_in(await browser.sign_in())
+
+
+async def test_who_planted_a_passkey_in_anothers_account_is_not_joined_by_its_owner(
+    provider: FakeProvider,
+    browser: Browser,
+    somebody: Callable[..., Any],
+    authenticator: Authenticator,
+    configured: Callable[..., None],
+    http: httpx.AsyncClient,
+) -> None:
+    """The owner of the email cannot show the passkey, so a password by a letter does not make the account theirs."""
+    stranger: Owner = await somebody()
+    await stranger.add_passkey(authenticator)
+    named(configured, provider, trusts_email=True, registers=True, second_factor="provider")
+    provider.person |= {"sub": "the-owner", "email": stranger.email, "email_verified": True}
+    assert told_in(await browser.sign_in()) == {"openid_error": "openid_link_first"}
+    await letters()
+    await http.post("/api/v1/auth/password/forgot", json={"email": stranger.email})
+    body = {"token": (await letter(stranger.email)).token, "new_password": "a better horse battery staple"}
+    assert (await http.post("/api/v1/auth/password/reset", json=body)).status_code == 202
+    assert told_in(await browser.sign_in()) == {"openid_error": "openid_link_first"}
+    assert await browser.me() is None
 
 
 async def test_a_passkey_is_another_way_in(

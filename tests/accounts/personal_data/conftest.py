@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -130,7 +131,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def somebody(server: str, mark: str, language_model: LanguageModel) -> AsyncIterator[Someone]:
     """A new user who has used everything."""
-    async with Someone(server, mark) as person:
+    # Files of other tests are not taken away between tests.
+    async with Someone(server, f"{mark}{uuid4().hex[:8]}") as person:
         await person.live(language_model)
         yield person
 
