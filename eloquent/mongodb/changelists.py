@@ -240,6 +240,12 @@ class HistoryAdmin(IndexedAdmin):
     words, and an object that is gone leads no erasure to its entry.
     """
 
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note that staff made it, without its name."""
+        logged: Any = super().log_addition(request, obj, message)
+        self._forget_names([obj])
+        return logged
+
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Note that staff did something to it, without its name."""
         logged: Any = super().log_change(request, obj, message)
