@@ -160,8 +160,10 @@ async def close_user(user_id: UserId) -> None:
 
 
 async def reopen_user(user_id: UserId) -> None:
-    """Let the user sign in again."""
-    await database().users.update_one({"_id": user_id}, {"$set": {"is_active": True}})
+    """Let the user sign in again, unless staff have closed the account meanwhile."""
+    await database().users.update_one(
+        {"_id": user_id, "deactivated_by": {"$ne": "staff"}}, {"$set": {"is_active": True}}
+    )
 
 
 async def groups_of(user_id: UserId) -> frozenset[ObjectId]:
