@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import pytest
 from bson import ObjectId
 
+from chat.imports import uploading
 from eloquent.foundation.database import database
 from tests.chat.test_imports import BRANCHED, chatgpt, node
 from tests.people import Person
@@ -124,6 +126,21 @@ async def test_a_cancelled_import_takes_nothing_more_and_keeps_no_bytes(ann: Per
     await sent(ann, made["id"], RAW[:100])
     assert (await ann.ok("DELETE", f"/imports/{made['id']}"))["status"] == "cancelled"
     await sent(ann, made["id"], RAW[100:], 100, 409)
+    assert await database()["import_chunks"].count_documents({}) == 0
+
+
+async def test_a_piece_that_comes_while_its_import_is_erased_leaves_no_bytes(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_chunk = uploading.store.add_chunk
+
+    async def behind_an_erasure(*what: Any, **when: Any) -> Any:
+        await database()["imports"].delete_many({})
+        return await add_chunk(*what, **when)
+
+    monkeypatch.setattr(uploading.store, "add_chunk", behind_an_erasure)
+    made = await announced(ann)
+    await sent(ann, made["id"], RAW[:100], 0, 404)
     assert await database()["import_chunks"].count_documents({}) == 0
 
 
