@@ -42,7 +42,7 @@ class ChatConsumer(SignedInSocket):
         self._requests: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, RunId] = {}
         self._aborted: set[str] = set()
-        self._stopping: set[asyncio.Task[Any]] = set()
+        self._stopping: dict[RunId, asyncio.Task[None]] = {}
         self._bucket = TokenBucket(per_s=FRAMES.per_s, at_once=FRAMES.at_once)
 
     def tasks(self) -> list[asyncio.Task[None]]:
@@ -146,10 +146,11 @@ class ChatConsumer(SignedInSocket):
     def _abort(self, request_id: str) -> None:
         """Stop the answer that the request reads; one that is only being started is stopped once it has a run."""
         run_id = self._runs.get(request_id)
+        if run_id in self._stopping:
+            return  # nothing bounds how often it is said
         if run_id is not None:
-            stopping = asyncio.create_task(self._stop(run_id))
-            self._stopping.add(stopping)
-            stopping.add_done_callback(self._stopped)
+            stopping = self._stopping[run_id] = asyncio.create_task(self._stop(run_id))
+            stopping.add_done_callback(lambda _: self._stopped(run_id))
         elif request_id in self._requests:
             self._aborted.add(request_id)
 
@@ -158,8 +159,8 @@ class ChatConsumer(SignedInSocket):
             await self.require_access()
             await runs.stop_run(self.identity.user_id, run_id)
 
-    def _stopped(self, stopping: "asyncio.Task[Any]") -> None:
-        self._stopping.discard(stopping)
+    def _stopped(self, run_id: RunId) -> None:
+        stopping = self._stopping.pop(run_id)
         if not stopping.cancelled() and stopping.exception() is not None:
             log.warning("stop failed", exc_info=stopping.exception())
 

@@ -52,6 +52,7 @@ def invite(
     address = link("accept-invitation", token)
     if email and get_config().sends_mail:
         post_from_desk("invitation", to=email, user_id=None, context={"link": address, "days": days})
+    # Not for whom: they have no account that an erasure could find this by. The invitation itself says it.
     target, group = f"invitation:{invitation.id}", str(group_id or "")
-    record_from_desk(Action.INVITED, actor=invited_by, target=target, email=email, days=days, group=group)
+    record_from_desk(Action.INVITED, actor=invited_by, target=target, days=days, group=group)
     return Invitation.objects.get(pk=invitation.id), address

@@ -11,13 +11,14 @@ again: rather would one be let in too many than one locked out for another's cou
 
 import asyncio
 import hashlib
+from collections import deque
 from contextvars import Context
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from accounts.limits import reaching
-from accounts.limits.counting import Who, Window
+from accounts.limits.counting import MOST, Who, Window
 
 EVERY_S: Final = 0.25
 MOST_TOGETHER: Final = 500
@@ -41,10 +42,14 @@ class Sharing:
     """Tells and hears, as long as there is something to tell."""
 
     def __init__(self) -> None:
-        self._noted: list[Window] = []
+        # While Redis is away the oldest go: their windows are over, or forgotten by their counters as well.
+        self._noted: deque[Window] = deque(maxlen=MOST)
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._noted)
 
     def note(self, window: Window) -> None:
         """This window has something to tell."""
@@ -57,8 +62,8 @@ class Sharing:
     async def exchange(self) -> None:
         """Tell and hear now. What cannot be told because Redis is away is kept until it is back."""
         while self._noted and reaching.reachable() is not None:
-            together, self._noted = self._noted[:MOST_TOGETHER], self._noted[MOST_TOGETHER:]
-            await self._exchange(together)
+            many = min(len(self._noted), MOST_TOGETHER)
+            await self._exchange([self._noted.popleft() for _ in range(many)])
 
     async def close(self) -> None:
         """Tell what is left to tell: another process begins where this one ends."""

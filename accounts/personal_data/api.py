@@ -186,10 +186,10 @@ async def read_export_content(request: HttpRequest, export_id: ExportIdInPath) -
     else:
         status = 206
         headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{export.size_bytes}"
-    if part.start == 0 and request.method != "HEAD":
-        # A download that is resumed is one.
-        target = f"export:{export.id}"
-        await record(Action.EXPORT_READ, actor=owner, subject=owner, device=device_of(request), target=target)
+    if request.method != "HEAD":
+        # A part as well: who leaves out the first byte may be no one who goes on with a download of their own.
+        target, device = f"export:{export.id}", device_of(request)
+        await record(Action.EXPORT_READ, actor=owner, subject=owner, device=device, target=target, from_byte=part.start)
     headers["Content-Length"] = str(part.length)
     content = pieces_of(export.key, part.start, part.length)
     return StreamingHttpResponse(content, status=status, content_type=_ZIP, headers=headers)

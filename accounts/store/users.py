@@ -163,7 +163,9 @@ async def close_user(user_id: UserId) -> None:
 
 async def reopen_user(user_id: UserId) -> None:
     """Let the user sign in again, unless staff have closed the account meanwhile."""
-    await database().users.update_one({"_id": user_id, "deactivated_by": ""}, {"$set": {"is_active": True}})
+    # A user whom an earlier version wrote has no such field.
+    unless_closed = {"_id": user_id, "deactivated_by": {"$in": ["", None]}}
+    await database().users.update_one(unless_closed, {"$set": {"is_active": True}})
 
 
 async def groups_of(user_id: UserId) -> frozenset[ObjectId]:

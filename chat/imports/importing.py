@@ -12,11 +12,13 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
+from msgspec.structs import replace
 
 from chat import store
 from chat.imports import chatgpt, own
 from chat.imports.splitting import objects_in
 from chat.imports.talks import NotAConversation, Talk, import_key, imported
+from eloquent.foundation.clock import now
 from eloquent.foundation.ids import UserId
 
 
@@ -62,6 +64,8 @@ async def outcome_of(number: int, raw: bytes | None, owner: UserId, *, at: datet
         conversation, messages = await asyncio.to_thread(imported, talk, owner, at=at)
     except NotAConversation as refusal:
         return Outcome(number, Result.REFUSED, str(refusal))
+    # A time that is yet to come would keep it from retention, and above all that is gone on with.
+    conversation = replace(conversation, updated_at=min(conversation.updated_at, now()))
     added = await store.add_imported(conversation, messages)
     return Outcome(number, Result.ADDED if added else Result.KNOWN)
 

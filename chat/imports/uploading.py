@@ -75,9 +75,11 @@ async def receive_chunk(owner: UserId, import_id: ImportId, content: bytes, *, o
     )
     taken = await store.add_chunk(owner, chunk, at=now())
     if taken is None:
-        found = await import_of(owner, import_id)
-        if found.status is ImportStatus.CANCELLED:
+        left = await store.find_import(owner, import_id)
+        if left is None or left.status is ImportStatus.CANCELLED:
+            # It was the owner's a moment ago. Erased with its account, it leads nobody to these bytes any more.
             await store.forget_chunks(import_id)
+        found = await import_of(owner, import_id)
         raise ImportOffset(found.received, found.status)
     if taken.status is ImportStatus.QUEUED:
         job.look_now()

@@ -168,8 +168,14 @@ class ConsoleLines(JsonLines):
         fields = {**_fields(record), "request_id": request_id_var.get()}
         words = " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
         line = f"{time} {record.levelname.lower():<7} {scrubbed_text(record.getMessage())}  {words} ({record.name})"
+        # What somebody sent (a path, say) must not begin a line of its own, nor talk to the terminal.
+        line = line if line.isprintable() else "".join(map(_visible, line))
         exception = self._exception(record)
         return f"{line}\n{exception}" if exception else line
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def scrubbed_text(text: str) -> str:

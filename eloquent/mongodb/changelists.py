@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from bson import ObjectId
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db import connections
@@ -99,12 +99,17 @@ class IndexedAdmin(ModelAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.prefetch_related(*self.list_prefetch) if self.list_prefetch else rows
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list. A search in it is something that staff did; paging through it is not."""
-        response: HttpResponse = super().changelist_view(request, extra_context)
-        if request.GET.get(SEARCH_VAR, "").strip():
-            self._tell(request, "searched", [])
-        return response
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """What the list's own filters ask for, and nothing else.
+
+        Any other field in the address is a search without an index that nobody records, and finds out a secret letter
+        by letter.
+        """
+        asked: Any = request
+        shown = [each[0] if isinstance(each, list | tuple) else each for each in self.get_list_filter(asked)]
+        names = [each if isinstance(each, str) else getattr(each, "parameter_name", "") for each in shown]
+        is_shown = any(lookup == name or lookup.startswith(f"{name}__") for name in names if name)
+        return is_shown and bool(super().lookup_allowed(lookup, value, asked))
 
     def changeform_view(
         self,
@@ -115,8 +120,23 @@ class IndexedAdmin(ModelAdmin):
     ) -> HttpResponse:
         """An object's page. Opening it is something that staff did."""
         response: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
-        if object_id is not None and request.method == "GET" and response.status_code == HTTPStatus.OK:
-            self._tell(request, "viewed", [object_id])
+        self._tell_shown(request, object_id, response)
+        return response
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What staff did to an object; looked at as the object is."""
+        response: HttpResponse = super().history_view(request, object_id, extra_context)
+        self._tell_shown(request, object_id, response)
+        return response
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Asks before an object is deleted, and shows it."""
+        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        self._tell_shown(request, object_id, response)
         return response
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -134,6 +154,14 @@ class IndexedAdmin(ModelAdmin):
         self._tell(request, "deleted", [str(obj.pk) for obj in queryset])
         return super().log_deletions(request, queryset)
 
+    def _tell_shown(self, request: HttpRequest, object_id: str | None, response: HttpResponse) -> None:
+        # Whichever verb asked: a form that comes back with faults shows the object as well.
+        if object_id is None or response.status_code != HTTPStatus.OK:
+            return
+        # An id can be spelled in many ways, and the record must lead to the object by one.
+        known: Any = self.opts.pk
+        self._tell(request, "viewed", [str(known.to_python(unquote(object_id)))])
+
     def _tell(self, request: HttpRequest, act: str, ids: list[str], message: Any = "") -> None:
         staff_acted.send(
             sender=type(self), request=request, act=act, label=self.opts.label_lower, ids=ids, message=message
@@ -144,9 +172,12 @@ class IndexedAdmin(ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Rows by id, by their owner's email or id, else by the words in `search_fields`.
 
-        An id and an email are told by their shape, so that looking for them reads an index instead of every text.
+        An id and an email are told by their shape, so that looking for them reads an index instead of every text. A
+        search is something that staff did, in a list or for the field of a form; paging through a list is not.
         """
         term = search_term.strip()
+        if term:
+            self._tell(request, "searched", [])
         user: Any = get_user_model()
         users = user.objects
         if self.owner_field and "@" in term:
@@ -208,6 +239,12 @@ class HistoryAdmin(IndexedAdmin):
     Deleting is for superusers. Django's log of what staff do names these objects by their ids: their names are users'
     words, and an object that is gone leads no erasure to its entry.
     """
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Note that staff made it, without its name."""
+        logged: Any = super().log_addition(request, obj, message)
+        self._forget_names([obj])
+        return logged
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Note that staff did something to it, without its name."""

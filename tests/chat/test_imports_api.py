@@ -6,8 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import pytest
 from bson import ObjectId
 
+from chat.imports import uploading
+from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from tests.chat.test_imports import BRANCHED, chatgpt, node
 from tests.people import Person
@@ -125,6 +128,27 @@ async def test_a_cancelled_import_takes_nothing_more_and_keeps_no_bytes(ann: Per
     assert (await ann.ok("DELETE", f"/imports/{made['id']}"))["status"] == "cancelled"
     await sent(ann, made["id"], RAW[100:], 100, 409)
     assert await database()["import_chunks"].count_documents({}) == 0
+
+
+async def test_a_piece_that_comes_while_its_import_is_erased_leaves_no_bytes(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_chunk = uploading.store.add_chunk
+
+    async def behind_an_erasure(*what: Any, **when: Any) -> Any:
+        await database()["imports"].delete_many({})
+        return await add_chunk(*what, **when)
+
+    monkeypatch.setattr(uploading.store, "add_chunk", behind_an_erasure)
+    made = await announced(ann)
+    await sent(ann, made["id"], RAW[:100], 0, 404)
+    assert await database()["import_chunks"].count_documents({}) == 0
+
+
+async def test_a_time_that_is_yet_to_come_keeps_no_conversation_from_retention(ann: Person) -> None:
+    raw = orjson.dumps([chatgpt(node("q", None, "user", "Hi"), conversation_id="1", create_time=1e9, update_time=4e9)])
+    assert counts(await imported(ann, raw)) == ("complete", 1, 0, 0)
+    assert await database()["conversations"].count_documents({"updated_at": {"$gt": now()}}) == 0
 
 
 async def test_devices_are_told_when_a_file_is_imported(ann: Person, bob: Person) -> None:

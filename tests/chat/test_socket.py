@@ -118,6 +118,34 @@ async def test_an_abort_right_behind_the_send_stops_the_run(ann: Person, model: 
     assert (await ann.messages(conversation))[-1]["status"] == "stopped"
 
 
+async def test_whoever_aborts_again_and_again_is_heard_once_at_a_time(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, asked = asyncio.Event(), 0
+    stop_run = consumers.runs.stop_run
+
+    async def slow(owner: Any, run_id: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+        return await stop_run(owner, run_id)
+
+    monkeypatch.setattr(consumers.runs, "stop_run", slow)
+    model.script = ["Well", asyncio.Event()]
+    conversation, other = await ann.conversation(), await ann.conversation()
+    async with ann.socket() as socket:
+        await socket.ask("r1", conversation, "Hi")
+        while (await socket.frame()).get("chunk", {}).get("type") != "text-delta":
+            pass
+        for _ in range(300):
+            await socket.send(type="abort", requestId="r1")
+        await socket.send(type="resume", requestId="r2", id=other)
+        assert (await socket.frame())["type"] == "no-active", "all before it were heard"
+        assert asked == 1
+        gate.set()
+        assert (await socket.read_rest())["type"] == "abort"
+
+
 async def test_an_abort_of_a_request_that_is_not_there_is_ignored(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
     async with ann.socket() as socket:

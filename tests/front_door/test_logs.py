@@ -117,6 +117,13 @@ def test_whatever_is_logged_is_one_line_of_json(fields: dict[str, Any]) -> None:
     assert line_of("event", **{f"f{name}": value for name, value in fields.items()})["event"] == "event"
 
 
+def test_nobody_writes_lines_of_their_own_for_a_developers_eyes() -> None:
+    shown = ConsoleLines().format(record("%s", "a\nb", path="/x\n03:00:00 critical\x1b[2J\u2028\r", exc_info=None))
+    assert len(shown.splitlines()) == 1
+    assert "\x1b" not in shown
+    assert "é 東" in ConsoleLines().format(record("é 東"))
+
+
 def test_lone_surrogates_do_not_cost_the_line() -> None:
     assert line_of("bad \ud800", field="\udfff")["event"] == "bad \ud800"
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from accounts.limits import reaching, sharing
+from accounts.limits import counting, reaching, sharing
 from accounts.limits.counting import REFUSED, Counter
 from accounts.limits.policies import Policy
 from accounts.limits.sharing import Sharing
@@ -114,6 +114,25 @@ async def test_while_redis_is_away_each_counts_for_itself_and_tells_it_later(
     assert another.take(1) == 1
     await another.sharing.exchange()
     assert another.take(9) == 1, "but for the two that were told to nobody, all is known"
+
+
+async def test_while_redis_is_away_strangers_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (counting, sharing):
+        monkeypatch.setattr(module, "MOST", 1000)
+    monkeypatch.setattr(reaching._Redis, "ask_again_at", float("inf"))
+    one = Process()
+    for number in range(3000):
+        one.take(1, who=f"2001:db8:{number:x}::/64")
+    assert len(one.counter) <= 1000
+    assert len(one.sharing) <= 1000, "what the counter has forgotten is not kept to be told"
+    monkeypatch.setattr(reaching._Redis, "ask_again_at", 0.0)
+    one.take(9)
+    await one.sharing.exchange()
+    assert len(one.sharing) == 0
+    another = Process()
+    another.take(1)
+    await another.sharing.exchange()
+    assert another.take(5) == 0, "the latest are told"
 
 
 async def test_when_redis_comes_back_empty_nobody_begins_anew() -> None:

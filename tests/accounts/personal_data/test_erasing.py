@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from bson import ObjectId
 from django.core import mail
 from django.core.files.storage import storages
@@ -15,6 +16,7 @@ from pymongo.errors import AutoReconnect
 import accounts.store
 from accounts.errors import SignInTooOld
 from accounts.mail.delivery import settle_mail
+from accounts.models import User
 from accounts.personal_data import asking, erasing
 from accounts.personal_data.erasing import Erasing
 from accounts.proving import FRESH
@@ -314,6 +316,32 @@ async def test_an_erasure_can_be_taken_back_by_its_letter_until_it_is_due(
     cancel = mail.outbox[-1].body.partition("/account/erasure-cancel#")[2].split()[0]
     await database()["erasures"].update_one({"active": True}, {"$set": {"due_at": now(), "lease_expires_at": now()}})
     await zora.ok("POST", "/auth/erasure/cancel", 404, json={"token": cancel})
+
+
+@pytest.mark.parametrize("at_the_desk", [False, True])
+async def test_an_erasure_that_is_taken_back_opens_no_account_that_staff_have_closed(
+    ann: Person, alone: Any, monkeypatch: pytest.MonkeyPatch, at_the_desk: bool
+) -> None:
+    waits = get_config().model_copy(update={"erasure_grace_days": 7})
+    monkeypatch.setattr(asking, "get_config", lambda: waits)
+    await asked(ann)
+    await settle_mail()
+    cancel = mail.outbox[-1].body.partition("/account/erasure-cancel#")[2].split()[0]
+
+    def ban() -> None:
+        user = User.objects.get(email=ann.email)
+        user.deactivated_by = "staff"
+        user.save()
+
+    await sync_to_async(ban)()
+    if at_the_desk:
+        [erasure] = await database()["erasures"].find({}).to_list()
+        assert await asking.take_back_at_desk(erasure["_id"], staff=ObjectId())
+    else:
+        await ann.ok("POST", "/auth/erasure/cancel", 204, json={"token": cancel})
+    assert await alone() is None
+    credentials = {"email": ann.email, "password": PASSWORD}
+    assert (await ann.http.post("/auth/login", json=credentials)).status_code == 401
 
 
 async def test_a_worker_that_closed_an_account_while_it_was_taken_back_opens_it(

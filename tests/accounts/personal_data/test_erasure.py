@@ -10,7 +10,11 @@ from asgiref.sync import sync_to_async
 from bson import ObjectId
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.test import Client
+from django.urls import reverse
 
+from accounts.mail.delivery import settle_mail
+from accounts.models import User
 from accounts.personal_data.receipts import is_genuine
 from chat.journal.wire import key_of
 from eloquent.foundation.database import database
@@ -49,6 +53,22 @@ async def test_nothing_of_an_erased_account_is_left_but_what_the_register_keeps(
     for name, documents in before.items():
         theirs = [each for each in documents if yann.mark in repr(each).lower() or str(yann.id) in repr(each)]
         assert [each for each in theirs if each not in after[name]] == [], name
+
+
+async def test_nothing_says_whom_staff_had_invited(server: str) -> None:
+    def invite() -> int:
+        staff = User.objects.create(email="host@example.com", is_staff=True, is_superuser=True)
+        browser = Client()
+        browser.force_login(staff)
+        form = {"email": "wanda.the.guest@example.org", "days": "3"}
+        return browser.post(reverse("admin:accounts_invitation_add"), form).status_code
+
+    assert await sync_to_async(invite)() == 200
+    await settle_mail()
+    async with Person(server, "wanda.the.guest") as guest:
+        assert {name for name, _ in holding(await everything(), guest.email)} >= {"users", "invitations"}
+        await erased(guest, (await asked(guest))["receipt"])
+        assert holding(await everything(), guest.email) == []
 
 
 async def test_the_ledger_keeps_its_amounts_without_the_user(zora: Someone) -> None:
