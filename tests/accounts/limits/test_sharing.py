@@ -164,3 +164,6 @@ async def test_the_exchange_comes_by_itself_and_rests_when_there_is_nothing_to_t
         while one.sharing._timer is not None or one.sharing._noted:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
     assert another.take(1) == 0
+    # What is with Redis at this moment ends here, and not with the loop.
+    for process in (one, another):
+        await process.sharing.close()
