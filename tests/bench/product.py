@@ -171,7 +171,7 @@ class SignedIn:
 
     def handshake_with(self, ticket_reply: bytes, *, extensions: str = "") -> str:
         """A socket's opening request with the ticket that was answered."""
-        headers = {"Origin": f"http://127.0.0.1:{self.port}"}
+        headers = {"Origin": f"https://127.0.0.1:{self.port}"}
         headers["Sec-WebSocket-Protocol"] = f"eloquent.chat.v1, ticket.{json.loads(ticket_reply)['ticket']}"
         if extensions:
             headers["Sec-WebSocket-Extensions"] = extensions
