@@ -17,6 +17,8 @@ PAGES: Final = {
     "reset-password": "Set a new password",
     "forgot-password": "Forgot your password?",
     "accept-invitation": "You are invited",
+    "erasure-cancel": "Keep your account",
+    "erased": "What was erased",
 }
 _POLICY: Final = {
     "default-src": "'none'",

@@ -69,7 +69,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Feed the parser, and bound a head that is not complete afterwards."""
         was_in_head = self._in_head
         super().data_received(data)
-        if self.transport.is_closing():
+        # A websocket is another protocol's from its handshake on: no head is expected of it, ever.
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
             return
         if self._in_head:
             # The parser keeps a header to itself until it is whole. A head may begin behind a body in one piece.

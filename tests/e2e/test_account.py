@@ -198,3 +198,47 @@ def test_where_emails_are_proven_first_the_form_says_that_a_letter_came(open_pag
         f"A letter is on its way to {chat.email}. Open its link, then sign in."
     )
     heading(chat.page, "Welcome back")
+
+
+def erased(chat: ChatPage, site: Site) -> str:
+    """Ask for the erasure of the page's account; the token of its receipt."""
+    tokens = chat.page.evaluate(
+        """async ([email, password]) => {
+          const ask = async (path, body, token) => (await fetch(`/api/v1${path}`, {
+            method: "POST", body: JSON.stringify(body),
+            headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
+          })).json();
+          const { access_token: token } = await ask("/auth/login", { email, password });
+          return ask("/me/erasure", { current_password: password }, token);
+        }""",
+        [chat.email, PASSWORD],
+    )
+    receipt: str = tokens["receipt"]
+    return receipt
+
+
+def test_the_receipt_of_an_erasure_is_shown_to_whoever_has_its_link(
+    chat: ChatPage, open_page: OpenPage, site: Site
+) -> None:
+    erased(chat, site)
+    link = path_of(site, site.mail.letter_to(chat.email, "was erased").link)
+    page = open_page(path=link).page
+    page.get_by_role("button", name="Show the receipt").click()
+    heading(page, "Your account was erased")
+    expect(page.locator("#told")).to_contain_text("Your account: email, name, password: deleted (1).")
+    assert chat.email not in page.content()
+
+
+@pytest.mark.parametrize(
+    ("path", "button", "said"),
+    [
+        ("erasure-cancel#" + "x" * 43, "Keep my account", "This link is not valid any more"),
+        ("erased#" + "x" * 43, "Show the receipt", "There is no such receipt"),
+    ],
+)
+def test_a_link_of_an_erasure_that_is_none_is_said_to_be(
+    open_page: OpenPage, path: str, button: str, said: str
+) -> None:
+    page = open_page(path=f"/account/{path}").page
+    page.get_by_role("button", name=button).click()
+    heading(page, said)

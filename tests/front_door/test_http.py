@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from eloquent.embedded.http_protocol import LARGEST_HEAD, MOST_HEADERS, BoundedHttp, room_for_connections
 from tests.front_door.threaded_server import Connection, ThreadedServer, serving
@@ -234,3 +235,16 @@ def test_there_is_room_for_files_beside_the_connections() -> None:
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < room_for_connections() < soft
+
+
+def test_a_websocket_stays_open_for_longer_than_a_head_may_take() -> None:
+    async def echo(_scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+
+    with serving(echo, http=Quick) as server, connect(f"ws://127.0.0.1:{server.port}/") as socket:
+        time.sleep(Quick.head_timeout_s * 3)  # it is time itself that is tested
+        socket.send("still here")
+        assert socket.recv(timeout=10) == "still here"

@@ -1,6 +1,6 @@
 // A page that a letter leads to: a form, what came of it, and where to go on. The token stands behind `#` until it is used.
 
-import { post } from "./asking.js";
+import { get, post } from "./asking.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("form");
@@ -27,7 +27,11 @@ const PAGES = {
   "reset-password": {
     needsToken: true,
     send: () => post("/auth/password/reset", { token, new_password: form.elements.password.value, cookie: true }),
-    done: () => end("Your new password is set", ["You are signed in here. All other devices were signed out."], CHAT),
+    done: ({ challenge }) => {
+      // Whoever has a second factor shows it at the sign-in.
+      const next = challenge ? "Sign in with it, and with your second factor. All devices were signed out." : "You are signed in here. All other devices were signed out.";
+      end("Your new password is set", [next], CHAT);
+    },
     dead: () => end("This link is not valid any more", ["It works once, within an hour, and only until the password has changed."], ANOTHER),
   },
   "forgot-password": {
@@ -51,8 +55,28 @@ const PAGES = {
     },
     dead: () => end("This invitation is not valid any more", ["It works once, and for a while only. Ask whoever invited you for another one."], CHAT),
   },
+  "erasure-cancel": {
+    needsToken: true,
+    send: () => post("/auth/erasure/cancel", { token }),
+    done: () => end("Your account stays", ["Nothing was erased. Sign in as before."], CHAT),
+    dead: () => end("This link is not valid any more", ["It works once, until the erasure begins. If you have opened it before, your account is there: sign in."], CHAT),
+  },
+  "erased": {
+    needsToken: true,
+    send: () => get(`/erasures/${encodeURIComponent(token)}`),
+    done: ({ state, finished_at: at, places }) => {
+      if (state !== "complete") return end("The erasure is at work", ["Look again in a while: the receipt is written when all is done."]);
+      const lines = places.map(({ what, treatment, count, because, kept_for: until }) => {
+        const many = count === null ? "" : ` (${count})`;
+        const why = treatment === "deleted" ? "" : ` ${because}${until ? ` Kept: ${until}.` : ""}`;
+        return `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${treatment}${many}.${why}`;
+      });
+      end("Your account was erased", [`All was done on ${new Date(at).toLocaleString()}.`, ...lines]);
+    },
+    dead: () => end("There is no such receipt", ["Receipts are kept for three years. See that the link is complete."]),
+  },
 };
-const DEAD = new Set(["link_not_valid", "invitation_invalid"]);
+const DEAD = new Set(["link_not_valid", "invitation_invalid", "not_found"]);
 const page = PAGES[document.body.dataset.page];
 
 // What stands behind the last #, be it of a link or alone.
@@ -102,10 +126,6 @@ function inputs() {
 
 function refuse(error) {
   if (DEAD.has(error.code)) return page.dead();
-  // The password is set by then, and the second factor is asked for by the sign-in.
-  if (document.body.dataset.page === "reset-password" && /factor/.test(error.code)) {
-    return end("Your new password is set", ["Sign in with it, and with your second factor. All devices were signed out."], CHAT);
-  }
   let first = null;
   for (const field of inputs()) {
     const sentence = error.fields.get(field.name) ?? (field.name === "password" ? error.fields.get("new_password") : null);

@@ -22,15 +22,23 @@ function sentence(text) {
   return /[.!?]$/.test(clean) ? clean : `${clean}.`;
 }
 
-// The parsed answer. Throws Refusal.
-export async function post(path, body) {
+// The parsed answer; nothing in it where the server has nothing to say. Throws Refusal.
+export function post(path, body) {
+  return ask("POST", path, { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+}
+
+export function get(path) {
+  return ask("GET", path, {});
+}
+
+async function ask(method, path, { body, headers = {} }) {
   let response;
   let answer = null;
   try {
     response = await fetch(`/api/v1${path}`, {
-      method: "POST",
-      headers: { Accept: "application/json", "Content-Type": "application/json" },
-      body: JSON.stringify(body),
+      method,
+      headers: { Accept: "application/json", ...headers },
+      body,
       credentials: "same-origin",
       cache: "no-store",
       signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -42,5 +50,5 @@ export async function post(path, body) {
     throw new Refusal(0, { detail: late ? "The server takes too long to answer. Try again." : "The server cannot be reached. Check your connection and try again." });
   }
   if (!response.ok) throw new Refusal(response.status, answer ?? {});
-  return answer;
+  return answer ?? {};
 }

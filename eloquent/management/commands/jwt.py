@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
         when.add_argument("--now", dest="after", action="store_const", const=0, help="sign with it at once")
         acts.add_parser("list", help="the keys, and what each is good for")
-        revoke = acts.add_parser("revoke", help="refuse every token of a key that is known to others")
+        revoke = acts.add_parser("revoke", prefix_chars="+", help="refuse every token of a key that is known to others")
         revoke.add_argument("kid", help="its id, as `list` shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
