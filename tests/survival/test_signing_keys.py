@@ -14,7 +14,8 @@ from tests.people import PASSWORD, Person
 from tests.survival.stage import Stage, until
 from tests.survival.workers import NOTHING_SET
 
-PUBLISHED_FOR_S = 3
+# More than the three seconds at which workers read the keys, on a machine that has much to do.
+PUBLISHED_FOR_S = 8
 
 
 async def command(stage: Stage, *arguments: str) -> str:
@@ -58,6 +59,9 @@ class Traffic:
     async def _refresh(self, client: httpx.AsyncClient, address: str) -> None:
         body = {"refresh_token": self._refresh_token}
         answer = await client.post(f"{address}/api/v1/auth/refresh", json=body)
+        if answer.status_code == 429:  # so are refreshes
+            await asyncio.sleep(0.2)
+            return
         self.statuses.append(answer.status_code)
         grant = answer.json()
         self._refresh_token, self.access_token = grant["refresh_token"], grant["access_token"]
