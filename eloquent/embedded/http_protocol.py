@@ -116,7 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._upgraded = True
         super().handle_websocket_upgrade()
         # It holds our methods, and nobody tells us when the connection ends.
-        self.parser = None
+        self.parser = None  # type: ignore[assignment]
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read, or is too large, and close."""
