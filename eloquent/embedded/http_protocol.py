@@ -50,6 +50,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._between = True
         self._fed_bytes = self._head_bytes = 0
         self._too_large = False
+        self._upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it, unless there are too many."""
@@ -69,8 +70,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Feed the parser, and bound a head that is not complete afterwards."""
         was_in_head = self._in_head
         super().data_received(data)
-        # A websocket is another protocol's from its handshake on: no head is expected of it, ever.
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+        if self._upgraded or self.transport.is_closing():
             return
         if self._in_head:
             # The parser keeps a header to itself until it is whole. A head may begin behind a body in one piece.
@@ -110,6 +110,13 @@ class BoundedHttp(HttpToolsProtocol):
         """The request is whole; another may follow."""
         super().on_message_complete()
         self._between = True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the websocket's protocol: from here on nothing of ours may time it."""
+        self._upgraded = True
+        super().handle_websocket_upgrade()
+        # It holds our methods, and nobody tells us when the connection ends.
+        self.parser = None  # type: ignore[assignment]
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read, or is too large, and close."""

@@ -15,7 +15,7 @@ from tests.survival.stage import Stage, until
 from tests.survival.workers import NOTHING_SET
 
 # More than the three seconds at which workers read the keys, on a machine that has much to do.
-PUBLISHED_FOR_S = 8
+PUBLISHED_FOR_S = 6
 
 
 async def command(stage: Stage, *arguments: str) -> str:
@@ -50,6 +50,7 @@ class Traffic:
         """Until cancelled."""
         async with httpx.AsyncClient(timeout=20) as client:
             while True:
+                await asyncio.sleep(0.06)  # ten refreshes a second are let through
                 for refreshing, asked in ((0, 1), (1, 0)):
                     await self._refresh(client, self._stage.workers[refreshing].address)
                     for address in (self._stage.workers[asked].address, self._stage.workers[refreshing].address):
@@ -59,9 +60,6 @@ class Traffic:
     async def _refresh(self, client: httpx.AsyncClient, address: str) -> None:
         body = {"refresh_token": self._refresh_token}
         answer = await client.post(f"{address}/api/v1/auth/refresh", json=body)
-        if answer.status_code == 429:  # so are refreshes
-            await asyncio.sleep(0.2)
-            return
         self.statuses.append(answer.status_code)
         grant = answer.json()
         self._refresh_token, self.access_token = grant["refresh_token"], grant["access_token"]
