@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.audit.actions import Action
@@ -17,7 +17,7 @@ from accounts.models import AuditEntry, User
 from eloquent.foundation.ids import is_id
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedChangeList
 
-_LINE_BREAK = mark_safe("<br>")
+_LINE_BREAK = SafeString("<br>")
 
 
 class _ActionFilter(admin.SimpleListFilter):

@@ -3,7 +3,7 @@
 from eloquent.foundation.config import get_config
 
 
-def link(page: str, token: str = "") -> str:
+def link(page: str, token: str = "") -> str:  # nosec B107
     """The address of the page below /account, with a token, if there is one, that only its owner's browser reads.
 
     It stands behind `#`, which browsers send to no server: it is in no log and in no Referer. The host is the
