@@ -132,9 +132,12 @@ def test_a_banner_shows_while_the_server_is_away(chat: ChatPage, site: Site) -> 
     chat.ask("Two?")
     unsent = chat.questions.filter(has_text="Two?")
     expect(unsent).to_contain_text("Not sent.", timeout=10_000)
-    # Until the button is pressed the page must not come back by itself, which it may at any moment.
+    # Until the button is pressed the page must not come back by itself, which it may at any moment: except for some
+    # seconds after it has tried in vain.
     chat.page.route("**/auth/socket-ticket", lambda route: route.abort())
     site.web.start()
+    with chat.page.expect_event("requestfailed", lambda request: request.url.endswith("/auth/socket-ticket")):
+        pass
     chat.page.unroute("**/auth/socket-ticket")
     chat.page.get_by_role("button", name="Try now").click()
     expect(chat.banner).to_be_hidden()

@@ -106,5 +106,7 @@ def test_the_policy_lets_no_other_script_run(open_page: OpenPage) -> None:
 def test_no_token_is_where_a_script_could_find_it_later(chat: ChatPage) -> None:
     stored = chat.page.evaluate("[JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie]")
     assert stored == ["{}", "{}", ""]
-    (cookie,) = chat.page.context.cookies(chat.site.url + "/api/v1/auth/refresh")
-    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    cookies = chat.page.context.cookies(chat.site.url + "/api/v1/auth/refresh")
+    # The session, and that this browser is known to the account.
+    assert sorted(cookie["name"] for cookie in cookies) == ["eloquent_device", "eloquent_refresh"]
+    assert [(cookie["httpOnly"], cookie["sameSite"]) for cookie in cookies] == [(True, "Strict")] * 2
