@@ -11,7 +11,7 @@ from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.device_cookie import device_tokens_of
 from accounts.devices import device_of
-from accounts.errors import RefreshRefused, WrongCredentials, WrongPassword
+from accounts.errors import RefreshRefused, WrongCredentials
 from accounts.granting import granted
 from accounts.key_schedule import JWKS_KEPT_S
 from accounts.keyring import key_ring
@@ -152,21 +152,15 @@ async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> 
     summary="Change the password",
 )
 async def change_password(request: HttpRequest, body: PasswordChange) -> HttpResponse:
-    """All other sessions end; this one gets a fresh pair of tokens. 422 `wrong_password` for a wrong current one."""
+    """All other sessions end; this one gets a fresh pair of tokens. 422 `wrong_password` for a wrong current one.
+
+    An account that has no password yet is given one, if it signed in within the last ten minutes.
+    """
     if body.cookie:
         cookies.require_own_page(request)
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
-    device = device_of(request)
-    attempt = await guessing.begin_again(identity.user_id, device)
-    try:
-        grant = await users.change_password(
-            identity, current=body.current_password, new=body.new_password, device=device
-        )
-    except WrongPassword:
-        await attempt.failed()
-        raise
-    await attempt.succeeded()
+    grant = await users.change_password(identity, body.new_password, body.evidence(), device=device_of(request))
     return granted(request, grant, as_cookie=body.cookie)
 
 

@@ -10,7 +10,9 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.authentication import SessionAuth, identity_of
 from accounts.devices import device_of
+from accounts.mail.owners import tell
 from accounts.positions import cursor_after, position_of
+from accounts.proving import proven_owner
 from accounts.schemas import ApiKeyChange, ApiKeyOut, ApiKeyPage, NewApiKey, NewApiKeyOut, api_key_out
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ApiKeyId, ObjectIdField
@@ -23,24 +25,27 @@ router = Router(tags=["accounts"], auth=SessionAuth())
 
 @router.post(
     "/me/api-keys",
-    response={201: NewApiKeyOut, **problems(401, 409, 422, 429)},
+    response={201: NewApiKeyOut, **problems(401, 403, 409, 422, 429)},
     operation_id="create_api_key",
     summary="Make an API key for a program",
 )
 async def create_api_key(request: HttpRequest, body: NewApiKey) -> HttpResponse:
     """For the OpenAI-compatible interface at `/v1`, and for nothing else. The secret is in this answer alone.
 
-    409 `too_many_api_keys` for a user who has 20 living ones.
+    The owner proves it, because a key outlives the session that it was made in, and is told by letter. 409
+    `too_many_api_keys` for a user who has 20 living ones.
     """
-    owner = identity_of(request).user_id
+    device = device_of(request)
+    user = (await proven_owner(identity_of(request), body.evidence(), device=device)).user
     key, secret = await api_keys.create_api_key(
-        owner,
+        user.id,
         name=body.name,
         scopes=body.scopes,
         expires_at=body.expires_at,
         requests_per_minute=body.requests_per_minute,
     )
     await _record(request, Action.API_KEY_MADE, key.id, scopes=key.scopes)
+    await tell(user, "api_key_made", device=device, name=key.name, scopes=key.scopes)
     return json_reply({**api_key_out(key), "secret": secret}, status=201)
 
 

@@ -1,56 +1,78 @@
-"""Asking a signed-in user once more who they are, before something that cannot be taken back.
+"""Asking signed-in users once more who they are, before what opens the account for good or cannot be taken back.
 
-A signed-in device is not enough: it may be stolen, or left open.
+A signed-in device is not enough: it may be stolen, or left open. The password is asked for again, and from a user who
+has an authenticator app its code as well, so that a password alone neither takes a factor away nor carries data out.
 """
 
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from django.contrib.auth.hashers import is_password_usable
 
-from accounts import store, users
+from accounts import store
 from accounts.authentication import Identity
 from accounts.devices import Device
 from accounts.errors import SignInTooOld, WrongPassword
 from accounts.limits import guessing
 from accounts.passwords import verify_password
+from accounts.second_factor.codes import use_recovery_code, use_totp
+from accounts.second_factor.factors import Factors, factors_of
 from eloquent.foundation.clock import now
+from eloquent.foundation.errors import NotSignedIn
 
 FRESH: Final = timedelta(minutes=10)
 """How long a sign-in stands in for a password, for accounts that have none."""
 
 
-async def proven_user(identity: Identity, password: str | None, *, device: Device) -> store.User:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What an owner proves it with."""
+
+    current_password: str | None = None
+    code: str | None = None
+    recovery_code: str | None = None
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who proved it, and their second factors at that moment."""
+
+    user: store.User
+    factors: Factors
+
+
+async def proven_owner(identity: Identity, evidence: Evidence, *, device: Device) -> Owner:
     """The user who asks, who has proved it.
 
+    An account without a password has a sign-in of the last ten minutes in its place, or the code of its app.
+
     Raises:
-        WrongPassword, SignInTooOld, Throttled: see `require_proof`.
+        WrongPassword, WrongCode: it was not right, or is missing; at its field of the body.
+        SignInTooOld: there is no password to ask for, no app, and the sign-in is older.
+        CodesExhausted, Throttled: too many wrong ones came before.
         NotSignedIn: deleted within the last second.
     """
-    user = await users.user_of(identity)
-    await require_proof(identity, user, password, device=device)
-    return user
-
-
-async def require_proof(identity: Identity, user: store.User, password: str | None, *, device: Device) -> None:
-    """Return when the user's password is right, or, for a user who has none, when they signed in just now.
-
-    Raises:
-        WrongPassword: at `current_password` of the body.
-        SignInTooOld: there is no password, and the sign-in was more than ten minutes ago.
-        Throttled: too many wrong ones came before.
-    """
+    user = await store.user_by_id(identity.user_id)
+    if user is None:
+        raise NotSignedIn
+    factors = await factors_of(user.id)
     if is_password_usable(user.password):
-        await require_password(user, password, device=device)
-    elif not await signed_in_just_now(identity):
+        await require_password(user, evidence.current_password, device=device)
+    elif not factors.has_totp and not await _signed_in_just_now(identity):
         raise SignInTooOld
+    if factors.has_totp:
+        if evidence.recovery_code is not None:
+            await use_recovery_code(user, factors, evidence.recovery_code, device=device)
+        else:
+            await use_totp(user, factors, evidence.code or "", device=device)
+    return Owner(user, factors)
 
 
 async def require_password(user: store.User, password: str | None, *, device: Device) -> None:
     """Return when it is the user's. Wrong ones count as guesses at the account.
 
     Raises:
-        WrongPassword, Throttled: as `require_proof`.
+        WrongPassword: at `current_password` of the body.
+        Throttled: too many wrong ones came before.
     """
     attempt = await guessing.begin_again(user.id, device)
     if password is None or not (await verify_password(password, user.password)).right:
@@ -59,7 +81,6 @@ async def require_password(user: store.User, password: str | None, *, device: De
     await attempt.succeeded()
 
 
-async def signed_in_just_now(identity: Identity) -> bool:
-    """Whether the session that asks was opened within the last ten minutes."""
+async def _signed_in_just_now(identity: Identity) -> bool:
     session = await store.session_by_id(identity.session_id)
     return session is not None and session.user_id == identity.user_id and now() - session.created_at <= FRESH

@@ -11,6 +11,7 @@ from accounts import store
 from accounts.api_key_access import Scope
 from accounts.emails import MAX_EMAIL_CHARS, normalise_email
 from accounts.password_rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from accounts.proving import Evidence
 from accounts.second_factor.challenges import Challenge
 from accounts.second_factor.factors import Method
 from accounts.sessions import Grant
@@ -40,6 +41,10 @@ Email = Annotated[
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME_CHARS), AfterValidator(printable)]
 # What was accepted once must stay typeable: only the upper bound is checked here.
 Password = Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)]
+Code = Annotated[str, Field(max_length=32, description="six digits, as the app shows them", examples=["492039"])]
+RecoveryCode = Annotated[
+    str, Field(max_length=64, description="good once", examples=["k3h7-9xqm-2r4t-v8wz-0b5n-jc6y-d1se"])
+]
 DeviceToken = Annotated[
     str,
     Field(max_length=200, description="the `device_token` of an earlier sign-in: others' guesses do not slow this one"),
@@ -110,10 +115,24 @@ class RefreshTokenIn(Body):
     cookie: AsCookie = False
 
 
-class PasswordChange(Body):
-    """The password that holds and the one that follows it."""
+class OwnersProof(Body):
+    """Proof that it is the owner: the password, and with an authenticator app also its code or a recovery code.
 
-    current_password: Password
+    An account without a password leaves it out: a sign-in of the last ten minutes stands in its place.
+    """
+
+    current_password: Password | None = None
+    code: Code | None = None
+    recovery_code: RecoveryCode | None = None
+
+    def evidence(self) -> Evidence:
+        """As the domain has it."""
+        return Evidence(current_password=self.current_password, code=self.code, recovery_code=self.recovery_code)
+
+
+class PasswordChange(OwnersProof):
+    """Proof that it is the owner, and the password that is to hold from now on."""
+
     new_password: NewPassword
     cookie: AsCookie = False
 
@@ -193,8 +212,8 @@ class TicketOut(Schema):
     expires_in: int = Field(description="seconds that the ticket lives")
 
 
-class NewApiKey(Body):
-    """A key for a program. Without `expires_at` it is good until it is revoked."""
+class NewApiKey(OwnersProof):
+    """Proof that it is the owner, and what the key is to be. Without `expires_at` it is good until it is revoked."""
 
     name: KeyName
     scopes: Scopes

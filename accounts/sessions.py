@@ -173,6 +173,15 @@ async def end_session_of_refresh_token(text: str, *, device: Device | None = Non
         await _end_one(Action.SIGNED_OUT, session.user_id, session.id, device)
 
 
+async def owner_of_refresh_token(text: str) -> UserId:
+    """Whose living session this refresh token is of, current or outdated. It stays as it is.
+
+    Raises:
+        RefreshRefused: it is of none.
+    """
+    return (await _living_session_of(_parsed(text))).user_id
+
+
 async def end_other_sessions(identity: Identity, *, device: Device | None = None) -> None:
     """End all sessions of the user but the one that asks."""
     await _end_many(identity.user_id, keep=identity.session_id, device=device)

@@ -5,11 +5,11 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
-from accounts.errors import WrongPassword
 from accounts.life.links import remove_links
 from accounts.mail.addresses import link
 from accounts.mail.letters import post
-from accounts.passwords import check_new_password, hash_password, verify_password
+from accounts.passwords import check_new_password, hash_password
+from accounts.proving import Evidence, proven_owner
 from accounts.sessions import Grant
 from eloquent.foundation.errors import Conflict, NotSignedIn
 from eloquent.foundation.ids import UserId
@@ -33,21 +33,19 @@ async def rename_user(user_id: UserId, name: str) -> store.User:
     return _still_there(await store.rename_user(user_id, name))
 
 
-async def change_password(identity: Identity, *, current: str, new: str, device: Device) -> Grant:
+async def change_password(identity: Identity, new: str, evidence: Evidence, *, device: Device) -> Grant:
     """Set a new password, and tell the owner by letter.
 
     The session that asks gets a fresh pair of tokens; all other sessions end, and so do links in letters.
 
     Raises:
-        WrongPassword: `current` is not the password.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
         InvalidInput: the new password breaks a rule.
         Conflict: another change was first.
     """
     user = await user_of(identity)
-    verdict = await verify_password(current, user.password)
-    if not verdict.right:
-        raise WrongPassword(errors=[{"loc": ["body", "current_password"], "msg": WrongPassword.sentence}])
-    check_new_password(new, email=user.email, name=user.name, field="new_password")
+    check_new_password(new, email=user.email, name=user.name, field="new_password")  # before a code is used up
+    user = (await proven_owner(identity, evidence, device=device)).user
     changed = await store.replace_password(user.id, old=user.password, new=await hash_password(new))
     if changed is None:
         raise Conflict

@@ -43,6 +43,7 @@ class Conversation(models.Model):
     )
     client_id = models.CharField(max_length=_LONGEST_CLIENT_ID, null=True, blank=True)  # noqa: DJ001 - null is "none"
     import_key = models.CharField(max_length=_LONGEST_IMPORT_KEY, null=True, blank=True)  # noqa: DJ001 - as above
+    imported_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

@@ -66,7 +66,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation. `leaf_id` is the end of the branch shown; None while it is empty.
 
     `client_id` is a frontend's own name for it, `import_key` names what it was imported from; both are None or unique
-    among the user's conversations.
+    among the user's conversations. `imported_at` is when it came here, the other times those of where it came from.
     """
 
     id: ConversationId
@@ -81,6 +81,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     titled_by: TitledBy = TitledBy.NOBODY
     client_id: str | None = None
     import_key: str | None = None
+    imported_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 

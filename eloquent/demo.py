@@ -150,6 +150,7 @@ class Demo:
             "titled_by": "model",
             "client_id": None,
             "import_key": None,
+            "imported_at": None,
             "created_at": at,
             "updated_at": at,
         }

@@ -52,7 +52,8 @@ class Site:
         run = self.post(f"/conversations/{self.ids['conversation_id']}/runs", message)
         self.ids["chat_id"] = self.ids["conversation_id"]
         self.ids |= {"run_id": run["id"], "message_id": run["message_id"]}
-        self.ids["api_key_id"] = self.post("/me/api-keys", {"name": "Editor", "scopes": ["chat"]})["id"]
+        key = {"current_password": PASSWORD, "name": "Editor", "scopes": ["chat"]}
+        self.ids["api_key_id"] = self.post("/me/api-keys", key)["id"]
 
     def post(self, path: str, body: object) -> Any:
         """The JSON of the answer."""

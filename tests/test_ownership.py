@@ -67,7 +67,7 @@ WITH_A_QUESTION = {"edit_message"}
 # What an operation needs in its body, or query, to get as far as looking for the object.
 BODIES: dict[str, Any] = {
     "create_import": {"size": 10},
-    "create_api_key": {"name": "Editor", "scopes": ["chat"]},
+    "create_api_key": {"current_password": PASSWORD, "name": "Editor", "scopes": ["chat"]},
     "change_api_key": {"name": "Mine now"},
     "change_conversation": {"title": "Mine now"},
     "edit_message": {"parts": [{"type": "text", "text": "Hi"}]},
@@ -79,6 +79,7 @@ BODIES: dict[str, Any] = {
     "rate_answer": {"rating": "up"},
     "rename_passkey": {"name": "Phone"},
     "remove_passkey": {"current_password": PASSWORD},
+    "unlink_identity": {"current_password": PASSWORD},
     "start_run": {"parts": [{"type": "text", "text": "Hi"}]},
 }
 

@@ -9,22 +9,18 @@ from accounts.life import closing
 from accounts.life.links import remove_links
 from accounts.mail.addresses import link
 from accounts.mail.letters import post
-from accounts.proving import require_proof
-from accounts.users import user_of
+from accounts.proving import Evidence, proven_owner
 from eloquent.foundation.errors import NotSignedIn
 
 
-async def deactivate(identity: Identity, *, password: str | None, device: Device) -> None:
+async def deactivate(identity: Identity, evidence: Evidence, *, device: Device) -> None:
     """Let nobody into the user's account: sessions end, sockets close, API keys are refused.
 
     Raises:
-        WrongPassword: the password is not the user's.
-        Throttled: too many wrong ones came before.
-        SignInTooOld: the user has none, and signed in more than ten minutes ago.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
         NotSignedIn: the account was closed meanwhile.
     """
-    user = await user_of(identity)
-    await require_proof(identity, user, password, device=device)
+    user = (await proven_owner(identity, evidence, device=device)).user
     if await store.deactivate_user(user.id) is None:
         raise NotSignedIn
     await closing.close(user.id)

@@ -23,7 +23,7 @@ from accounts.life.links import LIFETIMES, Purpose, make_link, remove_links, use
 from accounts.life.verification import require_mail
 from accounts.mail.addresses import link
 from accounts.mail.letters import post
-from accounts.proving import require_proof
+from accounts.proving import Evidence, proven_owner
 from accounts.users import user_of
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import Conflict, InvalidInput
@@ -40,7 +40,7 @@ class Confirmation(msgspec.Struct, frozen=True):
 
 
 async def ask_for_change(
-    identity: Identity, new_email: str, *, password: str | None, device: Device
+    identity: Identity, new_email: str, evidence: Evidence, *, device: Device
 ) -> store.EmailChange:
     """Have both addresses asked whether the user's email shall be the new one; takes the place of an earlier wish.
 
@@ -48,17 +48,16 @@ async def ask_for_change(
 
     Raises:
         InvalidInput: it is the user's email already.
-        WrongPassword, SignInTooOld: see `require_proof`.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
         DomainNotAllowed: accounts are for other domains.
         MailIsOff: no letters are sent here.
         Conflict: the user asked twice at the same moment.
     """
     require_mail()
-    user = await user_of(identity)
-    await require_proof(identity, user, password, device=device)
-    if new_email == user.email:
+    if new_email == (await user_of(identity)).email:
         raise InvalidInput(errors=[{"loc": ["body", "new_email"], "msg": "This is your email address already."}])
     require_domain(new_email)
+    user = (await proven_owner(identity, evidence, device=device)).user
     at = now()
     change = store.EmailChange(
         id=ObjectId(),

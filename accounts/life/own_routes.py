@@ -12,13 +12,13 @@ from accounts.devices import device_of
 from accounts.life import deactivation, email_change, limits
 from accounts.life.schemas import (
     ConfirmationOut,
-    Deactivation,
     EmailChangeOut,
     EmailStateOut,
     LinkIn,
     NewEmail,
     email_change_out,
 )
+from accounts.schemas import OwnersProof
 from accounts.users import user_of
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import empty_reply, json_reply
@@ -43,9 +43,7 @@ async def change_email(request: HttpRequest, body: NewEmail) -> HttpResponse:
     identity = identity_of(request)
     await throttle.spend(limits.CHANGE_EMAIL_BY_USER, str(identity.user_id))
     await throttle.spend(limits.CHANGE_EMAIL_TO, body.new_email)
-    change = await email_change.ask_for_change(
-        identity, body.new_email, password=body.current_password, device=device_of(request)
-    )
+    change = await email_change.ask_for_change(identity, body.new_email, body.evidence(), device=device_of(request))
     return json_reply(email_change_out(change), status=202)
 
 
@@ -103,13 +101,12 @@ async def confirm_email(request: HttpRequest, body: LinkIn) -> HttpResponse:
     operation_id="deactivate_me",
     summary="Close the own account",
 )
-async def deactivate_me(request: HttpRequest, body: Deactivation) -> HttpResponse:
+async def deactivate_me(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """All sessions end, sockets close, API keys are refused, answers in the making stop. Nothing is deleted.
 
     It is opened again by the link of a forgotten password.
     """
-    identity = identity_of(request)
-    await deactivation.deactivate(identity, password=body.current_password, device=device_of(request))
+    await deactivation.deactivate(identity_of(request), body.evidence(), device=device_of(request))
     reply = empty_reply()
     if cookies.REFRESH_COOKIE in request.COOKIES:
         cookies.drop_refresh_cookie(reply)

@@ -91,6 +91,8 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
 async def _send(user: store.User | None, device: Device) -> None:
     if user is None or not await _may_come_back(user):
         return
+    # One at a time: who asks again has lost the letter before, or was not the one who asked for it.
+    await store.remove_links_of(user.id, (Purpose.RESET_PASSWORD,))
     token = await make_link(user, Purpose.RESET_PASSWORD, email=user.email)
     context = {"link": link("reset-password", token)}
     await post("reset_password", to=user.email, user_id=user.id, context=context)

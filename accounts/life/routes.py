@@ -5,14 +5,16 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import cookies, throttle
+from accounts import cookies, sessions, throttle
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.devices import device_of
+from accounts.errors import RefreshRefused
 from accounts.granting import granted
 from accounts.life import admission, limits, recovery, verification
 from accounts.life.schemas import (
     EmailIn,
+    EmailProof,
     InvitationOut,
     LetterOut,
     LinkIn,
@@ -25,6 +27,7 @@ from accounts.password_rules import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from accounts.schemas import ChallengeOut, GrantOut
 from accounts.users import user_of
 from eloquent.foundation.config import get_config
+from eloquent.foundation.ids import UserId
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import json_reply
 
@@ -69,14 +72,23 @@ async def read_invitation(request: HttpRequest, body: LinkIn) -> HttpResponse:
 
 @router.post(
     "/auth/verify-email",
-    response={200: VerifiedOut, **problems(422, 429)},
+    response={200: VerifiedOut, **problems(403, 422, 429)},
     operation_id="verify_email",
     summary="Prove an email by the link in a letter",
 )
-async def verify_email(request: HttpRequest, body: LinkIn) -> HttpResponse:
-    """Takes no access token, and signs nobody in: the link may be opened on another device than the one in use."""
+async def verify_email(request: HttpRequest, body: EmailProof) -> HttpResponse:
+    """Signs nobody in. In a browser that is signed in to the account by cookie the token is enough.
+
+    Elsewhere, say on the device where letters are read, 422 `wrong_password` asks for the password: whoever reads the
+    letter need not be who made the account. The link can then still be used.
+    """
     await _spend_by_address(request, limits.LINKS_BY_ADDRESS)
-    user = await verification.verify_email(body.token, device=device_of(request))
+    user = await verification.verify_email(
+        body.token,
+        signed_in=await _signed_in_by_cookie(request),
+        password=body.current_password,
+        device=device_of(request),
+    )
     return json_reply({"email": user.email, "email_verified": True})
 
 
@@ -131,3 +143,11 @@ async def reset_password(request: HttpRequest, body: PasswordReset) -> HttpRespo
 
 async def _spend_by_address(request: HttpRequest, limit: throttle.Limit) -> None:
     await throttle.spend(limit, throttle_key(device_of(request).address))
+
+
+async def _signed_in_by_cookie(request: HttpRequest) -> UserId | None:
+    try:
+        token = cookies.refresh_cookie_of(request)
+        return await sessions.owner_of_refresh_token(token) if token is not None else None
+    except RefreshRefused:
+        return None

@@ -1,28 +1,26 @@
 """What the routes of an account's life take and answer."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from ninja import Field, Schema
 
 from accounts import store
 from accounts.openid.schemas import ProviderOut
-from accounts.schemas import AsCookie, Email, LinkToken, NewPassword, Password
+from accounts.schemas import AsCookie, Email, LinkToken, NewPassword, OwnersProof, Password
 from eloquent.foundation.inputs import Body
-
-CurrentPassword = Annotated[
-    Password | None,
-    Field(
-        description="left out by those who have none: then the sign-in must be ten minutes old at most",
-        examples=["correct horse battery staple"],
-    ),
-]
 
 
 class LinkIn(Body):
     """The token of a link."""
 
     token: LinkToken
+
+
+class EmailProof(LinkIn):
+    """The token of a link, and the password of who is not signed in here by cookie."""
+
+    current_password: Password | None = None
 
 
 class EmailIn(Body):
@@ -39,17 +37,10 @@ class PasswordReset(Body):
     cookie: AsCookie = False
 
 
-class NewEmail(Body):
-    """The email that is to be the account's."""
+class NewEmail(OwnersProof):
+    """Proof that it is the owner, and the email that is to be the account's."""
 
     new_email: Email
-    current_password: CurrentPassword = None
-
-
-class Deactivation(Body):
-    """The password, asked once more."""
-
-    current_password: CurrentPassword = None
 
 
 class LetterOut(Schema):

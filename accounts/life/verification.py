@@ -2,6 +2,8 @@
 
 import contextlib
 
+from django.contrib.auth.hashers import is_password_usable
+
 from accounts import store, throttle
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
@@ -9,12 +11,14 @@ from accounts.devices import Device
 from accounts.life import limits
 from accounts.life.beside import beside
 from accounts.life.errors import EmailNotVerified, LinkNotValid, MailIsOff
-from accounts.life.links import Purpose, make_link, use_link
+from accounts.life.links import Purpose, look_at_link, make_link, use_link
 from accounts.mail.addresses import link
 from accounts.mail.letters import post
+from accounts.proving import require_password
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import Conflict, Throttled
+from eloquent.foundation.ids import UserId
 
 
 def require_mail() -> None:
@@ -66,12 +70,19 @@ async def send_verification_again(user: store.User) -> None:
     await send_verification(user)
 
 
-async def verify_email(token: str, *, device: Device) -> store.User:
+async def verify_email(token: str, *, signed_in: UserId | None, password: str | None, device: Device) -> store.User:
     """The user whose email the link has proven. Nobody is signed in by it.
+
+    Who opens the link must be the one who made the account: signed in to it, or with its password. Else somebody could
+    register another's address, and have its owner's click make the account look like theirs.
 
     Raises:
         LinkNotValid: used, expired, or the email or the password has changed since.
+        WrongPassword, Throttled: see `require_password`; the link can still be used.
     """
+    _, user = await look_at_link(token, Purpose.VERIFY_EMAIL)
+    if user.id != signed_in and is_password_usable(user.password):
+        await require_password(user, password, device=device)
     used, user = await use_link(token, Purpose.VERIFY_EMAIL)
     verified = await store.verify_email(user.id, email=used.email, at=now()) if user.is_active else None
     if verified is None:

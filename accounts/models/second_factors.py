@@ -12,7 +12,7 @@ class SecondFactor(models.Model):
     """A user's authenticator app and recovery codes; there is none for a user who has no second factor.
 
     The secrets of apps are sealed, recovery codes are hashed. `guesses` are the moments of wrong codes, newest first,
-    made with the password that `guesses_version` stands for.
+    the first of them made with the password that `guesses_version` stands for.
     """
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor", editable=False)
@@ -26,6 +26,8 @@ class SecondFactor(models.Model):
     recovery_made_at = models.DateTimeField(null=True, blank=True, editable=False)
     guesses = ArrayField(models.DateTimeField(), default=list, blank=True, editable=False)
     guesses_version = models.PositiveIntegerField(default=0, editable=False)
+    # When they were last forgotten because the password had changed.
+    guesses_forgiven_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -37,8 +37,8 @@ from accounts.openid.schemas import (
     identity_out,
     provider_list_out,
 )
-from accounts.schemas import ChallengeOut, GrantOut
-from accounts.second_factor.confirmation import confirmed
+from accounts.proving import proven_owner
+from accounts.schemas import ChallengeOut, GrantOut, OwnersProof
 from accounts.tokens import hash_of
 from eloquent.foundation.errors import EloquentError, Unavailable
 from eloquent.foundation.ids import ObjectIdField
@@ -208,7 +208,7 @@ async def start_link(request: HttpRequest, provider: str, body: LinkStart | None
     wanted = provider_named(provider)
     next_url = next_of(asked.next, host=request.get_host())
     await throttle.spend(throttle.OPENID_LINK_BY_USER, str(identity.user_id))
-    await confirmed(identity, asked.confirmation(), device=device_of(request))
+    await proven_owner(identity, asked.evidence(), device=device_of(request))
     url = await flow.begin(wanted, redirect_uri=callback_of(request, wanted.name), next_url=next_url, identity=identity)
     return json_reply({"url": url})
 
@@ -231,13 +231,16 @@ async def link_identity(request: HttpRequest, body: LinkCode) -> HttpResponse:
 @router.delete(
     "/me/identities/{identity_id}",
     auth=signed_in,
-    response={204: None, **problems(401, 404, 409, 422)},
+    response={204: None, **problems(401, 403, 404, 409, 422, 429)},
     operation_id="unlink_identity",
     summary="Unlink a sign-in",
 )
-async def unlink_identity(request: HttpRequest, identity_id: ObjectIdField) -> HttpResponse:
+async def unlink_identity(
+    request: HttpRequest, identity_id: ObjectIdField, body: OwnersProof | None = None
+) -> HttpResponse:
     """It opens the account no more. 409 `last_way_in` when nothing else would. The user is told by mail."""
-    await people.unlink(identity_of(request).user_id, identity_id, device=device_of(request))
+    evidence = (body or OwnersProof()).evidence()
+    await people.unlink(identity_of(request), identity_id, evidence, device=device_of(request))
     return empty_reply()
 
 

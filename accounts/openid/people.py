@@ -28,6 +28,7 @@ from accounts.openid.errors import (
 )
 from accounts.openid.id_tokens import Person
 from accounts.openid.providers import provider_at
+from accounts.proving import Evidence, proven_owner
 from accounts.signing_in import Proof
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import Conflict, Forbidden, NotFound, NotSignedIn
@@ -139,16 +140,20 @@ async def identities_of(owner: UserId) -> list[store.ExternalIdentity]:
     return await store.identities_of(owner, limit=MOST_IDENTITIES + 1)
 
 
-async def unlink(owner: UserId, identity_id: ObjectId, *, device: Device) -> None:
-    """Have the owner's identity open nothing any more.
+async def unlink(identity: Identity, linked_id: ObjectId, evidence: Evidence, *, device: Device) -> None:
+    """Have an identity of the user who asks open nothing any more.
 
     Raises:
         NotFound: none with this id, or another user's: the caller cannot tell which.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
         LastWayIn: there is neither a password nor another identity nor a passkey.
     """
-    user = await store.user_by_id(owner)
-    taken = await store.take_identity(owner, identity_id)
-    if user is None or taken is None:
+    owner = identity.user_id
+    if linked_id not in {linked.id for linked in await identities_of(owner)}:
+        raise NotFound
+    user = (await proven_owner(identity, evidence, device=device)).user
+    taken = await store.take_identity(owner, linked_id)
+    if taken is None:
         raise NotFound
     # Asked afterwards, because two may be removed at the same moment.
     if not (
@@ -158,7 +163,7 @@ async def unlink(owner: UserId, identity_id: ObjectId, *, device: Device) -> Non
     ):
         await store.add_identity(taken)
         raise LastWayIn
-    await record(Action.IDENTITY_UNLINKED, actor=owner, subject=owner, device=device, target=f"identity:{identity_id}")
+    await record(Action.IDENTITY_UNLINKED, actor=owner, subject=owner, device=device, target=f"identity:{linked_id}")
     provider = provider_at(taken.issuer)
     await _tell(user, "identity_unlinked", provider.title if provider else taken.issuer)
 

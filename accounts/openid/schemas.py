@@ -8,8 +8,7 @@ from ninja import Field, Query, Schema
 
 from accounts import store
 from accounts.openid.providers import provider_at, providers
-from accounts.schemas import AsCookie
-from accounts.second_factor.schemas import OwnersProof
+from accounts.schemas import AsCookie, OwnersProof
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Body
 

@@ -19,12 +19,12 @@ from accounts.personal_data.schemas import (
     ErasureOut,
     ExportOut,
     ExportPage,
-    Proof,
     ReceiptOut,
     export_out,
 )
 from accounts.personal_data.storage import pieces_of
-from accounts.proving import proven_user
+from accounts.proving import proven_owner
+from accounts.schemas import OwnersProof
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -67,13 +67,13 @@ _CONTENT_DOC: Final = {
     operation_id="erase_me",
     summary="Have the own account erased",
 )
-async def erase_me(request: HttpRequest, body: Proof) -> HttpResponse:
+async def erase_me(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """Everything that the account holds is deleted, for good. It is closed at once: all sessions end with this answer.
 
     What is kept without the person, and why, is in the receipt. Where the service waits some days before it begins,
     a letter has a link that takes it back.
     """
-    user = await proven_user(identity_of(request), body.current_password, device=device_of(request))
+    user = (await proven_owner(identity_of(request), body.evidence(), device=device_of(request))).user
     asked = await asking.ask_for_erasure(user, device=device_of(request))
     reply = json_reply(
         {
@@ -123,12 +123,12 @@ async def cancel_erasure(request: HttpRequest, body: CancelToken) -> HttpRespons
     operation_id="create_export",
     summary="Have all of the own data exported",
 )
-async def create_export(request: HttpRequest, body: Proof) -> HttpResponse:
+async def create_export(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """A ZIP of JSON files and attachments, as docs/export-format.md says. A letter tells when it is ready.
 
     One at a time, and five a day. It is kept for seven days.
     """
-    user = await proven_user(identity_of(request), body.current_password, device=device_of(request))
+    user = (await proven_owner(identity_of(request), body.evidence(), device=device_of(request))).user
     await throttle.spend(throttle.EXPORT_BY_USER, str(user.id))
     return json_reply(export_out(await exports.ask_for_export(user.id, device=device_of(request))), status=202)
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
 
-from accounts.password_rules import MAX_PASSWORD_CHARS
 from accounts.personal_data.states import ErasureStatus, ExportStatus
 from accounts.store import DataExport
 from eloquent.foundation.ids import ObjectIdField
@@ -13,12 +12,6 @@ from eloquent.foundation.inputs import Body
 from eloquent.foundation.personal_data import Treatment
 
 _LONGEST_TOKEN = 200
-
-
-class Proof(Body):
-    """The password, asked again. An account without one leaves it out, and must have signed in within ten minutes."""
-
-    current_password: Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)] | None = None
 
 
 class CancelToken(Body):

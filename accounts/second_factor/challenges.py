@@ -14,10 +14,10 @@ from bson import ObjectId
 from accounts import store
 from accounts.devices import Device
 from accounts.errors import ChallengeRefused, PasskeyRefused
+from accounts.mail.owners import warn
 from accounts.second_factor.ceremonies import Purpose, assertion_options
 from accounts.second_factor.codes import use_recovery_code, use_totp
 from accounts.second_factor.factors import Factors, Method, factors_of
-from accounts.second_factor.letters import warn
 from accounts.second_factor.passkeys import use_passkey
 from accounts.second_factor.relying_party import RelyingParty
 from accounts.tokens import hash_of

@@ -16,10 +16,10 @@ from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
 from accounts.errors import NoSecondFactor, NothingPending, PasskeyRefused, TooManyPasskeys, TotpExists, WrongCode
+from accounts.mail.owners import tell
+from accounts.proving import Evidence, proven_owner
 from accounts.second_factor import ceremonies, codes, recovery_codes, totp
-from accounts.second_factor.confirmation import Confirmation, confirmed
 from accounts.second_factor.factors import MOST_PASSKEYS, Factors, Method, factors_of
-from accounts.second_factor.letters import tell
 from accounts.second_factor.relying_party import RelyingParty
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotFound, NotSignedIn, Unavailable
@@ -38,17 +38,17 @@ class PendingTotp(msgspec.Struct, frozen=True):
     expires_in_s: int = int(PENDING_FOR.total_seconds())
 
 
-async def begin_totp(identity: Identity, proof: Confirmation, *, device: Device) -> PendingTotp:
+async def begin_totp(identity: Identity, evidence: Evidence, *, device: Device) -> PendingTotp:
     """A new secret for an app; it counts once the app's first code is confirmed.
 
     Raises:
         TotpExists: there is an app already.
-        WrongPassword, SignInTooOld, Throttled: see `confirmed`.
+        WrongPassword, SignInTooOld, Throttled: see `proven_owner`.
     """
     factors = await factors_of(identity.user_id)
     if factors.has_totp:
         raise TotpExists
-    user, _ = await confirmed(identity, proof, device=device)
+    user = (await proven_owner(identity, evidence, device=device)).user
     return await pending_totp(user)
 
 
@@ -103,27 +103,29 @@ async def confirm_totp(user_id: UserId, code: str, *, device: Device) -> list[st
     return await _added(user, Method.TOTP, what="an authenticator app", target="totp", device=device)
 
 
-async def remove_totp(identity: Identity, proof: Confirmation, *, device: Device) -> None:
+async def remove_totp(identity: Identity, evidence: Evidence, *, device: Device) -> None:
     """Forget the owner's app; with it the recovery codes, when it was the last factor.
 
     Raises:
         NotFound: there is none.
-        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `confirmed`.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
     """
-    user, factors = await confirmed(identity, proof, device=device)
+    owner = await proven_owner(identity, evidence, device=device)
+    user, factors = owner.user, owner.factors
     if not factors.has_totp or not await store.remove_totp(user.id):
         raise NotFound
     await _removed(user, Method.TOTP, what="an authenticator app", target="totp", device=device)
 
 
-async def make_recovery_codes(identity: Identity, proof: Confirmation, *, device: Device) -> list[str]:
+async def make_recovery_codes(identity: Identity, evidence: Evidence, *, device: Device) -> list[str]:
     """Ten new codes; those before them are good no more.
 
     Raises:
         NoSecondFactor: nothing that they could stand in for.
-        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `confirmed`.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
     """
-    user, factors = await confirmed(identity, proof, device=device)
+    owner = await proven_owner(identity, evidence, device=device)
+    user, factors = owner.user, owner.factors
     if not factors.any:
         raise NoSecondFactor
     made = recovery_codes.new_codes()
@@ -134,15 +136,16 @@ async def make_recovery_codes(identity: Identity, proof: Confirmation, *, device
 
 
 async def begin_passkey(
-    identity: Identity, proof: Confirmation, *, party: RelyingParty, device: Device
+    identity: Identity, evidence: Evidence, *, party: RelyingParty, device: Device
 ) -> dict[str, Any]:
     """What the browser makes a passkey with; the answer is taken from this session alone.
 
     Raises:
         TooManyPasskeys: the owner has as many as one may have.
-        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `confirmed`.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
     """
-    user, factors = await confirmed(identity, proof, device=device)
+    owner = await proven_owner(identity, evidence, device=device)
+    user, factors = owner.user, owner.factors
     if len(factors.passkeys) >= MOST_PASSKEYS:
         raise TooManyPasskeys
     return await ceremonies.registration_options(user, factors.passkeys, party=party, bound_to=_session_of(identity))
@@ -184,17 +187,17 @@ async def rename_passkey(owner: UserId, passkey_id: ObjectId, name: str, *, devi
     return passkey
 
 
-async def remove_passkey(identity: Identity, passkey_id: ObjectId, proof: Confirmation, *, device: Device) -> None:
+async def remove_passkey(identity: Identity, passkey_id: ObjectId, evidence: Evidence, *, device: Device) -> None:
     """Forget a passkey; with it the recovery codes, when it was the last factor.
 
     Raises:
         NotFound: none with this id, or another user's: the caller cannot tell which.
-        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `confirmed`.
+        WrongPassword, WrongCode, SignInTooOld, CodesExhausted, Throttled: see `proven_owner`.
     """
     known = (await factors_of(identity.user_id)).passkeys
     if passkey_id not in {passkey.id for passkey in known}:
         raise NotFound
-    user, _ = await confirmed(identity, proof, device=device)
+    user = (await proven_owner(identity, evidence, device=device)).user
     passkey = await store.remove_passkey(user.id, passkey_id)
     if passkey is None:
         raise NotFound

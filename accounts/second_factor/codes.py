@@ -2,7 +2,7 @@
 
 Wrong codes are counted for each user over all sign-ins, in MongoDB, before a code is looked at; a right one is taken
 back. So the bounds hold for as many as come at once, and through restarts. They are bounds on whoever has today's
-password: a new password begins anew, and passkeys and recovery codes, which nobody guesses, stay open
+password: a new password begins anew, once a week, and passkeys and recovery codes, which nobody guesses, stay open
 (docs/decisions/0038-second-factors.md).
 """
 
@@ -18,8 +18,8 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import CodesExhausted, WrongCode
+from accounts.mail.owners import tell, warn
 from accounts.second_factor.factors import Factors, Method
-from accounts.second_factor.letters import tell, warn
 from accounts.second_factor.recovery_codes import hash_of_code
 from accounts.second_factor.totp import matching_step
 from eloquent.foundation.clock import now
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 SEALED_FOR: Final = "totp secret"
 # Three codes of a million are good at any moment: 20 wrong ones a week for a year find one with a chance of 0.3 %.
 BOUNDS: Final = ((10, timedelta(days=1)), (20, timedelta(days=7)))
+# Else whoever reads the owner's mail could have as many passwords, and so guesses, as they like.
+FORGIVEN_EVERY: Final = timedelta(days=7)
 
 
 async def use_totp(user: store.User, factors: Factors, code: str, *, device: Device) -> None:
@@ -47,7 +49,9 @@ async def use_totp(user: store.User, factors: Factors, code: str, *, device: Dev
         raise _wrong("code")
     at = now()
     bounds = [store.GuessBound(amount, at - span) for amount, span in BOUNDS]
-    if not await store.add_guess(user.id, version=user.token_version, at=at, bounds=bounds):
+    if not await store.add_guess(
+        user.id, version=user.token_version, at=at, bounds=bounds, forgiven_before=at - FORGIVEN_EVERY
+    ):
         await warn(user, "second_factor_guessed", device=device)
         full = await store.second_factor_of(user.id)  # as it is now: many may have come at once
         raise CodesExhausted(retry_after_s=_wait_s(full.guesses if full else [], at))

@@ -7,11 +7,11 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import PasskeyRefused
+from accounts.mail.owners import warn
 from accounts.second_factor import ceremonies
 from accounts.second_factor.ceremonies import Assertion, Purpose
 from accounts.second_factor.codes import failed
 from accounts.second_factor.factors import Method
-from accounts.second_factor.letters import warn
 from accounts.second_factor.relying_party import RelyingParty
 from eloquent.foundation.clock import now
 

@@ -6,6 +6,7 @@ from ninja import Router
 from accounts import throttle, users
 from accounts.authentication import SessionAuth, identity_of
 from accounts.devices import device_of
+from accounts.schemas import OwnersProof
 from accounts.second_factor import ceremonies, changes
 from accounts.second_factor.factors import factors_of
 from accounts.second_factor.relying_party import relying_party
@@ -13,7 +14,6 @@ from accounts.second_factor.schemas import (
     FirstCode,
     NewPasskey,
     NewPasskeyOut,
-    OwnersProof,
     PasskeyList,
     PasskeyOptionsOut,
     PasskeyOut,
@@ -54,7 +54,7 @@ async def read_second_factor(request: HttpRequest) -> HttpResponse:
 )
 async def begin_totp(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """Nothing changes until its first code is confirmed. Beginning again forgets the secret before."""
-    pending = await changes.begin_totp(identity_of(request), body.confirmation(), device=device_of(request))
+    pending = await changes.begin_totp(identity_of(request), body.evidence(), device=device_of(request))
     return json_reply(pending_totp_out(pending))
 
 
@@ -82,7 +82,7 @@ async def confirm_totp(request: HttpRequest, body: FirstCode) -> HttpResponse:
 )
 async def remove_totp(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """Recovery codes go with the last second factor."""
-    await changes.remove_totp(identity_of(request), body.confirmation(), device=device_of(request))
+    await changes.remove_totp(identity_of(request), body.evidence(), device=device_of(request))
     return empty_reply()
 
 
@@ -94,7 +94,7 @@ async def remove_totp(request: HttpRequest, body: OwnersProof) -> HttpResponse:
 )
 async def make_recovery_codes(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """Ten, each good once. Those before them are good no more."""
-    made = await changes.make_recovery_codes(identity_of(request), body.confirmation(), device=device_of(request))
+    made = await changes.make_recovery_codes(identity_of(request), body.evidence(), device=device_of(request))
     return json_reply({"recovery_codes": made})
 
 
@@ -118,9 +118,7 @@ async def list_passkeys(request: HttpRequest) -> HttpResponse:
 async def begin_passkey(request: HttpRequest, body: OwnersProof) -> HttpResponse:
     """Good once, for this session."""
     party = relying_party(request.get_host())
-    options = await changes.begin_passkey(
-        identity_of(request), body.confirmation(), party=party, device=device_of(request)
-    )
+    options = await changes.begin_passkey(identity_of(request), body.evidence(), party=party, device=device_of(request))
     return json_reply({"options": options, "expires_in": int(ceremonies.LIFETIME.total_seconds())})
 
 
@@ -168,5 +166,5 @@ async def rename_passkey(request: HttpRequest, passkey_id: ObjectIdField, body: 
 )
 async def remove_passkey(request: HttpRequest, passkey_id: ObjectIdField, body: OwnersProof) -> HttpResponse:
     """Recovery codes go with the last second factor."""
-    await changes.remove_passkey(identity_of(request), passkey_id, body.confirmation(), device=device_of(request))
+    await changes.remove_passkey(identity_of(request), passkey_id, body.evidence(), device=device_of(request))
     return empty_reply()

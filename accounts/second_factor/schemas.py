@@ -8,10 +8,9 @@ from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict, StringConstraints, model_validator
 
 from accounts import store
-from accounts.schemas import AsCookie, Password, printable
+from accounts.schemas import AsCookie, Code, RecoveryCode, printable
 from accounts.second_factor.challenges import Answer
 from accounts.second_factor.changes import PendingTotp
-from accounts.second_factor.confirmation import Confirmation
 from accounts.second_factor.factors import Factors
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ObjectIdField
@@ -19,8 +18,6 @@ from eloquent.foundation.inputs import Body
 
 MAX_PASSKEY_NAME_CHARS = 80
 
-Code = Annotated[str, Field(max_length=32, description="six digits, as the app shows them", examples=["492039"])]
-RecoveryCode = Annotated[str, Field(max_length=64, description="good once", examples=["k3h7-9xqm-2r4t-v8wz"])]
 ChallengeToken = Annotated[str, Field(max_length=64, description="from the answer 202 of the first step")]
 PasskeyName = Annotated[
     str,
@@ -106,21 +103,6 @@ class PasskeySignIn(Body):
 
     passkey: AssertedPasskey
     cookie: AsCookie = False
-
-
-class OwnersProof(Body):
-    """Proof that it is the owner: the password, and with an authenticator app also its code or a recovery code.
-
-    An account without a password needs none: a sign-in of the last ten minutes stands in its place.
-    """
-
-    current_password: Password | None = None
-    code: Code | None = None
-    recovery_code: RecoveryCode | None = None
-
-    def confirmation(self) -> Confirmation:
-        """As the domain has it."""
-        return Confirmation(current_password=self.current_password, code=self.code, recovery_code=self.recovery_code)
 
 
 EndOtherSessions = Annotated[bool, Field(description="sign out all other devices, too")]

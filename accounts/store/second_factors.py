@@ -28,6 +28,7 @@ class SecondFactor(msgspec.Struct, frozen=True, kw_only=True):
     recovery_made_at: datetime | None = None
     guesses: list[datetime] = []
     guesses_version: int = 0
+    guesses_forgiven_at: datetime | None = None
 
 
 class GuessBound(msgspec.Struct, frozen=True):
@@ -88,10 +89,13 @@ async def use_totp_step(owner: UserId, *, sealed: str, step: int, guessed_at: da
     return changed.matched_count == 1
 
 
-async def add_guess(owner: UserId, *, version: int, at: datetime, bounds: Sequence[GuessBound]) -> bool:
+async def add_guess(
+    owner: UserId, *, version: int, at: datetime, bounds: Sequence[GuessBound], forgiven_before: datetime
+) -> bool:
     """Count one attempt at a code before it is looked at; False when a bound is reached.
 
-    Guesses under another version are forgotten: whoever made them does not have the password of today.
+    Guesses under another version are then forgotten, since whoever made them does not have the password of today: not
+    if it happened after `forgiven_before` already.
     """
     most = max(bound.amount for bound in bounds)
     within: list[Document] = [
@@ -100,14 +104,22 @@ async def add_guess(owner: UserId, *, version: int, at: datetime, bounds: Sequen
         for place in [f"guesses.{bound.amount - 1}"]
     ]
     collection = database().second_factors
+    is_first: Document = {"$eq": ["$guesses", []]}
+    guesses: Document = {"$slice": [{"$concatArrays": [[at], "$guesses"]}, most]}
     counted = await collection.update_one(
-        {"user_id": owner, "guesses_version": version, "$and": within},
-        {"$push": {"guesses": {"$each": [at], "$position": 0, "$slice": most}}},
+        {"user_id": owner, "$and": within},
+        [{"$set": {"guesses": guesses, "guesses_version": {"$cond": [is_first, version, "$guesses_version"]}}}],
     )
     if counted.matched_count == 1:
         return True
+    forgiven: Document = {"guesses": [at], "guesses_version": version, "guesses_forgiven_at": at}
     begun = await collection.update_one(
-        {"user_id": owner, "guesses_version": {"$ne": version}}, {"$set": {"guesses_version": version, "guesses": [at]}}
+        {
+            "user_id": owner,
+            "guesses_version": {"$ne": version},
+            "$or": [{"guesses_forgiven_at": None}, {"guesses_forgiven_at": {"$lte": forgiven_before}}],
+        },
+        {"$set": forgiven},
     )
     return begun.matched_count == 1
 

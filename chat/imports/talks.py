@@ -116,6 +116,7 @@ def imported(talk: Talk, owner: UserId, *, at: datetime) -> tuple[Conversation, 
         leaf_id=ids.get(talk.leaf) or max(messages),
         message_count=len(messages),
         import_key=key,
+        imported_at=at,
         created_at=begun,
         updated_at=max(begun, _moment(talk.updated_at, begun)),
     )

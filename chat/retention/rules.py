@@ -34,5 +34,6 @@ class Retention(NamedTuple):
 
 
 def is_over(conversation: Conversation, days: int, at: datetime) -> bool:
-    """Whether nobody went on with the conversation for so many days."""
-    return bool(days) and conversation.updated_at < at - timedelta(days=days)
+    """Whether nobody went on with the conversation for so many days, nor brought it here."""
+    touched_at = max(conversation.updated_at, conversation.imported_at or conversation.updated_at)
+    return bool(days) and touched_at < at - timedelta(days=days)

@@ -55,6 +55,7 @@ def many(collection: str) -> AsyncCollection[dict[str, Any]]:
 
 def conversation_from(document: dict[str, Any]) -> Conversation:
     """A document of `conversations` as a value."""
+    imported_at = document.get("imported_at")
     return Conversation(
         id=document["_id"],
         user_id=document["user_id"],
@@ -68,6 +69,7 @@ def conversation_from(document: dict[str, Any]) -> Conversation:
         titled_by=_TITLED_BY[document["titled_by"]],
         client_id=document["client_id"],
         import_key=document["import_key"],
+        imported_at=imported_at.replace(tzinfo=UTC) if imported_at else None,
         created_at=document["created_at"].replace(tzinfo=UTC),
         updated_at=document["updated_at"].replace(tzinfo=UTC),
     )

@@ -28,7 +28,7 @@ MODELS = "/v1/models"
 
 async def key_of(person: Person, **fields: Any) -> dict[str, Any]:
     """A new key of the person, with its secret."""
-    body = {"name": "Editor", "scopes": ["chat", "models"], **fields}
+    body = {"current_password": PASSWORD, "name": "Editor", "scopes": ["chat", "models"], **fields}
     answer = await person.ask("POST", "me/api-keys", json=body)
     assert answer.status_code == 201, answer.text
     return answer.json()
@@ -105,7 +105,7 @@ async def test_a_key_is_not_stored_in_clear(a_person: Any) -> None:
 )
 async def test_a_key_that_cannot_be_is_refused(a_person: Any, wrong: dict[str, Any]) -> None:
     person = await a_person()
-    body = {"name": "Editor", "scopes": ["chat"], **wrong}
+    body = {"current_password": PASSWORD, "name": "Editor", "scopes": ["chat"], **wrong}
     content = json.dumps(body)  # httpx would refuse the surrogate itself
     headers = {"Content-Type": "application/json"}
     refused = await person.ask("POST", "me/api-keys", content=content, headers=headers)
@@ -221,7 +221,7 @@ async def test_a_user_has_a_bounded_number_of_living_keys(a_person: Any, monkeyp
     monkeypatch.setattr(api_keys, "MOST_OF_A_USER", 3)
     person = await a_person()
     kept = [await key_of(person) for _ in range(3)]
-    body = {"name": "One more", "scopes": ["chat"]}
+    body = {"current_password": PASSWORD, "name": "One more", "scopes": ["chat"]}
     refused = await person.ask("POST", "me/api-keys", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_api_keys")
     assert {key["id"] for key in await listed(person)} == {key["id"] for key in kept}
@@ -236,7 +236,7 @@ async def test_making_keys_is_throttled(a_person: Any) -> None:
     ann, bob = await a_person(), await a_person()
     made = [await ann.ask("POST", "me/api-keys", json={}) for _ in range(policies.KEYS_MADE.amount)]
     assert {answer.status_code for answer in made} == {422}
-    refused = await ann.ask("POST", "me/api-keys", json={"name": "x", "scopes": ["chat"]})
+    refused = await ann.ask("POST", "me/api-keys", json={"current_password": PASSWORD, "name": "x", "scopes": ["chat"]})
     assert refused.status_code == 429
     assert refused.headers["Retry-After"]
     assert await key_of(bob)

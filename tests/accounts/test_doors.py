@@ -9,6 +9,7 @@ from bson import ObjectId
 from accounts.models import ApiKey
 from accounts.revocation import revoke_api_key
 from eloquent.foundation.database import database
+from tests.accounts.conftest import PASSWORD
 from tests.accounts.life.conftest import settings_are
 from tests.accounts.second_factor.conftest import Owner, authenticator, somebody
 from tests.accounts.second_factor.test_passkeys import alone, question
@@ -60,7 +61,9 @@ async def test_a_key_that_is_made_changed_or_revoked_is_on_record(a_person: Any)
     since = await last_number()
     ids = []
     for _ in range(2):
-        made = await person.ask("POST", "me/api-keys", json={"name": "Editor", "scopes": ["models"]})
+        made = await person.ask(
+            "POST", "me/api-keys", json={"current_password": PASSWORD, "name": "Editor", "scopes": ["models"]}
+        )
         ids.append(made.json()["id"])
     assert (await person.ask("PATCH", f"me/api-keys/{ids[0]}", json={"name": "Mine"})).status_code == 200
     assert (await person.ask("DELETE", f"me/api-keys/{ids[0]}")).status_code == 204

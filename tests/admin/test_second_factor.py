@@ -46,7 +46,7 @@ def with_app(user: User) -> str:
     return secret
 
 
-CODE = "k3h7-9xqm-2r4t-v8wz"
+CODE = "k3h7-9xqm-2r4t-v8wz-0b5n-jc6y-d1se"
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 
-from tests.people import Person
+from tests.people import PASSWORD, Person
 
 ASK = {"model": "scripted", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 async def new_key(person: Person, *scopes: str) -> dict[str, Any]:
     """A new API key of the person, with its secret."""
-    body = {"name": "Program", "scopes": list(scopes or ("chat", "models"))}
+    body = {"current_password": PASSWORD, "name": "Program", "scopes": list(scopes or ("chat", "models"))}
     key: dict[str, Any] = await person.ok("POST", "/me/api-keys", 201, json=body)
     return key
 

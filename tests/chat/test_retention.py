@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from asgiref.sync import sync_to_async
 from bson import ObjectId
@@ -24,6 +25,8 @@ from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import UserId
 from tests.chat.conftest import LanguageModel
+from tests.chat.test_imports import BRANCHED
+from tests.chat.test_imports_api import imported
 from tests.people import Person
 
 A, B, C = (ObjectId() for _ in range(3))
@@ -126,6 +129,21 @@ def test_the_longest_rule_of_ones_groups_comes_before_the_setting(
     setting: int, rules: dict[ObjectId, int], groups: set[ObjectId], kept: int
 ) -> None:
     assert Retention(setting, rules).days_for(frozenset(groups)) == kept
+
+
+async def test_what_was_imported_is_kept_from_the_day_on_which_it_came(
+    ann: Person, model: LanguageModel, days: Any, swept: Any
+) -> None:
+    days(30)
+    talks = [{**BRANCHED, "conversation_id": name} for name in ("came-today", "came-long-ago")]
+    assert (await imported(ann, orjson.dumps(talks)))["status"] == "complete"
+    collection = database()["conversations"]
+    today, long_ago = [each async for each in collection.find({"user_id": id_of(ann)})]
+    assert today["updated_at"] < now() - timedelta(days=365)
+    at = now() - timedelta(days=31)
+    await collection.update_one({"_id": long_ago["_id"]}, {"$set": {"imported_at": at}})
+    assert await swept() == 1
+    assert (await left(ann))[0] == {str(today["_id"])}
 
 
 async def test_what_is_over_goes_with_all_that_hangs_on_it_and_nothing_else(

@@ -27,7 +27,7 @@ from inference.providers.scripted import Scripted, saying
 from inference.tokens import estimated_tokens
 from inference.types import Finished, FinishReason, Price, Usage
 from tests.chat.conftest import SCRIPTED, LanguageModel
-from tests.people import Person
+from tests.people import PASSWORD, Person
 
 PRICED = replace(SCRIPTED, id="dear/it", name="dear", provider="dear", price=Price(1_000_000, 2_000_000))
 WHOLE = ["Fine", "!", Finished(FinishReason.STOP, Usage(10, 20, reported=True))]
@@ -110,7 +110,9 @@ async def test_a_failure_before_the_first_word_is_not_charged(ann: Person, model
 
 @pytest.mark.usefixtures("model")
 async def test_a_completion_is_charged_as_one(ann: Person) -> None:
-    key = await ann.ok("POST", "/me/api-keys", 201, json={"name": "k", "scopes": ["chat"]})
+    key = await ann.ok(
+        "POST", "/me/api-keys", 201, json={"current_password": PASSWORD, "name": "k", "scopes": ["chat"]}
+    )
     body = {"model": SCRIPTED.id, "messages": [{"role": "user", "content": "Hi"}]}
     headers = {"Authorization": f"Bearer {key['secret']}"}
     answered = await ann.http.post(f"{ann.server}/v1/chat/completions", json=body, headers=headers)
@@ -170,7 +172,9 @@ async def test_a_request_that_is_sent_twice_at_once_does_not_lack_what_it_has_ta
 @pytest.mark.usefixtures("model")
 async def test_a_completion_over_budget_is_refused_in_openais_words(ann: Person, budgets: Any) -> None:
     await budgets(limit=100)
-    key = await ann.ok("POST", "/me/api-keys", 201, json={"name": "k", "scopes": ["chat"]})
+    key = await ann.ok(
+        "POST", "/me/api-keys", 201, json={"current_password": PASSWORD, "name": "k", "scopes": ["chat"]}
+    )
     headers = {"Authorization": f"Bearer {key['secret']}"}
     for stream in (True, False):
         body = {"model": SCRIPTED.id, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}

@@ -30,6 +30,7 @@ FACTOR = SecondFactor(
     recovery_made_at=NOW,
     guesses=[NOW, NOW - timedelta(hours=1)],
     guesses_version=3,
+    guesses_forgiven_at=NOW - timedelta(days=30),
 )
 PASSKEY = Passkey(
     id=ObjectId(),
@@ -65,7 +66,14 @@ async def write(_world: Any) -> None:
     """Everything of this room, for many people."""
     others = [
         msgspec.structs.replace(
-            FACTOR, id=ObjectId(), user_id=person, totp_secret="", recovery_codes=[], guesses=[], guesses_version=0
+            FACTOR,
+            id=ObjectId(),
+            user_id=person,
+            totp_secret="",
+            recovery_codes=[],
+            guesses=[],
+            guesses_version=0,
+            guesses_forgiven_at=None,
         )
         for person in PEOPLE[1:]
     ]
@@ -122,8 +130,8 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
     "remove_totp": [lambda _: accounts.store.remove_totp(OWNER)],
     "use_totp_step": [lambda _: accounts.store.use_totp_step(OWNER, sealed="gAAA", step=59_000_001, guessed_at=NOW)],
     "add_guess": [
-        lambda _: accounts.store.add_guess(OWNER, version=3, at=NOW, bounds=BOUNDS),
-        lambda _: accounts.store.add_guess(PENDING, version=3, at=NOW, bounds=BOUNDS),
+        lambda _: accounts.store.add_guess(OWNER, version=3, at=NOW, bounds=BOUNDS, forgiven_before=NOW),
+        lambda _: accounts.store.add_guess(PENDING, version=3, at=NOW, bounds=BOUNDS, forgiven_before=NOW),
     ],
     "replace_recovery_codes": [lambda _: accounts.store.replace_recovery_codes(OWNER, ["e" * 64], at=NOW)],
     "add_first_recovery_codes": [

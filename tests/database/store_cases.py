@@ -149,6 +149,7 @@ class World:
             titled_by=TitledBy.USER,
             client_id=str(ObjectId()),
             import_key=str(ObjectId()),
+            imported_at=at,
             created_at=at,
             updated_at=at,
         )

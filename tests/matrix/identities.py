@@ -158,7 +158,9 @@ async def of_somebody_deleted(person: Person) -> str:
 
 async def an_api_key(person: Person) -> str:
     """A key for programs, which opens another door."""
-    key = await person.ok("POST", "/me/api-keys", 201, json={"name": "Editor", "scopes": ["chat", "models"]})
+    key = await person.ok(
+        "POST", "/me/api-keys", 201, json={"current_password": PASSWORD, "name": "Editor", "scopes": ["chat", "models"]}
+    )
     return f"Bearer {key['secret']}"
 
 

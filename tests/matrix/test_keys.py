@@ -12,7 +12,7 @@ from accounts.tokens import hash_of
 from eloquent.foundation.clock import now
 from tests.chat.conftest import LanguageModel, model  # noqa: F401 - a fixture
 from tests.matrix.identities import named
-from tests.people import Person
+from tests.people import PASSWORD, Person
 
 QUESTION = {"model": "scripted/scripted", "messages": [{"role": "user", "content": "Hi"}]}
 ROUTES = [
@@ -27,7 +27,12 @@ Secret = Callable[[Person], Awaitable[str | None]]
 
 async def made(person: Person, *scopes: str) -> str:
     """A key with these scopes."""
-    key = await person.ok("POST", "/me/api-keys", 201, json={"name": "Editor", "scopes": scopes or ["chat", "models"]})
+    key = await person.ok(
+        "POST",
+        "/me/api-keys",
+        201,
+        json={"current_password": PASSWORD, "name": "Editor", "scopes": scopes or ["chat", "models"]},
+    )
     secret: str = key["secret"]
     return secret
 

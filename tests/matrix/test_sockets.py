@@ -18,7 +18,7 @@ from eloquent.foundation.clock import now
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel, model  # noqa: F401 - a fixture
 from tests.matrix.identities import named
-from tests.people import Person, Socket, open_socket
+from tests.people import PASSWORD, Person, Socket, open_socket
 
 PATHS = ("chat", "notices")
 NOT_SIGNED_IN, WRONG_ORIGIN = 4401, 4403
@@ -72,7 +72,9 @@ async def a_refresh_token(person: Person) -> str:
 
 async def an_api_key(person: Person) -> str:
     """What opens /v1."""
-    key = await person.ok("POST", "/me/api-keys", 201, json={"name": "Editor", "scopes": ["chat", "models"]})
+    key = await person.ok(
+        "POST", "/me/api-keys", 201, json={"current_password": PASSWORD, "name": "Editor", "scopes": ["chat", "models"]}
+    )
     secret: str = key["secret"]
     return secret
 

@@ -11,7 +11,15 @@ let token = tokenIn(location.hash);
 const PAGES = {
   "verify-email": {
     needsToken: true,
-    send: () => post("/auth/verify-email", { token }),
+    send: () => post("/auth/verify-email", { token, current_password: form.elements.current_password.value || null }),
+    refused: ({ code }) => {
+      // Not signed in here: whoever reads the letter need not be who made the account.
+      const field = byId("current-field");
+      if (code !== "wrong_password" || !field.hidden) return false;
+      field.hidden = false;
+      form.elements.current_password.focus();
+      return true;
+    },
     done: ({ email }) => end("Your email address is confirmed", [`${email} is yours. You can close this page.`], CHAT),
     dead: () => end("This link is not valid any more", ["It works once, within three days. If you have opened it before, all is done.", "If not, sign in: another letter can be sent from there."], CHAT),
   },
@@ -126,6 +134,7 @@ function inputs() {
 
 function refuse(error) {
   if (DEAD.has(error.code)) return page.dead();
+  if (page.refused?.(error)) return null;
   let first = null;
   for (const field of inputs()) {
     const sentence = error.fields.get(field.name) ?? (field.name === "password" ? error.fields.get("new_password") : null);
@@ -153,7 +162,7 @@ async function busy(work) {
 }
 
 function missing() {
-  const sentences = { email: "Enter your email address.", password: "Enter a password.", link: "Paste the link, or what stands behind its #." };
+  const sentences = { email: "Enter your email address.", password: "Enter a password.", current_password: "Enter your password.", link: "Paste the link, or what stands behind its #." };
   const field = inputs().find((each) => each.name in sentences && !each.closest("[hidden]") && !each.value.trim());
   if (!field) return false;
   mark(field, sentences[field.name]);

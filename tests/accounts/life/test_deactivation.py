@@ -54,7 +54,12 @@ async def test_everything_ends_when_an_account_closes_and_its_owner_comes_back(
     http: httpx.AsyncClient,
     model: LanguageModel,  # noqa: F811 - the fixture's value
 ) -> None:
-    key = (await ann.ok("POST", "/me/api-keys", 201, json={"name": "Editor", "scopes": ["models"]}))["secret"]
+    key = (
+        await ann.ok(
+            "POST", "/me/api-keys", 201, json={"current_password": PASSWORD, "name": "Editor", "scopes": ["models"]}
+        )
+    )["secret"]
+    await letters()
     with_key = {"headers": {"Authorization": f"Bearer {key}"}}
     assert (await http.get("/v1/models", **with_key)).status_code == 200
     model.script = ["It begins", asyncio.Event()]

@@ -17,6 +17,7 @@ from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from tests.accounts.conftest import PASSWORD, Person
 from tests.accounts.life.conftest import letter, letters
+from tests.accounts.test_api_keys import key_of
 from tests.commands import recorded_commands
 from tests.people import open_socket
 
@@ -51,12 +52,16 @@ async def test_a_new_password_by_a_link_ends_all_that_the_old_one_had_opened(
     http: httpx.AsyncClient, a_person: Any, server: str
 ) -> None:
     person = await a_person()
-    key = (await person.ask("POST", "me/api-keys", json={"name": "Editor", "scopes": ["models"]})).json()["secret"]
-    await http.post("/api/v1/auth/verify-email", json={"token": (await letter(person.email)).token})
+    proof = {"token": (await letter(person.email)).token, "current_password": PASSWORD}
+    assert (await http.post("/api/v1/auth/verify-email", json=proof)).status_code == 200
+    key = (await key_of(person))["secret"]
+    await letters()
     ticket = (await person.ask("POST", "auth/socket-ticket")).json()["ticket"]
-    other_link = await link_of(http, person.email)
+    earlier = await link_of(http, person.email)
     async with open_socket(server, ticket) as socket:
-        answer = await reset(http, await link_of(http, person.email))
+        latest = await link_of(http, person.email)
+        assert (await reset(http, earlier)).json()["code"] == "link_not_valid"  # the next one took its place
+        answer = await reset(http, latest)
         assert answer.status_code == 200, answer.text
         assert await socket.close_code() == 4401
     assert (await person.ask("GET", "me")).status_code == 401
@@ -65,7 +70,7 @@ async def test_a_new_password_by_a_link_ends_all_that_the_old_one_had_opened(
     assert await sign_in(http, person.email, NEW) == 200
     fresh = Person(http, answer.json())
     assert (await fresh.ask("GET", "me")).status_code == 200
-    assert (await reset(http, other_link, "yet another long password")).json()["code"] == "link_not_valid"
+    assert (await reset(http, latest, "yet another long password")).json()["code"] == "link_not_valid"
     told = await letter(person.email)
     assert told.subject == "Your password was changed"
     assert "API keys still work" in told.text
@@ -80,7 +85,7 @@ async def test_an_owner_who_proves_the_email_first_by_a_reset_shuts_out_whoever_
     http: httpx.AsyncClient, a_person: Any
 ) -> None:
     stranger = await a_person()
-    key = (await stranger.ask("POST", "me/api-keys", json={"name": "Mine", "scopes": ["models"]})).json()["secret"]
+    key = (await key_of(stranger))["secret"]
     grant = (await reset(http, await link_of(http, stranger.email))).json()
     assert grant["user"]["email_verified"] is True
     models = await http.get("/v1/models", headers={"Authorization": f"Bearer {key}"})

@@ -39,6 +39,13 @@ async def linked(person: Any, browser: Browser) -> httpx.Response:
     return answer
 
 
+async def unlink(person: Any, identity: dict[str, Any]) -> httpx.Response:
+    """Unlink, with the password; the answer."""
+    path = f"me/identities/{identity['id']}"
+    answer: httpx.Response = await person.ask("DELETE", path, json={"current_password": PASSWORD})
+    return answer
+
+
 async def test_who_is_signed_in_links_a_sign_in_and_comes_in_by_it(
     provider: FakeProvider, browser: Browser, a_person: Any, configured: Callable[..., None]
 ) -> None:
@@ -165,8 +172,8 @@ async def test_there_is_a_bound_to_what_one_may_link(
 async def test_what_is_unlinked_opens_nothing_any_more(provider: FakeProvider, browser: Browser, a_person: Any) -> None:
     person = await a_person()
     identity = (await linked(person, browser)).json()
-    assert (await person.ask("DELETE", f"me/identities/{identity['id']}")).status_code == 204
-    assert (await person.ask("DELETE", f"me/identities/{identity['id']}")).status_code == 404
+    assert (await unlink(person, identity)).status_code == 204
+    assert (await unlink(person, identity)).status_code == 404
     await settle_mail()
     assert mail.outbox[-1].subject == "Example no longer opens your Eloquent AI account"
     await browser.sign_in()
@@ -215,39 +222,37 @@ async def test_a_code_that_waits_opens_nothing_once_its_sign_in_is_unlinked(
     person = await a_person()
     identity = (await linked(person, browser)).json()
 
-    async def collected(*, unlink: bool) -> httpx.Response:
+    async def collected(*, unlinked: bool) -> httpx.Response:
         verifier, challenge = pkce()
         code = told_in(await browser.sign_in(code_challenge=challenge))["openid_code"]
-        if unlink:
-            assert (await person.ask("DELETE", f"me/identities/{identity['id']}")).status_code == 204
+        if unlinked:
+            assert (await unlink(person, identity)).status_code == 204
         return await http.post("/api/v1/auth/openid/exchange", json={"code": code, "code_verifier": verifier})
 
-    assert (await collected(unlink=False)).json()["user"]["id"] == person.id
-    refused = await collected(unlink=True)
+    assert (await collected(unlinked=False)).json()["user"]["id"] == person.id
+    refused = await collected(unlinked=True)
     assert (refused.status_code, refused.json().get("code")) == (422, "openid_code_refused"), refused.text
 
 
 async def test_the_last_way_in_stays(provider: FakeProvider, browser: Browser, http: httpx.AsyncClient) -> None:
     person = await _signed_in(browser, http)
     (only,) = (await person.ask("GET", "me/identities")).json()["items"]
-    answer = await person.ask("DELETE", f"me/identities/{only['id']}")
+    answer = await unlink(person, only)
     assert (answer.status_code, answer.json()["code"]) == (409, "last_way_in")
     assert (await person.ask("GET", "me/identities")).json()["items"] == [only]
     provider.person["sub"] = "another"
     second = (await linked(person, browser)).json()
     # Both at the same moment: one of them stays, or both do.
-    answers = await asyncio.gather(
-        *(person.ask("DELETE", f"me/identities/{identity['id']}") for identity in (only, second))
-    )
+    answers = await asyncio.gather(*(unlink(person, identity) for identity in (only, second)))
     assert 409 in {answer.status_code for answer in answers}
     left = (await person.ask("GET", "me/identities")).json()["items"]
     assert len(left) >= 1
     # With a password, all may go.
     from django.contrib.auth.hashers import make_password
 
-    await database().users.update_one({"email": person.email}, {"$set": {"password": make_password("a password")}})
+    await database().users.update_one({"email": person.email}, {"$set": {"password": make_password(PASSWORD)}})
     for identity in left:
-        assert (await person.ask("DELETE", f"me/identities/{identity['id']}")).status_code == 204
+        assert (await unlink(person, identity)).status_code == 204
 
 
 async def test_an_identity_of_a_provider_that_is_gone_is_still_listed(
@@ -259,4 +264,4 @@ async def test_an_identity_of_a_provider_that_is_gone_is_still_listed(
     (identity,) = (await person.ask("GET", "me/identities")).json()["items"]
     assert (identity["provider"], identity["title"]) == (None, provider.issuer)
     assert (await person.ask("POST", "me/identities/example/start")).status_code == 404
-    assert (await person.ask("DELETE", f"me/identities/{identity['id']}")).status_code == 204
+    assert (await unlink(person, identity)).status_code == 204

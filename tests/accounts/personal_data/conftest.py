@@ -60,7 +60,12 @@ class Someone(Person):
         self.run_id, self.message_id = run["id"], run["message_id"]
         feedback = {"rating": "up", "comment": f"Comment of {self.mark}"}
         await self.ok("PUT", f"/messages/{run['message_id']}/feedback", json=feedback)
-        await self.ok("POST", "/me/api-keys", 201, json={"name": f"Key of {self.mark}", "scopes": ["chat"]})
+        await self.ok(
+            "POST",
+            "/me/api-keys",
+            201,
+            json={"current_password": PASSWORD, "name": f"Key of {self.mark}", "scopes": ["chat"]},
+        )
         await self._import()
         await sync_to_async(self._at_the_desk)()
 

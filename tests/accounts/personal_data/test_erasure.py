@@ -89,7 +89,9 @@ async def test_the_record_says_who_was_erased_before_private_parts_go(zora: Some
 
 
 async def test_the_account_is_closed_at_once(zora: Someone) -> None:
-    key = await zora.ok("POST", "/me/api-keys", 201, json={"name": "Late", "scopes": ["models"]})
+    key = await zora.ok(
+        "POST", "/me/api-keys", 201, json={"current_password": PASSWORD, "name": "Late", "scopes": ["models"]}
+    )
     await asked(zora)
     assert (await zora.ok("GET", "/me", 401))["code"] == "not_signed_in"
     credentials = {"email": zora.email, "password": PASSWORD}

@@ -61,29 +61,29 @@ def test_the_qr_code_and_its_link_carry_the_secret() -> None:
     assert totp.qr_code(url).startswith("data:image/svg+xml;")
 
 
-def test_recovery_codes_are_ten_and_different_and_80_bits_each() -> None:
+def test_recovery_codes_are_ten_and_different_and_140_bits_each() -> None:
     made = recovery_codes.new_codes()
     assert len(set(made)) == 10
     letters = set("".join(made)) - {"-"}
     assert letters <= set(string.ascii_lowercase + string.digits) - set("ilou")
-    assert {len(code.replace("-", "")) for code in made} == {16}
+    assert {len(code.replace("-", "")) for code in made} == {28}
 
 
 def test_a_recovery_code_is_read_however_it_was_typed_and_is_its_owners() -> None:
     ann, bob = ObjectId(), ObjectId()
-    written = "a0b1-c2d3-e4f5-g6h7"
+    written = "a0b1-c2d3-e4f5-g6h7-j8k9-m0n1-p2q3"
     stored = recovery_codes.hash_of_code(ann, written)
     assert stored is not None
     for typed in (
-        "A0B1C2D3E4F5G6H7",
-        " aOb1 c2d3 e4f5 g6h7 ",
-        "aob1-c2d3-e4f5-g6h7",
-        "a0bl-c2d3-e4f5-g6h7",
+        "A0B1C2D3E4F5G6H7J8K9M0N1P2Q3",
+        " aOb1 c2d3 e4f5 g6h7 j8k9 mon1 p2q3 ",
+        "aob1-c2d3-e4f5-g6h7-j8k9-m0n1-p2q3",
+        "a0bl-c2d3-e4f5-g6h7-j8k9-m0nl-p2q3",
         "A0BI" + written[4:],
     ):
         assert recovery_codes.hash_of_code(ann, typed) == stored
     assert recovery_codes.hash_of_code(bob, written) != stored
-    for other in ("", "a0b1-c2d3-e4f5-g6h", "a0b1-c2d3-e4f5-g6hu", "a0b1-c2d3-e4f5-g6h77", "٠" * 16):
+    for other in ("", written[:-1], written[:-1] + "u", written + "7", "٠" * 28):
         assert recovery_codes.hash_of_code(ann, other) is None
 
 

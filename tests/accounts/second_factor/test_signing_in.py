@@ -145,10 +145,18 @@ async def test_a_challenge_expires(owner: Owner) -> None:
     assert (await owner.answer(await owner.challenge(), code=owner.app.code())).status_code == 200
 
 
+async def changed_password(owner: Owner, new: str, current: str = PASSWORD) -> httpx.Response:
+    """Set another password, and go on with the session that is left; the answer."""
+    proof = {"current_password": current, "recovery_code": owner.recovery_codes.pop()}
+    answer = await owner.ask("POST", "auth/password/change", json={**proof, "new_password": new})
+    if answer.status_code == 200:
+        owner.use(answer.json())
+    return answer
+
+
 async def test_a_change_of_password_ends_what_was_begun_before_it(owner: Owner) -> None:
     begun = await owner.challenge()
-    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert (await owner.ask("POST", "auth/password/change", json=body)).status_code == 200
+    assert (await changed_password(owner, NEW_PASSWORD)).status_code == 200
     assert (await owner.answer(begun, code=owner.app.code())).json()["code"] == "challenge_refused"
     fresh = (await owner.log_in(NEW_PASSWORD)).json()["challenge"]
     assert (await owner.answer(fresh, code=owner.app.code())).status_code == 200
@@ -196,10 +204,40 @@ async def test_wrong_codes_are_bounded_over_all_challenges_however_many_come_at_
     fresh = await owner.challenge()
     assert (await owner.answer(fresh, recovery_code=owner.recovery_codes[0])).status_code == 200
     # and a new password, which whoever guessed does not have, begins anew.
-    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    assert (await owner.ask("POST", "auth/password/change", json=body)).status_code == 200
+    assert (await changed_password(owner, NEW_PASSWORD)).status_code == 200
     fresh = (await owner.log_in(NEW_PASSWORD)).json()["challenge"]
     assert (await owner.answer(fresh, code=owner.app.code())).status_code == 200
+
+
+async def test_new_passwords_are_no_way_round_the_bound(owner: Owner) -> None:
+    """Whoever reads the owner's mail has as many passwords as they like, and one new beginning a week."""
+    user = await _user(owner)
+
+    async def guesses_until_refused(password: str) -> int:
+        for made in range(30):
+            challenge = (await owner.log_in(password)).json()["challenge"]
+            if (await owner.answer(challenge, code=owner.app.wrong_code())).status_code == 429:
+                return made
+        raise AssertionError("no bound")
+
+    assert await guesses_until_refused(PASSWORD) == 10
+    assert (await changed_password(owner, NEW_PASSWORD)).status_code == 200
+    assert await guesses_until_refused(NEW_PASSWORD) == 10
+    another = f"{NEW_PASSWORD}, another"
+    assert (await changed_password(owner, another, NEW_PASSWORD)).status_code == 200
+    assert await guesses_until_refused(another) == 0
+    week_ago = now() - codes.FORGIVEN_EVERY
+    await database().second_factors.update_one({"user_id": user.id}, {"$set": {"guesses_forgiven_at": week_ago}})
+    assert await guesses_until_refused(another) == 10
+
+
+async def test_guesses_are_forgiven_once_for_a_new_password_and_never_without_one(owner: Owner) -> None:
+    user = await _user(owner)
+    assert user.token_version == 0
+    await database().users.update_one({"_id": user.id}, {"$set": {"token_version": 5}})
+    for count in range(11):
+        answer = await owner.answer(await owner.challenge(), code=owner.app.wrong_code())
+        assert answer.status_code == (422 if count < 10 else 429)
 
 
 async def test_the_bound_of_a_week_holds_when_that_of_a_day_is_over(owner: Owner) -> None:

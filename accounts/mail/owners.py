@@ -1,4 +1,4 @@
-"""Telling the owner of an account, by letter, what became of its second factors."""
+"""Telling the owner of an account, by letter, what became of it."""
 
 from typing import Any, Final
 
