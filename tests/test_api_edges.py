@@ -28,16 +28,17 @@ async def test_a_database_that_hangs_is_given_up_with_a_problem(
     method: str,
     path: str,
 ) -> None:
-    monkeypatch.setitem(database_module._URI_DEFAULTS, "timeoutMS", 300)
-    await database_module.close_database()
-    await ann.ok("GET", "/conversations")
+    with monkeypatch.context() as hurried:
+        hurried.setitem(database_module._URI_DEFAULTS, "timeoutMS", 300)
+        await database_module.close_database()
+        await ann.ok("GET", "/conversations")
     mongod = running_servers().mongod.pid
     os.kill(mongod, signal.SIGSTOP)
     try:
         answer = await ann.http.request(method, path, json={} if method == "POST" else None)
     finally:
         os.kill(mongod, signal.SIGCONT)
-        await database_module.close_database()
+        await database_module.close_database()  # the tests that follow have one that waits as long as it should
     assert answer.status_code == 503
     assert answer.json()["code"] == "unavailable"
     assert answer.headers["Retry-After"]
