@@ -26,7 +26,7 @@ test: $(VENV)/.installed-dev ## Run the tests, except those in a browser and tho
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
-	@$(PYTHON) -m pytest -m browser $(ARGS)
+	@$(PYTHON) -m pytest $(AT_ONCE) -m browser $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and the typed client under Node
 	@$(PYTHON) -m tests.clients.ui.node

@@ -61,7 +61,7 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
     outcome = await register_user(body.email, body.password, name=body.name, invitation=body.invitation, device=device)
     if outcome is None:
         return json_reply({"email": body.email, "verification": "sent"}, status=202)
-    return granted(request, outcome, as_cookie=body.cookie, status=201, signs_in=True)
+    return await granted(request, outcome, as_cookie=body.cookie, status=201, signs_in=True)
 
 
 @router.post(
@@ -92,7 +92,7 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
         await attempt.succeeded()  # the password was right
         raise
     await attempt.succeeded()
-    return granted(request, outcome, as_cookie=body.cookie, signs_in=True)
+    return await granted(request, outcome, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(
@@ -116,7 +116,7 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
     if token is None:
         raise RefreshRefused
     grant = await sessions.rotate_refresh_token(token, device=device_of(request))
-    return granted(request, grant, as_cookie=as_cookie)
+    return await granted(request, grant, as_cookie=as_cookie)
 
 
 @router.post(
@@ -161,7 +161,7 @@ async def change_password(request: HttpRequest, body: PasswordChange) -> HttpRes
     identity = identity_of(request)
     await throttle.spend(throttle.CHANGE_PASSWORD_BY_USER, str(identity.user_id))
     grant = await users.change_password(identity, body.new_password, body.evidence(), device=device_of(request))
-    return granted(request, grant, as_cookie=body.cookie)
+    return await granted(request, grant, as_cookie=body.cookie)
 
 
 @router.get(

@@ -138,7 +138,7 @@ async def reset_password(request: HttpRequest, body: PasswordReset) -> HttpRespo
         cookies.require_own_page(request)
     await _spend_by_address(request, limits.LINKS_BY_ADDRESS)
     grant = await recovery.reset_password(body.token, body.new_password, device=device_of(request))
-    return granted(request, grant, as_cookie=body.cookie, signs_in=True)
+    return await granted(request, grant, as_cookie=body.cookie, signs_in=True)
 
 
 async def _spend_by_address(request: HttpRequest, limit: throttle.Limit) -> None:

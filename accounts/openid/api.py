@@ -160,7 +160,7 @@ async def exchange(request: HttpRequest, body: OpenidExchange) -> HttpResponse:
         verifier=body.code_verifier or "",
         device=device,
     )
-    return granted(request, outcome, as_cookie=body.cookie, signs_in=True)
+    return await granted(request, outcome, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(

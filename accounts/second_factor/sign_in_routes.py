@@ -35,7 +35,7 @@ async def answer_second_factor(request: HttpRequest, body: SecondFactorAnswer) -
     device = await _counted(request)
     party = relying_party(request.get_host())
     grant = await signing_in.answer_challenge(body.challenge, body.answer(), party=party, device=device)
-    return granted(request, grant, as_cookie=body.cookie, signs_in=True)
+    return await granted(request, grant, as_cookie=body.cookie, signs_in=True)
 
 
 @router.post(
@@ -68,7 +68,7 @@ async def sign_in_with_passkey(request: HttpRequest, body: PasskeySignIn) -> Htt
     device = await _counted(request)
     party = relying_party(request.get_host())
     grant = await signing_in.sign_in_with_passkey(body.passkey.model_dump(), party=party, device=device)
-    return granted(request, grant, as_cookie=body.cookie, signs_in=True)
+    return await granted(request, grant, as_cookie=body.cookie, signs_in=True)
 
 
 async def _counted(request: HttpRequest) -> Device:

@@ -52,6 +52,31 @@ async def test_the_cookie_is_exchanged_and_answered_as_a_cookie(http: httpx.Asyn
     assert (await http.get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})).status_code == 200
 
 
+async def test_a_sign_in_ends_the_session_whose_cookie_it_replaces(http: httpx.AsyncClient, server: str) -> None:
+    first = await registered(http, server)
+    old, owner = cookie_of(first).value, first.json()["user"]["email"]
+    with_old = {"Origin": server, "Cookie": f"eloquent_refresh={old}"}
+    body = {"email": owner, "password": PASSWORD, "cookie": True}
+    wrong = await http.post("/api/v1/auth/login", json={**body, "password": "not the password"}, headers=with_old)
+    assert wrong.status_code == 401
+    token = {"Authorization": f"Bearer {first.json()['access_token']}"}
+    assert (await http.get("/api/v1/me", headers=token)).status_code == 200
+    again = await http.post("/api/v1/auth/login", json=body, headers=with_old)
+    assert again.status_code == 200
+    assert (await http.get("/api/v1/me", headers=token)).status_code == 401
+    refused = await http.post("/api/v1/auth/refresh", headers=with_old)
+    assert refused.json()["code"] == "refresh_refused"
+    fresh = {"Origin": server, "Cookie": f"eloquent_refresh={cookie_of(again).value}"}
+    assert (await http.post("/api/v1/auth/refresh", headers=fresh)).status_code == 200
+
+
+async def test_a_sign_in_with_what_is_no_cookie_of_ours_goes_on(http: httpx.AsyncClient, server: str) -> None:
+    first = await registered(http, server)
+    body = {"email": first.json()["user"]["email"], "password": PASSWORD, "cookie": True}
+    cookie = {"Origin": server, "Cookie": "eloquent_refresh=made-up"}
+    assert (await http.post("/api/v1/auth/login", json=body, headers=cookie)).status_code == 200
+
+
 @pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "http://127.0.0.1:1", "http://["])
 async def test_a_foreign_page_cannot_use_the_cookie(http: httpx.AsyncClient, server: str, origin: str | None) -> None:
     cookie = f"eloquent_refresh={cookie_of(await registered(http, server)).value}"
