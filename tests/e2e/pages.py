@@ -134,7 +134,7 @@ class ChatPage:
 
     def expect_answer(self, status: str) -> None:
         """Wait until the last answer is "streaming", "complete", "stopped", "failed"."""
-        expect(self.answer).to_have_attribute("data-status", status, timeout=60_000)
+        expect(self.answer).to_have_attribute("data-status", status, timeout=180_000)
 
     def until_longer(self, length: int) -> int:
         """Wait until the last answer is longer than so many letters; its length then."""
