@@ -39,8 +39,17 @@ def test_the_email_is_confirmed_by_a_button_and_the_link_says_when_it_was_used(
     assert link != first
     # Whoever only opens it, as mail programs do that look at links, has used nothing.
     open_page(path=link).page.wait_for_load_state("networkidle")
-    page = open_page(path=link).page
+    # Nor has whoever reads the owner's mail and does not know the account's password.
+    page = open_page(path=link, viewport={"width": 390, "height": 800}).page
+    password = page.get_by_label("The password of your account")
+    expect(password).to_be_hidden()
     page.get_by_role("button", name="Confirm").click()
+    expect(password).to_be_focused()
+    page.keyboard.type("not the password")
+    page.keyboard.press("Enter")
+    expect(page.locator("#current_password-fault")).to_have_text("The current password is wrong.")
+    password.fill(PASSWORD)
+    page.keyboard.press("Enter")
     heading(page, "Your email address is confirmed")
     expect(page.get_by_text(chat.email)).to_be_visible()
     assert "#" not in page.url
@@ -109,7 +118,8 @@ def test_an_invitation_makes_an_account_for_its_email(open_page: OpenPage, site:
 
 
 def test_both_addresses_confirm_a_new_email(chat: ChatPage, open_page: OpenPage, site: Site) -> None:
-    verify = open_page(path=path_of(site, site.mail.letter_to(chat.email, "Confirm").link)).page
+    link = path_of(site, site.mail.letter_to(chat.email, "Confirm").link)
+    verify = open_page(beside=chat.page, path=link).page
     verify.get_by_role("button", name="Confirm").click()
     heading(verify, "Your email address is confirmed")
     new = f"new{time.time_ns()}@example.org"
@@ -154,7 +164,8 @@ def test_a_link_that_was_cut_or_made_up_is_said_to_be(open_page: OpenPage, path:
 def test_a_server_that_is_away_is_said_and_the_link_is_not_lost(
     chat: ChatPage, open_page: OpenPage, site: Site
 ) -> None:
-    page = open_page(path=path_of(site, site.mail.letter_to(chat.email, "Confirm").link)).page
+    link = path_of(site, site.mail.letter_to(chat.email, "Confirm").link)
+    page = open_page(beside=chat.page, path=link).page
     page.route("**/api/v1/auth/verify-email", lambda route: route.abort("connectionrefused"))
     page.get_by_role("button", name="Confirm").click()
     expect(page.locator("#fault")).to_contain_text("cannot be reached")
