@@ -13,16 +13,15 @@ from typing import Final
 import msgspec
 import structlog
 from django.core.mail import EmailMessage
-from pymongo.errors import PyMongoError
 
 from accounts import store
 from eloquent.foundation.clock import now
+from eloquent.foundation.looking import Looker
 from eloquent.foundation.sealing import SealBroken, unseal
 
 log = structlog.get_logger(__name__)
 
 SEALED_FOR: Final = "outgoing mail"
-LOOK_EVERY_S: Final = 5.0
 CLAIMED_FOR: Final = timedelta(minutes=2)
 SHORTEST_WAIT_S: Final = 30
 LONGEST_WAIT_S: Final = 3600
@@ -33,7 +32,7 @@ HEADERS: Final = {"Auto-Submitted": "auto-generated"}
 # Of SMTP's codes, those from here on mean that asking again is no use.
 _REFUSED_FOR_GOOD: Final = 500
 
-_arrived = asyncio.Event()
+_looker = Looker("letters", every_s=5.0)
 # Letters that are with the mail server at this moment.
 _in_hand: set["asyncio.Task[Outcome]"] = set()
 
@@ -48,24 +47,12 @@ class Letter(msgspec.Struct, frozen=True):
 
 def look_now() -> None:
     """A letter was written here: the sender need not wait for its next look."""
-    _arrived.set()
+    _looker.look_now()
 
 
 async def run() -> None:
     """Send what is due, until cancelled."""
-    while True:
-        _arrived.clear()
-        try:
-            await send_all()
-        except PyMongoError as error:
-            log.warning("letters wait for the database", error=type(error).__name__)
-        except Exception:
-            log.exception("letters cannot be sent")
-        try:
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await _arrived.wait()
-        except TimeoutError:
-            continue
+    await _looker.run(send_all)
 
 
 class Outcome(Enum):

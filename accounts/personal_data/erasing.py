@@ -31,13 +31,13 @@ from eloquent.foundation.database import is_passing
 from eloquent.foundation.errors import Unavailable
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.leases import LEASE_S, Lease, LeaseLost, Leaving
+from eloquent.foundation.looking import Looker
 from eloquent.foundation.personal_data import PersonalStore, Stage, personal_stores
 from eloquent.foundation.sealing import SealBroken, unseal
 
 log = structlog.get_logger(__name__)
 
 SEALED_FOR: Final = "last letter"
-LOOK_EVERY_S: Final = 2.0
 SETTLES_AFTER_S: Final = 3.0
 """A request may be let in for a second after its session ended, and takes a moment to write."""
 LATE_SWEEP_AFTER: Final = timedelta(hours=1)
@@ -46,7 +46,7 @@ MOST_ROUNDS: Final = 20
 _WAIT_FIRST_S: Final = 5
 _WAIT_MOST_S: Final = 3600
 
-_arrived = asyncio.Event()
+_looker = Looker("erasures", every_s=2.0)
 
 
 class LastLetter(msgspec.Struct, frozen=True):
@@ -62,24 +62,17 @@ class StillWritten(Exception):
 
 def look_now() -> None:
     """An erasure was asked for here: the looker need not wait for its next look."""
-    _arrived.set()
+    _looker.look_now()
 
 
 async def run() -> None:
     """Erase what is due until cancelled; then the one at work waits for another worker."""
-    while True:
-        _arrived.clear()
-        try:
-            while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
-                await Erasing(claimed).do()
-        except Exception as error:
-            if is_passing(error):
-                log.warning("erasures wait for the database", error=type(error).__name__)
-            else:
-                log.exception("erasures cannot be looked for")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await _arrived.wait()
+    await _looker.run(_erase_all)
+
+
+async def _erase_all() -> None:
+    while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
+        await Erasing(claimed).do()
 
 
 async def _claim() -> Erasure | None:

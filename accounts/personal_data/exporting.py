@@ -35,7 +35,6 @@ from eloquent.foundation.personal_data import ExportedFile, PersonalStore, perso
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S: Final = 2.0
 TELL_EVERY_S: Final = 1.0
 SWEEP_EVERY_S: Final = 300.0
 MOST_ATTEMPTS: Final = 5
@@ -50,22 +49,16 @@ async def run() -> None:
     """Make what was asked for, and delete what has expired, until cancelled."""
     loop = asyncio.get_running_loop()
     swept_at = loop.time() - SWEEP_EVERY_S
-    while True:
-        wake.exports.clear()
-        try:
-            if loop.time() - swept_at >= SWEEP_EVERY_S:
-                await sweep()
-                swept_at = loop.time()
-            while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
-                await Exporting(claimed).do()
-        except Exception as error:
-            if is_passing(error) or isinstance(error, Unavailable):
-                log.warning("exports wait for their database or storage", error=type(error).__name__)
-            else:
-                log.exception("exports cannot be looked for")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await wake.exports.wait()
+
+    async def work() -> None:
+        nonlocal swept_at
+        if loop.time() - swept_at >= SWEEP_EVERY_S:
+            await sweep()
+            swept_at = loop.time()
+        while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
+            await Exporting(claimed).do()
+
+    await wake.exports.run(work)
 
 
 async def sweep() -> None:

@@ -51,7 +51,7 @@ async def ask_for_export(owner: UserId, *, device: Device) -> DataExport:
     if not await store.add_export(made):
         raise ExportAtWork
     await record(Action.EXPORT_ASKED, actor=owner, subject=owner, device=device, target=f"export:{made.id}")
-    wake.exports.set()
+    wake.exports.look_now()
     return made
 
 

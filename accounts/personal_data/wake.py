@@ -1,6 +1,7 @@
-"""Waking the task that makes exports: one was asked for here, and need not wait for its next look."""
+"""Who looks for exports to make; apart from those who do, so that whoever asks for one can wake them."""
 
-import asyncio
 from typing import Final
 
-exports: Final = asyncio.Event()
+from eloquent.foundation.looking import Looker
+
+exports: Final = Looker("exports", every_s=2.0)

@@ -22,11 +22,11 @@ from chat.types import Import, ImportStatus
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import is_passing
+from eloquent.foundation.looking import Looker
 from eloquent.foundation.tasks import end_task
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S: Final = 2.0
 LEASE_S: Final = 30.0
 KEPT: Final = timedelta(days=7)
 """How long an import that has ended can be read."""
@@ -42,7 +42,7 @@ _NOT_STORED: Final = "It cannot be stored."
 _UNREADABLE: Final = "The file could not be read to its end."
 _ACCOUNT_CLOSED: Final = "The account was closed."
 
-_arrived = asyncio.Event()
+_looker = Looker("imports", every_s=2.0)
 
 
 class _TakenAway(Exception):
@@ -59,27 +59,18 @@ class _AccountClosed(Exception):
 
 def look_now() -> None:
     """A file has arrived here: the looker need not wait for its next look."""
-    _arrived.set()
+    _looker.look_now()
 
 
 async def run() -> None:
     """Import what waits until cancelled; then the one at work waits for another worker."""
-    while True:
-        _arrived.clear()
-        try:
-            while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
-                await _Job(claimed).do()
-        except Exception as error:
-            # An import that was at work is taken up again when its lease is over.
-            if is_passing(error):
-                log.warning("imports wait for the database", error=type(error).__name__)
-            else:
-                log.exception("imports cannot be looked for")
-        try:
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await _arrived.wait()
-        except TimeoutError:
-            continue
+    await _looker.run(_import_all)
+
+
+async def _import_all() -> None:
+    # One that was at work when something failed is taken up again when its lease is over.
+    while not lifecycle.is_draining() and (claimed := await _claim()) is not None:
+        await _Job(claimed).do()
 
 
 async def _claim() -> Import | None:

@@ -198,7 +198,7 @@ async def test_the_task_of_the_server_goes_on_after_a_fault(
         return await claim(**options)
 
     monkeypatch.setattr(delivery.store, "claim_mail", failing)
-    monkeypatch.setattr(delivery, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(delivery._looker, "every_s", 0.01)
     task = asyncio.create_task(run())
     await failed.wait()
     await post("verify_email", to="ann@example.org", user_id=None, context=CONTEXT)

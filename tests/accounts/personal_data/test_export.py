@@ -171,7 +171,7 @@ async def test_an_export_is_asked_for_with_the_password_one_at_a_time(
         assert again["code"] == "export_at_work"
         assert (await ann.ok("GET", f"/me/exports/{made['id']}/content", 409))["code"] == "export_not_ready"
     go_on.set()
-    wake.exports.set()
+    wake.exports.look_now()
     assert (await ready(ann, made["id"]))["status"] == "complete"
     page = await ann.ok("GET", "/me/exports")
     assert [item["id"] for item in page["items"]] == [made["id"]]
@@ -203,12 +203,12 @@ async def test_a_worker_that_is_lost_leaves_its_export_to_another(ann: Person, m
         "expires_at": at + timedelta(days=7),
     }  # fmt: skip
     await database()["data_exports"].insert_one(lost)
-    wake.exports.set()
+    wake.exports.look_now()
     export = await ready(ann, str(lost["_id"]))
     assert (export["status"], export["documents"]) == ("complete", export["documents_done"])
     # Five more, and it is given up: it takes no sixth along.
     await database()["data_exports"].update_one({"_id": lost["_id"]}, {"$set": {**lost, "attempts": 5}})
-    wake.exports.set()
+    wake.exports.look_now()
     assert (await ready(ann, str(lost["_id"])))["status"] == "failed"
 
 
@@ -227,7 +227,7 @@ async def test_an_export_waits_for_its_storage(ann: Person, monkeypatch: pytest.
         async with asyncio.timeout(20):
             await tried.wait()
         assert (await ann.ok("GET", f"/me/exports/{made['id']}"))["status"] in ("queued", "running")
-    wake.exports.set()
+    wake.exports.look_now()
     assert (await ready(ann, made["id"]))["status"] == "complete"
 
 
