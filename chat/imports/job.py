@@ -5,7 +5,6 @@ again as `known`. A claim has a lease, renewed while the import is at work, what
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
@@ -22,12 +21,11 @@ from chat.types import Import, ImportStatus
 from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import is_passing
+from eloquent.foundation.leases import LEASE_S, Lease, LeaseLost, Leaving
 from eloquent.foundation.looking import Looker
-from eloquent.foundation.tasks import end_task
 
 log = structlog.get_logger(__name__)
 
-LEASE_S: Final = 30.0
 KEPT: Final = timedelta(days=7)
 """How long an import that has ended can be read."""
 LONGEST_OBJECT: Final = 16 * 1024 * 1024
@@ -43,14 +41,6 @@ _UNREADABLE: Final = "The file could not be read to its end."
 _ACCOUNT_CLOSED: Final = "The account was closed."
 
 _looker = Looker("imports", every_s=2.0)
-
-
-class _TakenAway(Exception):
-    """The import was cancelled, or another worker has it by now."""
-
-
-class _Draining(Exception):
-    """This process is about to end: the import is another's to finish."""
 
 
 class _AccountClosed(Exception):
@@ -85,8 +75,7 @@ class _Job:
 
     def __init__(self, claimed: Import) -> None:
         self._import = claimed
-        self._kept_at = asyncio.get_running_loop().time()
-        self._lost: _TakenAway | _AccountClosed | None = None
+        self._owner_is_here = True
 
     async def do(self) -> None:
         """Import the file and bring the import to rest; on cancellation or drain it waits for another worker.
@@ -94,31 +83,27 @@ class _Job:
         Raises:
             Exception: the database is away, or a fault of ours while the import was brought to rest.
         """
-        keeping = asyncio.create_task(self._keep_on(), name="import lease")
         try:
-            fault = await self._work()
-        except (_Draining, asyncio.CancelledError) as ending:
-            await end_task(keeping)
-            await asyncio.shield(self._give_back())
+            async with Lease(self._renew, what="import", every_s=_TELL_EVERY_S) as lease:
+                fault = await self._work(lease)
+        except (Leaving, asyncio.CancelledError) as ending:
+            await asyncio.shield(self._keep(status=ImportStatus.QUEUED, attempts=0, lease_expires_at=now()))
             if isinstance(ending, asyncio.CancelledError):
                 raise
-            return
-        except _TakenAway:
+        except LeaseLost:
             log.info("an import was taken away", import_id=str(self._import.id))
-            return
-        finally:
-            await end_task(keeping)
-        await self._rest(fault)
+        else:
+            await self._rest(fault)
 
-    async def _work(self) -> str | None:
+    async def _work(self, lease: Lease) -> str | None:
         """Import all that is left; a sentence for the user when that was not possible."""
         try:
             if self._import.attempts > MOST_ATTEMPTS:
                 return _UNREADABLE
-            await self._read()
+            await self._read(lease)
         except _AccountClosed:
             return _ACCOUNT_CLOSED
-        except (_TakenAway, _Draining):
+        except (LeaseLost, Leaving):
             raise
         except Exception as error:
             if is_passing(error):
@@ -127,19 +112,18 @@ class _Job:
             return _UNREADABLE
         return None
 
-    async def _read(self) -> None:
+    async def _read(self, lease: Lease) -> None:
         done = self._import.added + self._import.known + self._import.failed
-        await self._check_owner()
+        await self._look_for_owner()
         number = 0
         async with aclosing(self._objects()) as found:
             async for raw in found:
                 number += 1
                 if number <= done:
                     continue
-                if lifecycle.is_draining():
-                    raise _Draining
-                if self._lost is not None:
-                    raise self._lost
+                if not self._owner_is_here:
+                    raise _AccountClosed
+                lease.require()
                 self._count(await self._outcome_of(number, raw))
 
     async def _outcome_of(self, number: int, raw: bytes | None) -> Outcome:
@@ -173,42 +157,24 @@ class _Job:
         else:
             self._import = replace(so_far, known=so_far.known + 1)
 
-    async def _check_owner(self) -> None:
+    async def _look_for_owner(self) -> None:
         owner = await accounts.store.user_by_id(self._import.user_id)
-        if owner is None or not owner.is_active:
-            raise _AccountClosed
+        self._owner_is_here = owner is not None and owner.is_active
 
-    async def _keep_on(self) -> None:
-        """Save progress and renew the lease until cancelled, or until the import is another's."""
-        loop = asyncio.get_running_loop()
-        while self._lost is None:
-            await asyncio.sleep(_TELL_EVERY_S)
-            try:
-                await self._check_owner()
-                await self._keep(self._import)
-            except (_TakenAway, _AccountClosed) as lost:
-                self._lost = lost
-            except Exception as error:  # noqa: BLE001 - the next time may do; if none does, the lease is lost
-                log.warning("an import's progress is not saved", error=type(error).__name__)
-                if loop.time() - self._kept_at > LEASE_S:
-                    self._lost = _TakenAway()
+    async def _renew(self) -> bool:
+        await self._look_for_owner()
+        return self._owner_is_here and await self._keep()
 
-    async def _keep(self, state: Import, **changes: Any) -> None:
+    async def _keep(self, **changes: Any) -> bool:
+        """Save how far the import is, for as long as it is this worker's; False when it is not any more."""
         lease = {"lease_expires_at": now() + timedelta(seconds=LEASE_S)}
-        asked_at = asyncio.get_running_loop().time()
-        if not await store.keep_import(replace(state, **{**lease, **changes})):
-            raise _TakenAway
-        self._kept_at = asked_at
-
-    async def _give_back(self) -> None:
-        with contextlib.suppress(_TakenAway):
-            await self._keep(self._import, status=ImportStatus.QUEUED, attempts=0, lease_expires_at=now())
+        return await store.keep_import(replace(self._import, **{**lease, **changes}))
 
     async def _rest(self, fault: str | None) -> None:
         done, at = self._import, now()
         is_complete = fault is None and bool(done.added + done.known)
         problems = done.problems if fault is None else [fault, *done.problems][:MOST_PROBLEMS]
-        rested = replace(
+        self._import = replace(
             done,
             status=ImportStatus.COMPLETE if is_complete else ImportStatus.FAILED,
             problems=problems if is_complete or problems else [_NOTHING_FOUND],
@@ -217,12 +183,9 @@ class _Job:
             finished_at=at,
             expires_at=at + KEPT,
         )
-        try:
-            await self._keep(rested)
-        except _TakenAway:
-            return
-        await store.forget_chunks(rested.id)
-        notices.tell_imported(rested)
+        if await self._keep():
+            await store.forget_chunks(done.id)
+            notices.tell_imported(self._import)
 
 
 def _objects_of(objects: Objects, piece: bytes) -> list[bytes | None]:
