@@ -13,7 +13,7 @@ LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-
 # Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
 AT_ONCE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help run test test-browser test-clients check format bench soak openapi clean lock sbom audit
+.PHONY: help run test test-browser test-clients test-bench check format bench soak openapi clean lock sbom audit
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -21,8 +21,8 @@ help: ## Show this list
 run: $(VENV)/.installed ## Start everything: database, language model, server; prints the addresses (WORKERS=2, UP="--port 9000")
 	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
-test: $(VENV)/.installed-dev ## Run the tests, except those in a browser and those with Node
-	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients" $(ARGS)
+test: $(VENV)/.installed-dev ## Run the tests, except those of the next three
+	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures" $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
@@ -31,6 +31,9 @@ test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and the typed client under Node
 	@$(PYTHON) -m tests.clients.ui.node
 	@$(PYTHON) -m pytest -m clients $(ARGS)
+
+test-bench: $(VENV)/.installed-dev ## Run every measure of the bench, very small
+	@$(PYTHON) -m pytest $(AT_ONCE) -m measures $(ARGS)
 
 check: $(VENV)/.installed-dev ## Lint, format, types, Django's deploy checks, migrations, import arrows
 	@$(PYTHON) -m ruff check .

@@ -14,6 +14,8 @@ from tests.bench.rows.scale import SMOKE
 from tests.bench.stage import Stage
 from tests.bench.steady import Pace
 
+pytestmark = pytest.mark.measures
+
 SPOILED = replace(
     SMOKE,
     long=Pace(40, 40, spoiled=True),
