@@ -21,6 +21,7 @@ from accounts.models import ApiKey, Session, User
 from accounts.personal_data import screens as _screens  # noqa: F401 - registers its pages
 from accounts.personal_data.desk import ErasesUsers
 from accounts.revocation import revoke_api_key, revoke_session
+from accounts.store import longest_life
 from eloquent.foundation.clock import now
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedAdmin, is_superuser
 
@@ -190,7 +191,7 @@ class SessionAdmin(HistoryAdmin):
         """Whether it still lets anyone in."""
         if session.revoked_at is not None:
             return "revoked"
-        return "living" if session.expires_at > now() else "expired"
+        return "living" if min(session.expires_at, session.created_at + longest_life()) > now() else "expired"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Not by a secret: whoever may ask how it begins can find it out."""

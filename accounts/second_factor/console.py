@@ -21,6 +21,7 @@ from django.utils.http import urlencode
 
 from accounts.proving import FRESH
 from accounts.second_factor.factors import Factors, factors_of
+from accounts.store import longest_life
 from eloquent.foundation.config import get_config
 
 PAGE: Final = "second_factor"
@@ -44,7 +45,8 @@ class SecondFactorMiddleware(MiddlewareMixin):
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         """Take the place of Django's user; the sign-in page leads those on who are half-way in."""
-        first: Any = request.user
+        django_user: Any = request.user
+        first: Any = SimpleLazyObject(lambda: _signed_in(request, django_user))
         request.first_step = first  # type: ignore[attr-defined]
         request.user = SimpleLazyObject(lambda: _through(request, first))  # type: ignore[assignment]
 
@@ -85,6 +87,20 @@ def connect() -> None:
     user_logged_in.connect(_note_time, dispatch_uid="accounts.second_factor.signed_in")
 
 
+def _signed_in(request: HttpRequest, django_user: Any) -> Any:
+    """Whom Django's session says; nobody once the sign-in is so old that another is due."""
+    if django_user.is_authenticated:
+        age_s = time.time() - request.session.get(_SIGNED_IN_AT, 0)
+        if age_s >= longest_life().total_seconds():
+            return AnonymousUser()
+    return _bare(django_user)
+
+
+def _bare(user: Any) -> Any:
+    # The user itself and no lazy object around it: some look at its class.
+    return user._wrapped if isinstance(user, SimpleLazyObject) else user  # noqa: SLF001
+
+
 def _note_time(request: HttpRequest | None, **_signal: Any) -> None:
     if request is not None:
         request.session[_SIGNED_IN_AT] = int(time.time())
@@ -93,8 +109,7 @@ def _note_time(request: HttpRequest | None, **_signal: Any) -> None:
 def _through(request: HttpRequest, first: Any) -> Any:
     if first.is_authenticated and standing_of(request)[0] is not Standing.NOTHING:
         return AnonymousUser()
-    # The user itself and no lazy object around it: some look at its class.
-    return first._wrapped if isinstance(first, SimpleLazyObject) else first  # noqa: SLF001
+    return _bare(first)
 
 
 def _mark(factors: Factors) -> str:

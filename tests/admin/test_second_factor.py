@@ -272,3 +272,15 @@ def test_a_developers_staff_account_is_let_in_at_once(db: None) -> None:
     client = Client()
     client.post("/admin/login/", {"username": "dev@example.org", "password": password[1], "next": "/admin/"})
     assert client.get("/admin/").status_code == 200
+
+
+def test_a_session_of_the_console_ends_when_another_sign_in_is_due(superuser: User, monkeypatch: Any) -> None:
+    browser = signed_in(superuser)
+    assert browser.get("/admin/").status_code == 200
+    real, longest_s = time.time, get_config().session_max_days * 24 * 3600
+    monkeypatch.setattr(console.time, "time", lambda: real() + longest_s - 60)
+    assert browser.get("/admin/").status_code == 200
+    monkeypatch.setattr(console.time, "time", lambda: real() + longest_s)
+    assert browser.get("/admin/").status_code == 302
+    assert browser.get(PAGE)["Location"] == "/admin/login/"
+    assert browser.get("/admin/login/").status_code == 200

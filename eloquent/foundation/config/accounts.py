@@ -57,6 +57,13 @@ class AccountSettings(BaseModel, frozen=True):
         "without, the host of FRONTEND_URL, else that of the page. Passkeys do not survive a change of it",
     )
 
+    session_max_days: int = Field(
+        90,
+        ge=1,
+        le=400,
+        description="days after a sign-in in which another is due, however much the session was used; the same for the "
+        "staff console",
+    )
     password_house_words: Words = Field(
         (),
         description="words that no password may be made of, comma separated: the names of a house, its products, its "
