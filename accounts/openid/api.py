@@ -21,7 +21,7 @@ from accounts.granting import granted
 from accounts.openid import browsers, flow, people, results
 from accounts.openid.answers import Answer
 from accounts.openid.errors import AnswerRefused
-from accounts.openid.logout import end_sessions_of_who_left
+from accounts.openid.logout import end_all_of_who_left
 from accounts.openid.providers import provider_named
 from accounts.openid.returns import callback_of, next_of, told
 from accounts.openid.schemas import (
@@ -172,11 +172,11 @@ async def exchange(request: HttpRequest, body: OpenidExchange) -> HttpResponse:
 async def backchannel_logout(
     request: HttpRequest, provider: str, logout_token: Annotated[str, Form(max_length=40_000)]
 ) -> HttpResponse:
-    """For providers (OpenID Connect Back-Channel Logout 1.0): ends all sessions of the user whom the token names."""
+    """For providers (OpenID Connect Back-Channel Logout 1.0): ends all that lets the user in whom it names."""
     known = provider_named(provider)
     device = device_of(request)
     await throttle.spend(throttle.OPENID_LOGOUT_BY_ADDRESS, throttle_key(device.address))
-    await end_sessions_of_who_left(known, logout_token, device=device)
+    await end_all_of_who_left(known, logout_token, device=device)
     return HttpResponse(status=HTTPStatus.OK, content_type="application/json")
 
 
