@@ -82,11 +82,14 @@ async def start(
 
     `next` is a path on this host, or a page of FRONTEND_URL or ALLOWED_ORIGINS. It is signed in by its refresh cookie
     then. A page on another site, where that cookie is not sent, begins with a `code_challenge` (PKCE, S256) and finds
-    `#openid_code=…`, which it exchanges for tokens within a minute. `#openid_error=…` says why nobody was signed in.
+    `#openid_code=…`, which it exchanges for tokens within a minute. `#openid_error=…` says why nobody was signed in:
+    without a `code_challenge` it is `openid_begun_elsewhere` for a link on another site.
     """
     wanted = provider_named(provider)
     next_url = next_of(next, host=request.get_host())
     try:
+        if code_challenge is None:  # with one, only the page that has its verifier can come to a session
+            browsers.require_begun_here(request)
         await throttle.spend(throttle.OPENID_BY_ADDRESS, throttle_key(device_of(request).address))
         secret = browsers.secret_of(request) or browsers.browser_secret()
         url = await flow.begin(
