@@ -129,7 +129,8 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
 async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> HttpResponse:
     """Ends the session of the access token, or without one that of the refresh token in the body or the cookie.
 
-    So a page can sign out after its access token has expired. The cookie is dropped.
+    So a page can sign out after its access token has expired. The cookie is dropped, and the browser told to forget
+    what it keeps of answers (`Clear-Site-Data`).
     """
     if "HTTP_AUTHORIZATION" in request.META:
         await sessions.sign_out(await signed_in(request), device=device_of(request))
@@ -138,10 +139,7 @@ async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> 
         if token is None:
             raise RefreshRefused
         await sessions.end_session_of_refresh_token(token, device=device_of(request))
-    reply = empty_reply()
-    if cookies.is_from_own_page(request):
-        cookies.drop_refresh_cookie(reply)
-    return reply
+    return _signed_out(request)
 
 
 @router.post(
@@ -200,10 +198,7 @@ async def end_other_sessions(request: HttpRequest, all: bool = False) -> HttpRes
         await sessions.end_other_sessions(identity, device=device)
         return empty_reply()
     await sessions.end_all_sessions(identity.user_id, device=device)
-    reply = empty_reply()
-    if cookies.is_from_own_page(request):
-        cookies.drop_refresh_cookie(reply)
-    return reply
+    return _signed_out(request)
 
 
 @router.delete(
@@ -266,3 +261,12 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={JWKS_KEPT_S}"},
     )
+
+
+def _signed_out(request: HttpRequest) -> HttpResponse:
+    reply = empty_reply()
+    # Pages that a browser would show again when one goes back. Not its storage: it has the page's look and no more.
+    reply["Clear-Site-Data"] = '"cache"'
+    if cookies.is_from_own_page(request):
+        cookies.drop_refresh_cookie(reply)
+    return reply

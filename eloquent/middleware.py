@@ -212,6 +212,9 @@ class DeskRoadMiddleware:
         _add_missing(response, self._security_headers)
         if (email := getattr(request, "device_known_to", None)) is not None:
             remember_device(request, response, email)
+        if getattr(request, "signed_out", False):
+            # The console's pages, and what was searched for in it; not cookies, by which the device is known again.
+            headers["Clear-Site-Data"] = '"cache", "storage"'
         _log_response(request, response, started)
         return response
 

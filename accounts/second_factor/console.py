@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -83,8 +83,9 @@ def signed_in_just_now(request: HttpRequest) -> bool:
 
 
 def connect() -> None:
-    """From now on, sessions know when their password was given."""
+    """From now on, sessions know when their password was given, and requests whether they signed somebody out."""
     user_logged_in.connect(_note_time, dispatch_uid="accounts.second_factor.signed_in")
+    user_logged_out.connect(_note_leaving, dispatch_uid="accounts.second_factor.signed_out")
 
 
 def _signed_in(request: HttpRequest, django_user: Any) -> Any:
@@ -104,6 +105,11 @@ def _bare(user: Any) -> Any:
 def _note_time(request: HttpRequest | None, **_signal: Any) -> None:
     if request is not None:
         request.session[_SIGNED_IN_AT] = int(time.time())
+
+
+def _note_leaving(request: HttpRequest | None, **_signal: Any) -> None:
+    if request is not None:
+        request.signed_out = True  # type: ignore[attr-defined]
 
 
 def _through(request: HttpRequest, first: Any) -> Any:

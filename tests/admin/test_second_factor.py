@@ -284,3 +284,13 @@ def test_a_session_of_the_console_ends_when_another_sign_in_is_due(superuser: Us
     assert browser.get("/admin/").status_code == 302
     assert browser.get(PAGE)["Location"] == "/admin/login/"
     assert browser.get("/admin/login/").status_code == 200
+
+
+def test_signing_out_of_the_console_clears_what_the_browser_keeps_of_it(superuser: User) -> None:
+    browser = signed_in(superuser)
+    assert "Clear-Site-Data" not in browser.get("/admin/")
+    assert browser.post("/admin/logout/")["Clear-Site-Data"] == '"cache", "storage"'
+    assert "Clear-Site-Data" not in browser.get("/admin/login/")
+    half_way_in = signed_in(superuser)
+    with_app(superuser)
+    assert half_way_in.post(PAGE, {"leave": "1"})["Clear-Site-Data"] == '"cache", "storage"'
