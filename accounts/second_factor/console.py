@@ -22,6 +22,7 @@ from django.utils.http import urlencode
 from accounts.proving import FRESH
 from accounts.second_factor.factors import Factors, factors_of
 from accounts.store import longest_life
+from eloquent.foundation.callers import note_caller
 from eloquent.foundation.config import get_config
 
 PAGE: Final = "second_factor"
@@ -94,6 +95,7 @@ def _signed_in(request: HttpRequest, django_user: Any) -> Any:
         age_s = time.time() - request.session.get(_SIGNED_IN_AT, 0)
         if age_s >= longest_life().total_seconds():
             return AnonymousUser()
+        note_caller(request, django_user.pk)
     return _bare(django_user)
 
 
