@@ -1,4 +1,4 @@
-"""The pages that the links in letters lead to, where no frontend has its own (FRONTEND_URL): `/account/<page>`.
+"""The pages that letters and refusals lead to, where no frontend has its own (FRONTEND_URL): `/account/<page>`.
 
 Each is a form with little around it. A page does nothing by being opened: programs that look at the links in letters
 before their readers do would use them up. So there is a button, and its script sends the token, which stands behind `#`
@@ -18,6 +18,7 @@ PAGES: Final = {
     "confirm-email": "Confirm the new email address",
     "reset-password": "Set a new password",
     "forgot-password": "Forgot your password?",
+    "own-password": "Set your own password",
     "accept-invitation": "You are invited",
     "erasure-cancel": "Keep your account",
     "erased": "What was erased",

@@ -103,6 +103,16 @@ class Credentials(Body):
     device_token: DeviceToken | None = None
 
 
+class OwnPassword(Body):
+    """An own password in the place of one that was given."""
+
+    email: Email
+    given_password: Password
+    new_password: NewPassword
+    cookie: AsCookie = False
+    device_token: DeviceToken | None = None
+
+
 class RefreshTokenIn(Body):
     """A refresh token. Without one the cookie is used."""
 

@@ -1,7 +1,10 @@
-"""The staff console's page on which staff change their own password: the old one is asked for, and guesses at it count.
+"""Passwords in the staff console: one's own, and those that staff make up for others.
 
-Whoever sits at a browser that was left open could else try words until one is right. They are counted where the API
-counts those of a signed-in user, so nobody gets twice as many by trying at both doors.
+On the page for one's own the old one is asked for, and guesses at it count: whoever sits at a browser that was left
+open could else try words until one is right. They are counted where the API counts those of a signed-in user, so nobody
+gets twice as many by trying at both doors.
+
+A password that staff made up is given: its owner has to set another (`accounts.given_passwords`).
 """
 
 from typing import Any
@@ -13,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse_lazy
-from unfold.forms import AdminOwnPasswordChangeForm
+from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm
 
 from accounts.devices import Device, device_of
 from accounts.limits import guessing
@@ -44,6 +47,30 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]  # unfo
             raise
         async_to_sync(attempt.succeeded)()
         return old
+
+    def clean(self) -> dict[str, Any]:
+        """The passwords, of which the new one is another.
+
+        Raises:
+            ValidationError: it is the old one.
+        """
+        cleaned: dict[str, Any] = super().clean()
+        if "old_password" in cleaned and self.user.check_password(cleaned.get("new_password1")):
+            self.add_error("new_password1", "Choose another password than the one before.")
+        return cleaned
+
+
+class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]  # as above
+    """A password for somebody else, or none at all."""
+
+    def save(self, commit: bool = True) -> Any:
+        """Save it as one that was given."""
+        user: Any = super().save(commit=False)
+        if user.has_usable_password():
+            user.mark_password_as_given()
+        if commit:
+            user.save()
+        return user
 
 
 class _Page(PasswordChangeView):

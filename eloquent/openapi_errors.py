@@ -83,7 +83,13 @@ _PROVES_ONCE_MORE: Final[Errors] = (accounts_errors.WrongPassword, accounts_erro
 
 OF_OPERATION: Final[dict[str, Errors]] = {
     "register": (*_FROM_A_PAGE, *_ADMITTED, accounts_errors.EmailTaken),
-    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.EmailNotVerified),
+    "sign_in": (
+        *_FROM_A_PAGE,
+        accounts_errors.WrongCredentials,
+        life_errors.EmailNotVerified,
+        accounts_errors.PasswordGiven,
+    ),
+    "set_own_password": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.EmailNotVerified),
     "refresh_tokens": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "sign_out": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "change_password": (*_FROM_A_PAGE, accounts_errors.WrongPassword),

@@ -7,6 +7,7 @@ before a factor was added, or before STAFF_SECOND_FACTOR was set, are asked as w
 
 import time
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -58,6 +59,10 @@ class SecondFactorMiddleware(MiddlewareMixin):
         at_the_door = request.method == "GET" and request.path == reverse("admin:login")
         if at_the_door and first.is_authenticated and standing_of(request)[0] is not Standing.NOTHING:
             return redirect(f"{reverse(PAGE)}?{urlencode({'next': request.GET.get('next', '')})}")
+        if _is_behind_the_door(request.path):
+            user: Any = request.user
+            if user.is_authenticated and user.password_expires_at is not None:
+                return redirect("admin:password_change")
         return None
 
 
@@ -89,11 +94,22 @@ def connect() -> None:
     user_logged_out.connect(_note_leaving, dispatch_uid="accounts.second_factor.signed_out")
 
 
+def _is_behind_the_door(path: str) -> bool:
+    """Whether it is a page of the console that nobody sees whose password somebody else has made up."""
+    return path.startswith(reverse("admin:index")) and path not in _at_the_door()
+
+
+@lru_cache(maxsize=1)
+def _at_the_door() -> frozenset[str]:
+    pages = ("login", "logout", "password_change", "jsi18n")
+    return frozenset({*(reverse(f"admin:{page}") for page in pages), reverse(PAGE), reverse("second_factor_passkey")})
+
+
 def _signed_in(request: HttpRequest, django_user: Any) -> Any:
-    """Whom Django's session says; nobody once the sign-in is so old that another is due."""
+    """Whom Django's session says; nobody once another sign-in is due, or the password is good for nothing any more."""
     if django_user.is_authenticated:
         age_s = time.time() - request.session.get(_SIGNED_IN_AT, 0)
-        if age_s >= longest_life().total_seconds():
+        if age_s >= longest_life().total_seconds() or django_user.password_has_expired:
             return AnonymousUser()
         note_caller(request, django_user.pk)
     return _bare(django_user)
