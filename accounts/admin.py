@@ -23,8 +23,8 @@ from accounts.models import ApiKey, Session, User
 from accounts.personal_data import screens as _screens  # noqa: F401 - registers its pages
 from accounts.personal_data.desk import ErasesUsers
 from accounts.revocation import revoke_api_key, revoke_session
+from accounts.session_life import longest_life
 from accounts.staff_password import GivenPasswordForm
-from accounts.store import longest_life
 from eloquent.foundation.clock import now
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedAdmin, is_superuser
 

@@ -22,7 +22,7 @@ from django.utils.http import urlencode
 
 from accounts.proving import FRESH
 from accounts.second_factor.factors import Factors, factors_of
-from accounts.store import longest_life
+from accounts.session_life import longest_life
 from eloquent.foundation.callers import note_caller
 from eloquent.foundation.config import get_config
 

@@ -1,14 +1,14 @@
 """Signed-in devices, as documents."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from bson import ObjectId
 
+from accounts.session_life import longest_life
 from accounts.store.documents import Position
 from eloquent.foundation.clock import now
-from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import Document, document_of, known_value_of, value_of
 from eloquent.foundation.ids import SessionId, UserId
@@ -51,11 +51,6 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     successor: str
     at: datetime
     expires_at: datetime
-
-
-def longest_life() -> timedelta:
-    """How long after its sign-in a session ends, however much it is used."""
-    return timedelta(days=get_config().session_max_days)
 
 
 async def add_session(session: Session) -> None:
