@@ -8,6 +8,14 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddIndex(
+            model_name='openidresult',
+            index=models.Index(fields=['user'], name='openid_results_of_user'),
+        ),
+        migrations.AddIndex(
+            model_name='signinchallenge',
+            index=models.Index(fields=['user'], name='sign_in_challenges_of_user'),
+        ),
         migrations.AddField(
             model_name='user',
             name='password_expires_at',
