@@ -66,6 +66,7 @@ class GivenPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]  # as ab
     def save(self, commit: bool = True) -> Any:
         """Save it as one that was given."""
         user: Any = super().save(commit=False)
+        user.password_expires_at = None
         if user.has_usable_password():
             user.mark_password_as_given()
         if commit:
