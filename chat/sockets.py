@@ -125,7 +125,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             async with asyncio.timeout(JOIN_TIMEOUT_S):
                 for group in self._groups_joined:
                     await self.channel_layer.group_discard(group, self.channel_name)
-        tasks = self.tasks()
+        # One that was refused has begun nothing.
+        tasks = self.tasks() if self._counted is not None else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

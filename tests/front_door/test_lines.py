@@ -118,3 +118,7 @@ async def test_a_socket_that_is_refused_leaves_a_line(ann: Person, caplog: pytes
     async with open_socket(ann.server, secrets.token_urlsafe(32)) as socket:
         await socket.close_code()
     assert refused()[1:] == [("not_signed_in", "127.0.0.1")]
+    # And nothing went wrong when they left.
+    async with open_socket(ann.server, secrets.token_urlsafe(32)) as socket:
+        await socket.close_code()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
