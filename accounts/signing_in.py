@@ -50,7 +50,7 @@ async def sign_in(email: str, password: str, *, device: Device) -> Grant | Chall
         raise WrongCredentials
     if given_until is not None:
         page = link("own-password")
-        raise PasswordGiven(f"{PasswordGiven.sentence} You can at {page}", page=page)
+        raise PasswordGiven(f"{PasswordGiven.sentence.rstrip('.')}: {page}", page=page)
     if verdict.newer_hash:
         await store.upgrade_password_hash(user.id, old=user.password, new=verdict.newer_hash)
     return await let_in(user, proof=Proof.PASSWORD, device=device)
