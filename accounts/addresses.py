@@ -6,6 +6,8 @@ from typing import Final
 
 UNKNOWN_ADDRESS: Final = ""
 _IPV6_HOME_PREFIX = 64
+# In brackets, with a zone and a port.
+_LONGEST_ADDRESS = 80
 
 
 def client_address(peer: str | None, forwarded_for: str | None, *, trusted_hops: int) -> str:
@@ -46,6 +48,12 @@ def throttle_key(address: str) -> str:
 
 def _canonical(text: str) -> str:
     text = text.strip()
+    # Kept are only short ones: a header may be as long as a stranger likes.
+    return _parsed(text) if len(text) <= _LONGEST_ADDRESS else UNKNOWN_ADDRESS
+
+
+@lru_cache(maxsize=8192)
+def _parsed(text: str) -> str:
     if text.startswith("["):  # [2001:db8::1]:443, as some proxies write
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:  # 192.0.2.1:443

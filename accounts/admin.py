@@ -3,15 +3,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.forms import UserChangeForm as PlainUserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.decorators import action, display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import UserChangeForm, UserCreationForm
 
 from accounts.audit.admin import AuditEntryAdmin  # noqa: F401 - registered with the others
 from accounts.emails import EmailError, normalise_email
@@ -21,6 +23,8 @@ from accounts.models import ApiKey, Session, User
 from accounts.personal_data import screens as _screens  # noqa: F401 - registers its pages
 from accounts.personal_data.desk import ErasesUsers
 from accounts.revocation import revoke_api_key, revoke_session
+from accounts.session_life import longest_life
+from accounts.staff_password import GivenPasswordForm
 from eloquent.foundation.clock import now
 from eloquent.mongodb.changelists import HistoryAdmin, IndexedAdmin, is_superuser
 
@@ -60,21 +64,21 @@ class PeopleAdmin(ErasesUsers, IndexedAdmin, UserAdmin):  # type: ignore[type-ar
 
     form = ChangedUserForm
     add_form = NewUserForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = GivenPasswordForm
     list_display = ("email", "name", "is_staff", "is_active", "created_at", "is_email_verified", "deactivated_by")
     list_filter = ("is_staff", "is_active")
     search_fields = ("email", "name")
     ordering = ("-created_at",)
     sortable_by = ("created_at",)
     filter_horizontal = ("groups", "user_permissions")
-    readonly_fields = ("created_at", "last_login", "email_verified_at", "token_version")
+    readonly_fields = ("created_at", "last_login", "email_verified_at", "password_expires_at", "token_version")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (
             "Access",
             {"fields": ("is_active", "deactivated_by", "is_staff", "is_superuser", "groups", "user_permissions")},
         ),
-        ("History", {"fields": ("created_at", "last_login", "email_verified_at", "token_version")}),
+        ("History", {"fields": readonly_fields}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
     actions = ("vouch_for_email", "erase")
@@ -85,7 +89,12 @@ class PeopleAdmin(ErasesUsers, IndexedAdmin, UserAdmin):  # type: ignore[type-ar
         return user.email_verified_at is not None
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save; an email that staff have typed is not proven, and both addresses are written to."""
+        """Save; an email that staff have typed is not proven, and both addresses are written to.
+
+        A new user's password is one that was given.
+        """
+        if not change:
+            obj.mark_password_as_given()
         old = form.initial.get("email", "")
         is_new_email = change and "email" in form.changed_data and obj.email != old
         if is_new_email:
@@ -93,6 +102,12 @@ class PeopleAdmin(ErasesUsers, IndexedAdmin, UserAdmin):  # type: ignore[type-ar
         super().save_model(request, obj, form, change)
         if is_new_email:
             tell_of_new_email(obj, old=old)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """A password for somebody else; one's own is changed where the old one is asked for."""
+        if unquote(id) == str(request.user.pk):
+            return redirect("admin:password_change")
+        return super().user_change_password(request, id, form_url)
 
     def has_vouch_permission(self, request: HttpRequest) -> bool:
         """Superusers: whoever is vouched for need not read their letters."""
@@ -190,7 +205,7 @@ class SessionAdmin(HistoryAdmin):
         """Whether it still lets anyone in."""
         if session.revoked_at is not None:
             return "revoked"
-        return "living" if session.expires_at > now() else "expired"
+        return "living" if min(session.expires_at, session.created_at + longest_life()) > now() else "expired"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Not by a secret: whoever may ask how it begins can find it out."""

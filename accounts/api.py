@@ -6,12 +6,12 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import cookies, sessions, signing_in, throttle, tickets, users
+from accounts import cookies, given_passwords, sessions, signing_in, throttle, tickets, users
 from accounts.addresses import throttle_key
 from accounts.authentication import SessionAuth, identity_of
 from accounts.device_cookie import device_tokens_of
 from accounts.devices import device_of
-from accounts.errors import RefreshRefused, WrongCredentials
+from accounts.errors import PasswordGiven, RefreshRefused, WrongCredentials
 from accounts.granting import granted
 from accounts.key_schedule import JWKS_KEPT_S
 from accounts.keyring import key_ring
@@ -26,6 +26,7 @@ from accounts.schemas import (
     GrantOut,
     NameChange,
     NewUser,
+    OwnPassword,
     PasswordChange,
     RefreshTokenIn,
     SessionPage,
@@ -34,6 +35,7 @@ from accounts.schemas import (
     session_page_out,
     user_out,
 )
+from eloquent.foundation.errors import Conflict, InvalidInput
 from eloquent.foundation.ids import ObjectIdField
 from eloquent.foundation.inputs import Cursor, PageSize
 from eloquent.foundation.problems import problems
@@ -73,7 +75,8 @@ async def register(request: HttpRequest, body: NewUser) -> HttpResponse:
 async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     """401 `wrong_credentials` for an unknown email and for a wrong password alike.
 
-    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`.
+    A user with a second factor is answered 202 with a challenge: answer it at `/auth/second-factor`. A password that
+    staff made up is answered 403 `password_change_required`: exchange it at `/auth/password/own`.
 
     Wrong passwords slow the next tries down, and lock them for a while (429, `Retry-After`): those of strangers
     together, and by itself each device and address from which the account was used before. Send the `device_token` of
@@ -88,8 +91,38 @@ async def sign_in(request: HttpRequest, body: Credentials) -> HttpResponse:
     except WrongCredentials:
         await attempt.failed()
         raise
-    except EmailNotVerified:
+    except (EmailNotVerified, PasswordGiven):
         await attempt.succeeded()  # the password was right
+        raise
+    await attempt.succeeded()
+    return await granted(request, outcome, as_cookie=body.cookie, signs_in=True)
+
+
+@router.post(
+    "/auth/password/own",
+    response={200: GrantOut, 202: ChallengeOut, **problems(401, 403, 409, 422, 429)},
+    operation_id="set_own_password",
+    summary="Set an own password in the place of a given one, and sign in",
+)
+async def set_own_password(request: HttpRequest, body: OwnPassword) -> HttpResponse:
+    """For whoever was answered 403 `password_change_required` at `/auth/login`: staff made the password up.
+
+    It can be exchanged for a week, once. 401 `wrong_credentials` for a wrong password and for one that is not such
+    alike; guesses are counted with those at `/auth/login`. All sessions of the account end, this one begins.
+    """
+    if body.cookie:
+        cookies.require_own_page(request)
+    device = device_of(request)
+    attempt = await guessing.begin(body.email, device, device_tokens_of(request, body.device_token))
+    try:
+        outcome = await given_passwords.set_own_password(
+            body.email, given=body.given_password, new=body.new_password, device=device
+        )
+    except WrongCredentials:
+        await attempt.failed()
+        raise
+    except (InvalidInput, Conflict, EmailNotVerified):
+        await attempt.succeeded()  # the given password was right
         raise
     await attempt.succeeded()
     return await granted(request, outcome, as_cookie=body.cookie, signs_in=True)
@@ -129,7 +162,8 @@ async def refresh_tokens(request: HttpRequest, body: RefreshTokenIn | None = Non
 async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> HttpResponse:
     """Ends the session of the access token, or without one that of the refresh token in the body or the cookie.
 
-    So a page can sign out after its access token has expired. The cookie is dropped.
+    So a page can sign out after its access token has expired. The cookie is dropped, and the browser told to forget
+    what it keeps of answers (`Clear-Site-Data`).
     """
     if "HTTP_AUTHORIZATION" in request.META:
         await sessions.sign_out(await signed_in(request), device=device_of(request))
@@ -138,10 +172,7 @@ async def sign_out(request: HttpRequest, body: RefreshTokenIn | None = None) -> 
         if token is None:
             raise RefreshRefused
         await sessions.end_session_of_refresh_token(token, device=device_of(request))
-    reply = empty_reply()
-    if cookies.is_from_own_page(request):
-        cookies.drop_refresh_cookie(reply)
-    return reply
+    return _signed_out(request)
 
 
 @router.post(
@@ -194,10 +225,7 @@ async def end_other_sessions(request: HttpRequest, all: bool = False) -> HttpRes
         await sessions.end_other_sessions(identity, device=device)
         return empty_reply()
     await sessions.end_all_sessions(identity.user_id, device=device)
-    reply = empty_reply()
-    if cookies.is_from_own_page(request):
-        cookies.drop_refresh_cookie(reply)
-    return reply
+    return _signed_out(request)
 
 
 @router.delete(
@@ -260,3 +288,12 @@ async def jwks(request: HttpRequest) -> HttpResponse:
         content_type="application/jwk-set+json",
         headers={"Cache-Control": f"public, max-age={JWKS_KEPT_S}"},
     )
+
+
+def _signed_out(request: HttpRequest) -> HttpResponse:
+    reply = empty_reply()
+    # Pages that a browser would show again when one goes back. Not its storage: it has the page's look and no more.
+    reply["Clear-Site-Data"] = '"cache"'
+    if cookies.is_from_own_page(request):
+        cookies.drop_refresh_cookie(reply)
+    return reply

@@ -21,6 +21,7 @@ from accounts.errors import ApiKeyRefused, ScopeMissing
 from accounts.limits import gate
 from accounts.store import ApiKey
 from accounts.tokens import hash_of
+from eloquent.foundation.callers import note_caller
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import Unavailable
 from eloquent.foundation.ids import ApiKeyId, UserId
@@ -84,6 +85,7 @@ async def identity_of_api_key(request: HttpRequest, scope: Scope, *others: Scope
     except ApiKeyRefused:
         gate.count_stranger(request)
         raise
+    note_caller(request, key.user_id, key_id=key.id)
     gate.count_key(request, key.id, key.requests_per_minute)
     if scope.value not in key.scopes and not any(other.value in key.scopes for other in others):
         raise ScopeMissing(f"This API key does not have the scope “{scope}”.")

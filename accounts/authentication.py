@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 from accounts import keyring, liveness, store
 from accounts.limits import gate
 from accounts.tokens import Claims, TokenError, UnknownKey, hash_of
+from eloquent.foundation.callers import note_caller
 from eloquent.foundation.clock import now
 from eloquent.foundation.errors import NotSignedIn, Unavailable
 
@@ -56,6 +57,7 @@ class SessionAuth(AuthBase):
         except NotSignedIn:
             gate.count_stranger(request)
             raise
+        note_caller(request, identity.user_id)
         gate.count_user(request, identity.user_id)
         return identity
 

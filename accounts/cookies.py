@@ -65,7 +65,7 @@ def refresh_cookie_of(request: HttpRequest) -> str | None:
 
 
 def set_refresh_cookie(request: HttpRequest, response: HttpResponse, token: str) -> None:
-    """Give the browser the token for as long as the session lives.
+    """Give the browser the token for as long as the session lives unused.
 
     Always Secure in staging and production; elsewhere when the page came over TLS, so that a developer's machine works
     over plain HTTP in every browser.

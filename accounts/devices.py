@@ -71,6 +71,13 @@ def device_of(request: HttpRequest) -> Device:
     return Device(address, meta.get("HTTP_USER_AGENT", ""), country, city)
 
 
+def address_of(request: HttpRequest) -> str:
+    """The address alone."""
+    meta = request.META
+    hops = get_config().trusted_proxy_hops
+    return client_address(meta.get("REMOTE_ADDR"), meta.get("HTTP_X_FORWARDED_FOR"), trusted_hops=hops)
+
+
 def country_told(header: str) -> str:
     """The country's two letters, or nothing when it is something else."""
     code = header.strip().upper()

@@ -24,7 +24,8 @@ EloquentError
 ├── Forbidden
 │   ├── ForeignOrigin      403 foreign_origin      a page of another site asked for the cookie
 │   ├── ScopeMissing       403 missing_scope       the API key was not made for this
-│   └── SignInTooOld       403 sign_in_too_old     no password to ask for, and the sign-in is not fresh
+│   ├── SignInTooOld       403 sign_in_too_old     no password to ask for, and the sign-in is not fresh
+│   └── PasswordGiven      403 password_change_required   the password is right, and somebody else's making
 └── Unavailable
     └── ExportsAway        503 exports_away        where exports lie does not answer
 """
@@ -100,6 +101,13 @@ class SignInTooOld(Forbidden):
 
     code = "sign_in_too_old"
     sentence = "This needs a fresh sign-in. Sign in again, then come back within ten minutes."
+
+
+class PasswordGiven(Forbidden):
+    """The password is right, and was made up by somebody else: it is exchanged for an own one first."""
+
+    code = "password_change_required"
+    sentence = "This password was made for you. Set one of your own first."
 
 
 class WrongCode(InvalidInput):

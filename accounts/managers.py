@@ -18,10 +18,17 @@ class UserManager(BaseUserManager["User"]):
 
     use_in_migrations = True
 
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """A saved user; without a password nobody can sign in until one is set."""
+    def create_user(
+        self, email: str, password: str | None = None, *, password_is_given: bool = False, **fields: Any
+    ) -> "User":
+        """A saved user; without a password nobody can sign in until one is set.
+
+        A password that is given was made up by somebody else, and is to be changed at the first sign-in.
+        """
         user = self.model(email=normalise_email(email), **fields)
         user.set_password(password)
+        if password_is_given:
+            user.mark_password_as_given()
         user.save(using=self._db)
         return user
 

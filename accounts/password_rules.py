@@ -73,17 +73,20 @@ class NotCommonValidator:
 
 
 class NotTheNamesValidator:
-    """Refuses passwords that are little more than the user's email or name, or this service's name."""
+    """Refuses passwords that are little more than the user's email or name, this service's name, or a house's words."""
+
+    def __init__(self, house_words: Iterable[str] = ()) -> None:
+        self._house_words = tuple(house_words)
 
     def validate(self, password: str, user: Any = None) -> None:
         """Raise ValidationError when the password says who `user` is (anything with an `email`, maybe a `name`)."""
         email, name = getattr(user, "email", None) or "", getattr(user, "name", None) or ""
-        if is_made_of(password, names_in(email, name)):
+        if is_made_of(password, names_in(email, name, self._house_words)):
             raise ValidationError(self.get_help_text(), code="password_is_a_name")
 
     def get_help_text(self) -> str:
         """The rule as a sentence."""
-        return "The password must not be made of the email address, your name or the name of this service."
+        return "The password must not be made of the email address, your name or names of this service."
 
 
 def is_common(password: str) -> bool:
@@ -101,10 +104,11 @@ def is_made_of(password: str, names: Iterable[str]) -> bool:
     return any(_is_left_with_little(text, words) for text in {folded, folded.translate(_STAND_INS)})
 
 
-def names_in(email: str, name: str) -> set[str]:
-    """What the password may not be made of: the email, its parts, the words of the name, and ours."""
+def names_in(email: str, name: str, house_words: Iterable[str] = ()) -> set[str]:
+    """What the password may not be made of: the email, its parts, the words of the name, ours, and those of a house."""
     local, _, domain = _folded(email).partition("@")
-    parts = [*_words(local), *_words(_folded(name)), *_words(domain.rpartition(".")[0]), *SITE_WORDS]
+    house = [word for words in house_words for word in _words(_folded(words))]
+    parts = [*_words(local), *_words(_folded(name)), *_words(domain.rpartition(".")[0]), *SITE_WORDS, *house]
     whole = [f"{local}@{domain}", local] if domain else [local]
     return {part for part in (*whole, *parts) if len(part) >= _SHORTEST_NAME}
 

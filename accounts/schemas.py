@@ -108,6 +108,16 @@ class Credentials(Body):
     device_token: DeviceToken | None = None
 
 
+class OwnPassword(Body):
+    """An own password in the place of one that was given."""
+
+    email: Email
+    given_password: Password
+    new_password: NewPassword
+    cookie: AsCookie = False
+    device_token: DeviceToken | None = None
+
+
 class RefreshTokenIn(Body):
     """A refresh token. Without one the cookie is used."""
 
@@ -194,7 +204,7 @@ class SessionOut(Schema):
     )
     created_at: datetime
     last_seen_at: datetime
-    expires_at: datetime
+    expires_at: datetime = Field(description="30 days after it was last used, or when another sign-in is due")
     current: bool
 
 
@@ -295,7 +305,7 @@ def session_page_out(
             "signed_in_with": session.signed_in_with,
             "created_at": session.created_at,
             "last_seen_at": session.last_seen_at,
-            "expires_at": session.expires_at,
+            "expires_at": session.ends_at,
             "current": session.id == current,
         }
         for session in sessions

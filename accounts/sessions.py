@@ -1,7 +1,8 @@
 """Signed-in devices: opened, kept alive, listed, ended.
 
-A session is opened by a password and kept alive by its refresh token, which changes at every use. Whoever presents a
-token that was already exchanged is not the owner, or the owner was not the only one who had it: the session ends.
+A session is opened by a password and kept alive by its refresh token, which changes at every use, until another
+sign-in is due (SESSION_MAX_DAYS). Whoever presents a token that was already exchanged is not the owner, or the owner
+was not the only one who had it: the session ends.
 
 Two tabs, and a client whose answer got lost, present the same token at nearly the same moment and are no thieves. So
 for GRACE the token before the current one is answered with the *same* successor as the first time: both tabs hold the
@@ -218,7 +219,7 @@ async def _living_session_of(token: RefreshToken) -> store.Session:
     session = await store.session_by_id(token.session_id)
     if session is None or not hmac.compare_digest(session.lineage_hash, token.lineage_hash):
         raise RefreshRefused
-    if session.revoked_at is not None or session.expires_at <= now():
+    if session.revoked_at is not None or session.ends_at <= now():
         raise RefreshRefused
     return session
 

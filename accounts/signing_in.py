@@ -11,8 +11,9 @@ from accounts import sessions, store
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
-from accounts.errors import PasskeyRefused, WrongCredentials
+from accounts.errors import PasskeyRefused, PasswordGiven, WrongCredentials
 from accounts.life.verification import require_verified
+from accounts.mail.addresses import link
 from accounts.passwords import verify_password
 from accounts.second_factor import challenges
 from accounts.second_factor.challenges import Answer, Challenge
@@ -20,6 +21,7 @@ from accounts.second_factor.factors import factors_of
 from accounts.second_factor.passkeys import owner_by_passkey
 from accounts.second_factor.relying_party import RelyingParty
 from accounts.sessions import Grant
+from eloquent.foundation.clock import now
 
 
 class Proof(StrEnum):
@@ -37,12 +39,18 @@ async def sign_in(email: str, password: str, *, device: Device) -> Grant | Chall
 
     Raises:
         WrongCredentials: in the same time and words whatever was wrong.
+        PasswordGiven: it is right, and opens nothing: see `accounts.given_passwords`.
     """
     user = await store.user_by_email(email)
     verdict = await verify_password(password, user.password if user else None)
-    if user is None or not verdict.right or not user.is_active:
+    given_until = user.password_expires_at if user else None
+    has_expired = given_until is not None and given_until <= now()
+    if user is None or not verdict.right or has_expired or not user.is_active:
         await record(Action.SIGN_IN_FAILED, subject=user.id if user else None, device=device, proof=Proof.PASSWORD)
         raise WrongCredentials
+    if given_until is not None:
+        page = link("own-password")
+        raise PasswordGiven(f"{PasswordGiven.sentence.rstrip('.')}: {page}", page=page)
     if verdict.newer_hash:
         await store.upgrade_password_hash(user.id, old=user.password, new=verdict.newer_hash)
     return await let_in(user, proof=Proof.PASSWORD, device=device)

@@ -27,6 +27,12 @@ class StaffSignInForm(AuthenticationForm):  # type: ignore[misc]  # unfold ships
             check for check in password.validators if not isinstance(check, ProhibitNullCharactersValidator)
         ]
 
+    def confirm_login_allowed(self, user: Any) -> None:
+        """Refuse who is no staff, and a password that was given too long ago."""
+        super().confirm_login_allowed(user)
+        if user.password_has_expired:
+            raise ValidationError("This password was made for you, and is not good any more.", code="password_expired")
+
     def clean(self) -> dict[str, Any]:
         """The fields of a right password.
 

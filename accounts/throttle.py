@@ -35,6 +35,8 @@ CHANGE_PASSWORD_BY_USER: Final = Limit("password", 10, 600)
 OPENID_BY_ADDRESS: Final = Limit("openid", 300, 300)
 OPENID_LINK_BY_USER: Final = Limit("openid-link", 30, 600)
 OPENID_LOGOUT_BY_ADDRESS: Final = Limit("openid-logout", 600, 60)
+# No longer than this can one be believed: `accounts.openid.id_tokens`.
+OPENID_LOGOUT_BY_TOKEN: Final = Limit("openid-logout-token", 1, 360)
 # Letters: nobody's mailbox is filled by whoever plays with a session.
 REUSE_LETTER_BY_USER: Final = Limit("reuse-letter", 1, 3600)
 SIGN_IN_LETTER_BY_USER: Final = Limit("sign-in-letter", 10, 86400)

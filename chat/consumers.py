@@ -165,6 +165,7 @@ class ChatConsumer(SignedInSocket):
             log.warning("stop failed", exc_info=stopping.exception())
 
     async def _refuse(self, request_id: str, error: EloquentError) -> None:
+        log.info("frame refused", code=error.code, user=str(self.identity.user_id))
         await self.send(frames.failed(request_id, problem(error, None)))
 
 

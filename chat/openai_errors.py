@@ -46,9 +46,11 @@ def error_body(error: EloquentError) -> dict[str, Any]:
 
 def openai_reply(error: EloquentError) -> HttpResponse:
     """The error as a response, with the error's own headers (`Retry-After`, `WWW-Authenticate`)."""
-    return HttpResponse(
+    reply = HttpResponse(
         orjson.dumps(error_body(error)),
         content_type="application/json",
         status=status_of(error),
         headers=error.headers,
     )
+    reply.refusal = error.code  # type: ignore[attr-defined]  # for the request's line in the log
+    return reply

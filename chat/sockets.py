@@ -65,25 +65,25 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         origin = _header(self.scope, b"origin")
         # Only browsers send an Origin, and only they can be led here by another site's page.
         if origin is not None and not is_own_or_allowed(origin, host=_header(self.scope, b"host") or ""):
-            await self.close(WRONG_ORIGIN)
+            await self._refuse_socket(WRONG_ORIGIN, "foreign_origin")
             return
         try:
             gate.count_socket(address_of_scope(self.scope))
             identity = await identity_of_ticket(ticket)
-        except Throttled:
-            await self.close(TRY_AGAIN_LATER)
+        except Throttled as error:
+            await self._refuse_socket(TRY_AGAIN_LATER, error.code)
             return
         except Unavailable as error:
             # Not 4401: a client would take it for the end of its session.
             log.warning("socket cannot be let in", exc_info=error)
             await self.close(TRY_AGAIN_LATER)
             return
-        except EloquentError:
-            await self.close(NOT_SIGNED_IN)
+        except EloquentError as error:
+            await self._refuse_socket(NOT_SIGNED_IN, error.code)
             return
         counted = type(self), identity.user_id
         if _open[counted] >= MOST_SOCKETS_OF_A_USER:
-            await self.close(TOO_MANY_SOCKETS)
+            await self._refuse_socket(TOO_MANY_SOCKETS, "too_many_sockets", user=str(identity.user_id))
             return
         _open[counted] += 1
         self._counted = counted
@@ -91,6 +91,10 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self._gone = admit(identity, self._sent_away)
         await self.join(session_group(identity.session_id), user_group(identity.user_id))
         await self.admitted()
+
+    async def _refuse_socket(self, close_code: int, code: str, **who: str) -> None:
+        log.info("socket refused", code=code, kind=self.subprotocol, address=address_of_scope(self.scope), **who)
+        await self.close(close_code)
 
     async def join(self, *groups: str) -> bool:
         """Ask to be told what is sent to these groups. False without Redis: nothing is heard then."""
@@ -121,7 +125,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             async with asyncio.timeout(JOIN_TIMEOUT_S):
                 for group in self._groups_joined:
                     await self.channel_layer.group_discard(group, self.channel_name)
-        tasks = self.tasks()
+        # One that was refused has begun nothing.
+        tasks = self.tasks() if self._counted is not None else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -84,7 +84,7 @@ api = Api(
     openapi_url="/openapi.json",
     docs_url="/docs",
     servers=[{"url": url}] if (url := get_config().next_public_api_url) else [],
-    docs=Docs(settings={"persistAuthorization": True}),
+    docs=Docs(),  # a token that is typed there goes with the page: no `persistAuthorization`
 )
 api.add_router("/", accounts_router)
 api.add_router("/", api_keys_router)

@@ -5,7 +5,7 @@ What no deployment may have at all stops the start (`eloquent.foundation.config`
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004  (Django's own name)
 
@@ -19,7 +19,7 @@ def check_deployment(app_configs: Sequence[Any] | None = None, **_: Any) -> list
     config = get_config()
     if not config.strict:
         return []
-    return [*_edges(config), *_databases(config), *_keys_in_clear(config)]
+    return [*_edges(config), *_databases(config), *_keys_in_clear(config), *_words_in_clear(config)]
 
 
 def _edges(config: Config) -> list[CheckMessage]:
@@ -52,24 +52,54 @@ def _edges(config: Config) -> list[CheckMessage]:
 
 
 def _databases(config: Config) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    redis = urlsplit(config.redis_url.get_secret_value()) if config.redis_url is not None else None
-    if redis is not None and redis.scheme == "redis" and not redis.password and not _is_own(redis.hostname):
-        found.append(
+    return [*_redis(config), *_mongodb(config)]
+
+
+def _redis(config: Config) -> list[CheckMessage]:
+    parts = urlsplit(config.redis_url.get_secret_value() if config.redis_url is not None else "")
+    is_plain = parts.scheme == "redis" and not _is_own(parts.hostname)
+    if is_plain and not parts.password:
+        return [
             _warning(
                 5,
                 "REDIS_URL has neither TLS nor a password, and leads to another machine.",
                 "Whoever reaches it reads answers as they are made. Use rediss:// and a password.",
             )
-        )
-    mongodb = urlsplit(config.mongodb_uri.get_secret_value())
-    hosts = mongodb.netloc.rpartition("@")[2].split(",")
-    if "@" not in mongodb.netloc and "authMechanism=" not in mongodb.query and not all(map(_is_own_part, hosts)):
+        ]
+    if is_plain or parse_qs(parts.query).get("ssl_cert_reqs") == ["none"]:
+        return [
+            _warning(
+                8,
+                "REDIS_URL has no TLS, or checks no certificate, and leads to another machine.",
+                "Its password and answers as they are made travel in clear. Use rediss://, and trust its authority.",
+            )
+        ]
+    return []
+
+
+def _mongodb(config: Config) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    parts = urlsplit(config.mongodb_uri.get_secret_value())
+    if all(map(_is_own_part, parts.netloc.rpartition("@")[2].split(","))):
+        return found
+    options = {name.lower(): values[-1].lower() for name, values in parse_qs(parts.query).items()}
+    if "@" not in parts.netloc and "authmechanism" not in options:
         found.append(
             _warning(
                 6,
                 "MONGODB_URI has no user, and leads to another machine.",
                 "Whoever reaches it reads every conversation. Turn access control on.",
+            )
+        )
+    # `mongodb+srv://` has it unless it is turned off; a certificate that nobody checks is anybody's.
+    encrypted = options.get("tls", options.get("ssl", "true" if parts.scheme == "mongodb+srv" else "false")) == "true"
+    unchecked = {"tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames"}
+    if not encrypted or any(options.get(name) == "true" for name in unchecked):
+        found.append(
+            _warning(
+                9,
+                "MONGODB_URI has no TLS, or checks no certificate, and leads to another machine.",
+                "Every conversation travels in clear, or to whoever answers. Add tls=true, and trust its authority.",
             )
         )
     return found
@@ -89,6 +119,31 @@ def _keys_in_clear(config: Config) -> list[CheckMessage]:
         )
         for name, (url, key) in keyed.items()
         if url and key and url.startswith("http://") and not _is_own(urlsplit(url).hostname)
+    ]
+
+
+def _words_in_clear(config: Config) -> list[CheckMessage]:
+    places = {
+        "OLLAMA_HOST": config.ollama_host,
+        "LLAMACPP_HOST": (config.llamacpp_host,),
+        "OPENAI_COMPATIBLE_URL": () if config.openai_compatible_api_key else (config.openai_compatible_url,),
+        "MCP_ALLOWED_HOSTS": config.mcp_allowed_hosts,
+    }
+    plain = [
+        name
+        for name, urls in places.items()
+        if any(url and url.startswith("http://") and not _is_own(urlsplit(url).hostname) for url in urls)
+    ]
+    smtp = urlsplit(config.smtp_url.get_secret_value() if config.smtp_url is not None else "")
+    if smtp.scheme == "smtp" and not smtp.username and not _is_own(smtp.hostname):
+        plain.append("SMTP_URL")
+    return [
+        _warning(
+            10,
+            f"{name} leads to another machine without TLS.",
+            "What people write, or a letter's link, travels in clear. Use TLS, or a network that is yours alone.",
+        )
+        for name in plain
     ]
 
 

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class NotReady(Exception):
-    """Why this process should get no requests; the sentence is shown and names no address."""
+    """Why this process should get no requests; the sentence is shown to anybody and names nothing of the inside."""
 
 
 class _Migrations:
@@ -86,7 +86,9 @@ async def _migrations_applied() -> None:
     found = database()["django_migrations"].find(names, {"app": 1, "name": 1})
     applied = {(document["app"], document["name"]) async for document in found}
     if missing := sorted(wanted - applied):
-        raise NotReady(f"Not applied: {', '.join('.'.join(migration) for migration in missing)}.")
+        # Which, is for the log: their names tell strangers what there is, and which version serves.
+        log.warning("migrations are not applied", missing=[".".join(migration) for migration in missing])
+        raise NotReady("Not all are applied: `manage.py migrate`.")
     _Migrations.applied = True
 
 

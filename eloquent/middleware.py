@@ -27,10 +27,11 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from accounts.device_cookie import remember_device
-from accounts.devices import device_of, device_var
+from accounts.devices import address_of, device_of, device_var
 from accounts.limits.headers import NAMES as LIMIT_HEADERS
 from chat.openai_errors import openai_reply
 from eloquent.foundation import content_security
+from eloquent.foundation.callers import caller_of
 from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import EloquentError, Forbidden, NotFound, PayloadTooLarge
 from eloquent.foundation.logs import request_id_of, request_id_var
@@ -212,6 +213,9 @@ class DeskRoadMiddleware:
         _add_missing(response, self._security_headers)
         if (email := getattr(request, "device_known_to", None)) is not None:
             remember_device(request, response, email)
+        if getattr(request, "signed_out", False):
+            # The console's pages, and what was searched for in it; not cookies, by which the device is known again.
+            headers["Clear-Site-Data"] = '"cache", "storage"'
         _log_response(request, response, started)
         return response
 
@@ -300,10 +304,15 @@ def _log_response(request: HttpRequest, response: HttpResponseBase, started: flo
         # Closed by either handler when the stream has ended, whichever way.
         response._resource_closers.append(at_its_end)  # type: ignore[attr-defined]  # noqa: SLF001
     elif request.path not in _NOT_LOGGED:
-        _write_line(request, response.status_code, started, bytes=len(response.content))  # type: ignore[attr-defined]
+        fields: dict[str, Any] = {"bytes": len(response.content)}  # type: ignore[attr-defined]
+        refusal = getattr(response, "refusal", None)
+        if refusal is not None:
+            fields["code"] = refusal
+        _write_line(request, response.status_code, started, **fields)
 
 
 def _write_line(request: HttpRequest, status: int, started: float, **fields: Any) -> None:
+    """What was asked, by whom, from where, and what came of it. Of people nothing but an id and the address."""
     if not access_log.isEnabledFor(logging.INFO):
         return
     route = _route(request)
@@ -311,6 +320,12 @@ def _write_line(request: HttpRequest, status: int, started: float, **fields: Any
     if route is None:
         # What follows a content's address may be its signature, which opens it.
         fields["path"] = _SIGNED.sub(r"\1…", request.path)[:200]
+    caller = caller_of(request)
+    if caller is not None:
+        fields["user"] = str(caller.user_id)
+        if caller.key_id is not None:
+            fields["key"] = str(caller.key_id)
+    fields["address"] = address_of(request)
     fields["ms"] = round((perf_counter() - started) * 1000, 2)
     # The record itself: the usual way in looks through the stack for the caller, for each request.
     access_log.handle(

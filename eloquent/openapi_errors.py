@@ -82,7 +82,13 @@ _ADMITTED: Final[Errors] = (
 
 OF_OPERATION: Final[dict[str, Errors]] = {
     "register": (*_FROM_A_PAGE, *_ADMITTED, accounts_errors.EmailTaken),
-    "sign_in": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.EmailNotVerified),
+    "sign_in": (
+        *_FROM_A_PAGE,
+        accounts_errors.WrongCredentials,
+        life_errors.EmailNotVerified,
+        accounts_errors.PasswordGiven,
+    ),
+    "set_own_password": (*_FROM_A_PAGE, accounts_errors.WrongCredentials, life_errors.EmailNotVerified),
     "refresh_tokens": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "sign_out": (*_FROM_A_PAGE, accounts_errors.RefreshRefused),
     "change_password": (*_FROM_A_PAGE, *_BY_THE_OWNER),

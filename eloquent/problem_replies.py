@@ -13,9 +13,11 @@ PROBLEM: Final = "application/problem+json"
 
 def problem_reply(error: EloquentError) -> HttpResponse:
     """The error's status, headers and body, with the id of the request that it answers."""
-    return HttpResponse(
+    reply = HttpResponse(
         orjson.dumps(problem(error, request_id_of())),
         content_type=PROBLEM,
         status=error.status,
         headers=error.headers,
     )
+    reply.refusal = error.code  # type: ignore[attr-defined]  # for the request's line in the log
+    return reply

@@ -105,7 +105,10 @@ LOGIN_REDIRECT_URL = "/admin/"  # the only pages with a sign-in of Django's
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.password_rules.LengthValidator"},
     {"NAME": "accounts.password_rules.NotCommonValidator"},
-    {"NAME": "accounts.password_rules.NotTheNamesValidator"},
+    {
+        "NAME": "accounts.password_rules.NotTheNamesValidator",
+        "OPTIONS": {"house_words": _config.password_house_words},
+    },
 ]
 PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher"]
 

@@ -8,6 +8,7 @@ from django.views.defaults import page_not_found
 from accounts.api import jwks
 from accounts.pages import account
 from accounts.second_factor import console_pages
+from accounts.staff_password import change_own_password
 from chat import openai_api, pages
 from eloquent.api import api
 from eloquent.health import healthz, readyz
@@ -25,6 +26,7 @@ urlpatterns = [
     re_path("^admin/r/", page_not_found, {"exception": Http404()}),
     path("admin/second-factor/", console_pages.second_factor, name="second_factor"),
     path("admin/second-factor/passkey/", console_pages.passkey_question, name="second_factor_passkey"),
+    path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
     path("account/<slug:page>", account, name="account"),
     path("", pages.index, name="page"),

@@ -21,6 +21,12 @@ async def test_a_wrong_verb_is_a_problem_that_names_the_right_ones(ann: Person, 
         assert answer.json()["code"] == "method_not_allowed"
 
 
+async def test_the_page_of_documents_keeps_no_token_that_is_typed_there(ann: Person) -> None:  # noqa: F811
+    page = (await ann.http.get("/docs")).text
+    assert "swagger-ui" in page
+    assert "persistAuthorization" not in page
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/conversations"), ("POST", "/conversations"), ("GET", "/me")])
 async def test_a_database_that_hangs_is_given_up_with_a_problem(
     ann: Person,  # noqa: F811

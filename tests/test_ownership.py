@@ -30,6 +30,7 @@ PUBLIC = {
     "verify_email",
     "forgot_password",
     "reset_password",
+    "set_own_password",
     "confirm_email",
 }
 # Of sign-ins at providers, where everybody begins without one: tests/accounts/openid/.

@@ -79,7 +79,10 @@ class OpenidResult(models.Model):
     class Meta:
         db_table = "openid_results"
         default_permissions = ()
-        indexes = [TTLIndex(fields=["expires_at"], name="openid_results_expired")]
+        indexes = [
+            models.Index(fields=["user"], name="openid_results_of_user"),
+            TTLIndex(fields=["expires_at"], name="openid_results_expired"),
+        ]
 
     def __str__(self) -> str:
         return str(self.pk)

@@ -84,7 +84,10 @@ class SignInChallenge(models.Model):
     class Meta:
         db_table = "sign_in_challenges"
         default_permissions = ()
-        indexes = [TTLIndex(fields=["expires_at"], name="sign_in_challenges_expired")]
+        indexes = [
+            models.Index(fields=["user"], name="sign_in_challenges_of_user"),
+            TTLIndex(fields=["expires_at"], name="sign_in_challenges_expired"),
+        ]
 
     def __str__(self) -> str:
         return str(self.pk)

@@ -10,6 +10,8 @@ from eloquent.mongodb.indexes import TTLIndex
 class Session(models.Model):
     """A signed-in device. It lives while its refresh token is used at least once in 30 days, until it is revoked.
 
+    And at most for SESSION_MAX_DAYS; one that ended so stays until `expires_at`, as a memory of the device.
+
     Refresh tokens are stored as SHA-256 only. `successor` is the current token, readable only by someone who presents
     the previous one (see `accounts.tokens.seal`): that is what lets two tabs refresh at the same moment.
     """

@@ -1,13 +1,16 @@
 """Users."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
 from django.db import models
 from django.utils import timezone
 
 from accounts.managers import UserManager
+
+GIVEN_PASSWORD_LIVES: Final = timedelta(days=7)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -19,6 +22,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     # Access tokens carry this number; raising it refuses every one that was signed before.
     token_version = models.PositiveIntegerField(default=0, editable=False)
+    # Until when a password that somebody else made up can be exchanged for another. One's own has no end.
+    password_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     email_verified_at = models.DateTimeField(null=True, blank=True)
     # Who closed an account that is not active: its owner may open it again, what staff closed stays closed.
     deactivated_by = models.CharField(
@@ -57,6 +62,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Compare the email in its one form with those that are there."""
         super().clean()
         self.email = self.email.strip().lower()
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Set a password, which counts as the user's own unless `mark_password_as_given` says otherwise."""
+        super().set_password(raw_password)
+        self.password_expires_at = None
+
+    def mark_password_as_given(self) -> None:
+        """Somebody else made the password up: it opens nothing, and for a week it can be exchanged for another."""
+        self.password_expires_at = timezone.now() + GIVEN_PASSWORD_LIVES
+
+    @property
+    def password_has_expired(self) -> bool:
+        """Whether the password was given so long ago that it is good for nothing."""
+        return self.password_expires_at is not None and self.password_expires_at <= timezone.now()
 
     @property
     def password_was_set(self) -> bool:

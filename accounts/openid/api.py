@@ -21,7 +21,7 @@ from accounts.granting import granted
 from accounts.openid import browsers, flow, people, results
 from accounts.openid.answers import Answer
 from accounts.openid.errors import AnswerRefused
-from accounts.openid.logout import end_sessions_of_who_left
+from accounts.openid.logout import end_all_of_who_left
 from accounts.openid.providers import provider_named
 from accounts.openid.returns import callback_of, next_of, told
 from accounts.openid.schemas import (
@@ -82,11 +82,14 @@ async def start(
 
     `next` is a path on this host, or a page of FRONTEND_URL or ALLOWED_ORIGINS. It is signed in by its refresh cookie
     then. A page on another site, where that cookie is not sent, begins with a `code_challenge` (PKCE, S256) and finds
-    `#openid_code=…`, which it exchanges for tokens within a minute. `#openid_error=…` says why nobody was signed in.
+    `#openid_code=…`, which it exchanges for tokens within a minute. `#openid_error=…` says why nobody was signed in:
+    without a `code_challenge` it is `openid_begun_elsewhere` for a link on another site.
     """
     wanted = provider_named(provider)
     next_url = next_of(next, host=request.get_host())
     try:
+        if code_challenge is None:  # with one, only the page that has its verifier can come to a session
+            browsers.require_begun_here(request)
         await throttle.spend(throttle.OPENID_BY_ADDRESS, throttle_key(device_of(request).address))
         secret = browsers.secret_of(request) or browsers.browser_secret()
         url = await flow.begin(
@@ -172,11 +175,11 @@ async def exchange(request: HttpRequest, body: OpenidExchange) -> HttpResponse:
 async def backchannel_logout(
     request: HttpRequest, provider: str, logout_token: Annotated[str, Form(max_length=40_000)]
 ) -> HttpResponse:
-    """For providers (OpenID Connect Back-Channel Logout 1.0): ends all sessions of the user whom the token names."""
+    """For providers (OpenID Connect Back-Channel Logout 1.0): ends all that lets the user in whom it names."""
     known = provider_named(provider)
     device = device_of(request)
     await throttle.spend(throttle.OPENID_LOGOUT_BY_ADDRESS, throttle_key(device.address))
-    await end_sessions_of_who_left(known, logout_token, device=device)
+    await end_all_of_who_left(known, logout_token, device=device)
     return HttpResponse(status=HTTPStatus.OK, content_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""Knowing the browser again that began a sign-in.
+"""Who begins a sign-in: the person, and not another site's page; and knowing their browser again at its end.
 
 A stranger can take their own sign-in up to the last step and have somebody else's browser finish it, who then writes to
 the stranger's account. So the browser that begins is given a secret, and none but it can finish. The cookie is Lax and
@@ -12,12 +12,26 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
+from accounts.openid.errors import BegunElsewhere
 from accounts.tokens import hash_of
 from eloquent.foundation.config import get_config
 
 LIFETIME_S: Final = 600
 _NAME: Final = "eloquent_openid"
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+def require_begun_here(request: HttpRequest) -> None:
+    """Return unless the browser says that a page of another site has led it here.
+
+    Such a page could have its visitor signed in who did not ask for it: a provider that knows them sends them back at
+    once. Browsers say it over TLS; of old ones nothing is known, and they are let on.
+
+    Raises:
+        BegunElsewhere: it does.
+    """
+    if request.META.get("HTTP_SEC_FETCH_SITE") == "cross-site":
+        raise BegunElsewhere
 
 
 def browser_secret() -> str:

@@ -4,6 +4,7 @@ EloquentError
 ├── Forbidden
 │   └── SignInRefused           what a sign-in at a provider may come to; told behind # of the page it returns to
 │       ├── Declined            403 openid_declined          the person, or the provider, said no there
+│       ├── BegunElsewhere      403 openid_begun_elsewhere   a page of another site led here, not the person
 │       ├── AttemptUnknown      403 openid_attempt_unknown   too late, twice, or begun in another browser
 │       ├── AnswerRefused       403 openid_answer_refused    what the provider answered cannot be believed
 │       ├── EmailUnproven       403 openid_email_unproven    the provider gives no email that somebody has proved
@@ -36,6 +37,13 @@ class Declined(SignInRefused):
 
     code = "openid_declined"
     sentence = "The sign-in was not completed there."
+
+
+class BegunElsewhere(SignInRefused):
+    """Another site's page led the browser here, with nothing by which that page could collect the result."""
+
+    code = "openid_begun_elsewhere"
+    sentence = "This sign-in was begun by another site. Begin it here."
 
 
 class AttemptUnknown(SignInRefused):

@@ -26,6 +26,9 @@ SKEW_S: Final = 60
 # A logout token is a notice of what has just happened.
 LONGEST_ON_ITS_WAY_S: Final = 300
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+# Providers may leave it out, or write the general one. Any other names a token that was made for something else.
+_LOGOUT_TYPES: Final = frozenset({"", "jwt", "logout+jwt", "application/logout+jwt"})
+_MAX_JTI_CHARS: Final = 255
 _MAX_NAME_CHARS: Final = 150
 
 
@@ -65,6 +68,7 @@ class _IdToken(_Claims, frozen=True, kw_only=True):
 
 class _LogoutToken(_Claims, frozen=True, kw_only=True):
     events: dict[str, Any]
+    jti: str = ""
     exp: float | None = None
     nonce: Any = msgspec.UNSET
 
@@ -78,11 +82,19 @@ class UserInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: Any = None
 
 
+class Departure(msgspec.Struct, frozen=True):
+    """That somebody has left: whom a logout token names, and the token's own name, by which it is known again."""
+
+    subject: str
+    token_id: str
+
+
 class Header(msgspec.Struct, frozen=True):
-    """The parts of a token's header that choose its key."""
+    """The parts of a token's header that choose its key; `type` is what it calls itself, in lower case or empty."""
 
     algorithm: str
     kid: str | None
+    type: str
 
 
 def header_of(token: object) -> Header:
@@ -97,12 +109,14 @@ def header_of(token: object) -> Header:
         header = jws.extract_compact(token.encode()).headers()
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise TokenRefused("its header cannot be read") from error
-    algorithm, kid = header.get("alg"), header.get("kid")
+    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "")
     if algorithm not in ALGORITHMS:
         raise TokenRefused("its algorithm is none of those that are taken")
     if not (kid is None or isinstance(kid, str)):
         raise TokenRefused("its header names no key")
-    return Header(str(algorithm), kid)
+    if not isinstance(kind, str):
+        raise TokenRefused("its header names no type")
+    return Header(str(algorithm), kid, kind.lower())
 
 
 def person_in(
@@ -153,8 +167,8 @@ def completed(person: Person, answer: bytes) -> Person:
     return msgspec.structs.replace(said, name=person.name or said.name)
 
 
-def subject_that_left(token: str, keys: tuple[PublicKey, ...], *, issuer: str, client_id: str, now_s: float) -> str:
-    """Whom a logout token (Back-Channel Logout 1.0, section 2.6) speaks of.
+def departure_in(token: str, keys: tuple[PublicKey, ...], *, issuer: str, client_id: str, now_s: float) -> Departure:
+    """What a logout token (Back-Channel Logout 1.0, section 2.6) says. Whether it was used before, nobody knows here.
 
     Raises:
         KeyUnknown: it is signed with none of these keys.
@@ -162,14 +176,16 @@ def subject_that_left(token: str, keys: tuple[PublicKey, ...], *, issuer: str, c
     """
     claims = _signed(token, keys, _LogoutToken)
     _check_origin(claims, issuer=issuer, client_id=client_id, now_s=now_s)
-    if claims.nonce is not msgspec.UNSET or not isinstance(claims.events.get(LOGOUT_EVENT), dict):
+    named_so = header_of(token).type in _LOGOUT_TYPES
+    if not named_so or claims.nonce is not msgspec.UNSET or not isinstance(claims.events.get(LOGOUT_EVENT), dict):
         raise TokenRefused("it is no logout token")
     if claims.iat < now_s - LONGEST_ON_ITS_WAY_S or (claims.exp is not None and claims.exp <= now_s - SKEW_S):
         raise TokenRefused("it is too old")
     if not claims.sub:
         raise TokenRefused("it names no subject")
-    subject: str = claims.sub
-    return subject
+    if not 0 < len(claims.jti) <= _MAX_JTI_CHARS:
+        raise TokenRefused("it has no name of its own")
+    return Departure(claims.sub, claims.jti)
 
 
 def _signed(token: str, keys: tuple[PublicKey, ...], kind: type[msgspec.Struct]) -> Any:

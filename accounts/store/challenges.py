@@ -51,3 +51,8 @@ async def attempt_sign_in_challenge(challenge_hash: str, *, most: int, at: datet
 async def take_sign_in_challenge(challenge_hash: str) -> bool:
     """Use the challenge up; False when it was: of many who answer it, one is let in."""
     return (await database().sign_in_challenges.delete_one({"hash": challenge_hash})).deleted_count == 1
+
+
+async def remove_sign_in_challenges_of(owner: UserId) -> None:
+    """No sign-in of the owner that waits for its second step goes on."""
+    await database().sign_in_challenges.delete_many({"user_id": owner})

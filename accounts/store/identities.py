@@ -126,3 +126,8 @@ async def add_openid_result(result: OpenidResult) -> None:
 async def take_openid_result(code_hash: str) -> OpenidResult | None:
     """The result, deleted by the same command: a code is good for one question. It may have expired."""
     return value_of(OpenidResult, await database().openid_results.find_one_and_delete({"hash": code_hash}))
+
+
+async def remove_openid_results_of(owner: UserId) -> None:
+    """No code that waits to be collected lets the owner in, or links anything to them."""
+    await database().openid_results.delete_many({"user_id": owner})

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from bson import ObjectId
 
+from accounts.session_life import longest_life
 from accounts.store.documents import Position
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -35,6 +36,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     signed_in_with: str = ""
     revoked_at: datetime | None = None
+
+    @property
+    def ends_at(self) -> datetime:
+        """When it ends by itself: unused until `expires_at`, or at the latest when another sign-in is due."""
+        return min(self.expires_at, self.created_at + longest_life())
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +72,7 @@ async def rotate_session(session_id: SessionId, rotation: Rotation) -> bool:
         {
             "_id": session_id,
             "refresh_hash": rotation.from_hash,
-            "revoked_at": None,
-            "expires_at": {"$gt": rotation.at},
+            **_living(rotation.at),
         },
         {
             "$set": {
@@ -107,7 +112,7 @@ async def restart_lineage(
 async def end_session(owner: UserId, session_id: SessionId, *, at: datetime) -> bool:
     """Revoke one living session of the owner; False when there was none."""
     ended = await database().sessions.update_one(
-        {"_id": session_id, "user_id": owner, "revoked_at": None, "expires_at": {"$gt": at}},
+        {"_id": session_id, "user_id": owner, **_living(at)},
         {"$set": {"revoked_at": at}},
     )
     return ended.modified_count == 1
@@ -124,10 +129,10 @@ async def end_sessions_of(owner: UserId, *, at: datetime, keep: SessionId | None
 
 async def living_sessions_of(owner: UserId, *, at: datetime, after: Position | None, limit: int) -> list[Session]:
     """The owner's living sessions, newest first, those older than `after`."""
-    query: Document = {"user_id": owner, "revoked_at": None, "expires_at": {"$gt": at}}
+    query: Document = {"user_id": owner, **_living(at)}
     if after is not None:
         # The range on created_at bounds the index scan; the $or breaks ties between sessions of one millisecond.
-        query["created_at"] = {"$lte": after.created_at}
+        query["created_at"] = {**query["created_at"], "$lte": after.created_at}
         query["$or"] = [{"created_at": {"$lt": after.created_at}}, {"_id": {"$lt": after.id}}]
     found = database().sessions.find(query).sort([("created_at", -1), ("_id", -1)]).limit(limit)
     return [known_value_of(Session, document) async for document in found]
@@ -158,7 +163,7 @@ async def ended_among(session_ids: Collection[SessionId], *, at: datetime) -> se
 
     Asked every second for everyone who has a socket open: while none has ended, no document is sent.
     """
-    living: Document = {"_id": {"$in": list(session_ids)}, "revoked_at": None, "expires_at": {"$gt": at}}
+    living: Document = {"_id": {"$in": list(session_ids)}, **_living(at)}
     if await database().sessions.count_documents(living) == len(session_ids):
         return set()
     return set(session_ids) - {document["_id"] async for document in database().sessions.find(living, {"_id": 1})}
@@ -176,14 +181,20 @@ async def token_version_in_force(owner: UserId, session_id: SessionId) -> int | 
     bytes, by primary key.
     """
     session = await database().sessions.find_one(
-        {"_id": session_id}, {"_id": 0, "user_id": 1, "revoked_at": 1, "expires_at": 1}
+        {"_id": session_id}, {"_id": 0, "user_id": 1, "revoked_at": 1, "expires_at": 1, "created_at": 1}
     )
     if session is None or session["user_id"] != owner:
         return None
-    if session["revoked_at"] is not None or session["expires_at"] <= now():
+    at = now()
+    if session["revoked_at"] is not None or session["expires_at"] <= at or session["created_at"] + longest_life() <= at:
         return None
     user = await database().users.find_one({"_id": owner}, {"_id": 0, "is_active": 1, "token_version": 1})
     if user is None or not user["is_active"]:
         return None
     version: int = user["token_version"]
     return version
+
+
+def _living(at: datetime) -> Document:
+    """What is true of a session that lets somebody in at this moment."""
+    return {"revoked_at": None, "expires_at": {"$gt": at}, "created_at": {"$gt": at - longest_life()}}

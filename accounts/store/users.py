@@ -25,6 +25,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     is_active: bool = True
     is_superuser: bool = False
     token_version: int = 0
+    password_expires_at: datetime | None = None
     email_verified_at: datetime | None = None
     deactivated_by: str = ""
     last_login: datetime | None = None
@@ -73,7 +74,7 @@ async def replace_password(user_id: UserId, *, old: str, new: str) -> User | Non
     """The user with the new hash and the next token version; None when another change was first."""
     document = await database().users.find_one_and_update(
         {"_id": user_id, "password": old},
-        {"$set": {"password": new}, "$inc": {"token_version": 1}},
+        {"$set": {"password": new, "password_expires_at": None}, "$inc": {"token_version": 1}},
         return_document=ReturnDocument.AFTER,
     )
     return value_of(User, document)
@@ -124,6 +125,7 @@ async def reset_password(
             {
                 "$set": {
                     "password": {"$literal": new},
+                    "password_expires_at": None,
                     "token_version": {"$add": ["$token_version", 1]},
                     "is_active": True,
                     "deactivated_by": "",

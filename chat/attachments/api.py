@@ -65,7 +65,8 @@ async def create_attachment(
     """The body is the file alone: a picture (PNG, JPEG, GIF, WebP) or a text in UTF-8, 10 MiB at most by default.
 
     What it is is told by its bytes; a Content-Type that says something else is refused, `application/octet-stream` is
-    always right. Send it with a message within a day, as a part `{"type": "file", "id": …}`.
+    always right. A name that ends otherwise gets the right ending added (`cup.png.txt`). Send it with a message within
+    a day, as a part `{"type": "file", "id": …}`.
     """
     owner = identity_of(request).user_id
     kept = await keeping.keep_attachment(

@@ -25,9 +25,9 @@ from chat.attachments.errors import (
     StorageAway,
     TooMuchUnsent,
 )
-from chat.attachments.kinds import TEXT, Broken, Kind, UnknownKind, fits_announced, kind_of
+from chat.attachments.kinds import Broken, Kind, UnknownKind, fits_announced, kind_of
+from chat.attachments.naming import name_for
 from chat.attachments.storage import file_at, keep_file, remove_file
-from chat.file_names import harmless_file_name
 from chat.types import Attachment
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
@@ -36,18 +36,11 @@ from eloquent.foundation.ids import AttachmentId, ConversationId, UserId
 
 SENT_WITHIN: Final = timedelta(days=1)
 """An attachment that no message has by then is deleted."""
-LONGEST_NAME: Final = 200
 COUNTED_AS_AT_LEAST: Final = 64 * 1024
 """Bytes that a small file counts for among those not sent yet: a million of them are a burden, too."""
 _AT_ONCE: Final = 100
 _examiner: Final = ThreadPoolExecutor(1, thread_name_prefix="examiner")
 _BOM: Final = b"\xef\xbb\xbf"
-_ENDINGS: Final = {
-    "image/png": ("png",),
-    "image/jpeg": ("jpg", "jpeg"),
-    "image/gif": ("gif",),
-    "image/webp": ("webp",),
-}
 
 
 class _Examined(NamedTuple):
@@ -74,7 +67,7 @@ async def keep_attachment(owner: UserId, content: bytes, *, name: str, announced
     attachment = Attachment(
         id=attachment_id,
         user_id=owner,
-        name=_name_for(name, kind),
+        name=name_for(name, kind),
         media_type=kind.media_type,
         size_bytes=len(content),
         width=kind.width,
@@ -180,17 +173,6 @@ def _examined(content: bytes, announced: str) -> _Examined:
     if kind.width and kind.height and kind.width * kind.height > most:
         raise AttachmentTooManyPixels(kind.width, kind.height, most=most)
     return _Examined(kind, hashlib.sha256(content).hexdigest())
-
-
-def _name_for(name: str, kind: Kind) -> str:
-    """The name made harmless; a picture's ends as its kind does, so that no computer takes it for something else."""
-    clean = harmless_file_name(name, longest=LONGEST_NAME)
-    if kind.media_type == TEXT:
-        return clean or "text.txt"
-    endings = _ENDINGS[kind.media_type]
-    if clean.lower().endswith(tuple(f".{ending}" for ending in endings)):
-        return clean
-    return f"{clean[: LONGEST_NAME - 5] or 'picture'}.{endings[0]}"
 
 
 def _none_such() -> NotFound:

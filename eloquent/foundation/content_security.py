@@ -13,6 +13,8 @@ from django.http.response import HttpResponseBase
 
 HEADER: Final = "Content-Security-Policy"
 _NONCE_BYTES: Final = 16
+# Writing HTML from a string throws, whoever tries: these pages build every node by hand.
+_NO_HTML_FROM_STRINGS: Final = {"require-trusted-types-for": "'script'", "trusted-types": "'none'"}
 
 
 def _policy(rules: dict[str, str]) -> str:
@@ -20,7 +22,7 @@ def _policy(rules: dict[str, str]) -> str:
     return "; ".join(f"{name} {value}" for name, value in (always | rules).items())
 
 
-DATA: Final = "default-src 'none'; frame-ancestors 'none'"
+DATA: Final = _policy({})
 """For what is no page: JSON, streams, files. Should a browser ever show it as one, it can do nothing."""
 
 STILL: Final = _policy({"style-src": "'self'", "img-src": "'self'"})
@@ -73,9 +75,20 @@ def chat_policy(nonce: str, host: str) -> str:
             "img-src": "'self' data:",
             "connect-src": f"'self' ws://{host} wss://{host}",
             "form-action": "'self'",
-            # Writing HTML from a string throws, whoever tries: the page builds every node by hand.
-            "require-trusted-types-for": "'script'",
-            "trusted-types": "'none'",
+            **_NO_HTML_FROM_STRINGS,
+        }
+    )
+
+
+def account_policy(nonce: str) -> str:
+    """That of the pages that links in letters lead to."""
+    return _policy(
+        {
+            "script-src": f"'nonce-{nonce}'",
+            "style-src": "'self'",
+            "img-src": "'self' data:",
+            "connect-src": "'self'",
+            **_NO_HTML_FROM_STRINGS,
         }
     )
 

@@ -114,6 +114,7 @@ async def test_signing_out_with_the_cookie_ends_the_session_and_drops_it(http: h
     assert gone.status_code == 204
     assert cookie_of(gone).value == ""
     assert cookie_of(gone)["path"] == "/api/v1/auth"
+    assert gone.headers["clear-site-data"] == '"cache"'
     assert (await http.post("/api/v1/auth/refresh", headers=headers)).status_code == 401
     bearer: Any = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     assert (await http.get("/api/v1/me", headers=bearer)).status_code == 401

@@ -7,12 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth import password_validation
-from hypothesis import given, settings
+from django.core.exceptions import ValidationError
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from accounts.password_rules import is_common, is_made_of, names_in
+from accounts.models import User
+from accounts.password_rules import NotTheNamesValidator, is_common, is_made_of, names_in
 from accounts.passwords import check_new_password
+from eloquent.foundation.config import ConfigFaults, get_config, load_config
 from eloquent.foundation.errors import InvalidInput
 
 
@@ -90,6 +95,39 @@ def test_a_password_made_of_names_is_refused(password: str, refused: bool) -> No
     assert is_made_of(password, names_in("grace.hopper@navy.example", "Grace Hopper")) is refused
 
 
+@pytest.mark.parametrize(
+    ("password", "refused"),
+    [
+        ("Rocketeer2024!", True),
+        ("acme springfield", True),
+        ("r0cketeer-acme", True),
+        ("Grace-Rocketeer", True),
+        ("a rocketeer's purple teapot", False),
+        ("nothing of the kind", False),
+    ],
+)
+def test_a_password_made_of_a_houses_words_is_refused(password: str, refused: bool) -> None:
+    def is_refused(*house_words: str) -> bool:
+        try:
+            NotTheNamesValidator(house_words).validate(password, User(email="grace@example.org"))
+        except ValidationError:
+            return True
+        return False
+
+    assert is_refused("Rocketeer", "Acme of Springfield") is refused
+    assert not is_refused()
+
+
+def test_an_operator_names_the_words_of_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD_HOUSE_WORDS", "Rocketeer, Acme of Springfield")
+    assert load_config().password_house_words == ("Rocketeer", "Acme of Springfield")
+    [options] = [each["OPTIONS"] for each in settings.AUTH_PASSWORD_VALIDATORS if "OPTIONS" in each]
+    assert options == {"house_words": get_config().password_house_words}
+    monkeypatch.setenv("PASSWORD_HOUSE_WORDS", "Rocketeer,ab")
+    with pytest.raises(ConfigFaults, match="PASSWORD_HOUSE_WORDS"):
+        load_config()
+
+
 def test_the_list_by_itself_would_let_almost_all_of_it_through_again() -> None:
     """Why more is done than looking the password up: what people add to a common one is on no list."""
     file = Path(password_validation.__file__).with_name("common-passwords.txt.gz")
@@ -110,7 +148,7 @@ def refusals(password: str, email: str = "", name: str = "") -> list[dict[str, A
     return []
 
 
-@settings(max_examples=50)
+@hypothesis_settings(max_examples=50)
 @given(st.text(max_size=300), st.text(max_size=80), st.text(max_size=80))
 def test_every_text_is_judged(password: str, email: str, name: str) -> None:
     assert all(error["loc"] == ["body", "password"] for error in refusals(password, email, name))

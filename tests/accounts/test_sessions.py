@@ -1,7 +1,7 @@
 """Refresh tokens and the sessions that they keep alive, through the API."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -9,9 +9,10 @@ import pytest
 from bson import ObjectId
 from channels.layers import get_channel_layer
 
-from accounts import liveness, notices, sessions, signing_in
+from accounts import liveness, notices, sessions, signing_in, store
 from accounts.tokens import RefreshToken
 from eloquent.foundation.clock import now
+from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
 from tests.accounts.conftest import PASSWORD, Person
 from tests.commands import recorded_commands
@@ -125,6 +126,33 @@ async def test_an_expired_session_cannot_be_refreshed_or_used(a_person: Any) -> 
     liveness.forget(session_id)
     assert (await person.ask("GET", "me")).status_code == 401
     assert (await person.refresh()).status_code == 401
+
+
+async def test_a_session_in_use_ends_when_another_sign_in_is_due(a_person: Any) -> None:
+    person = await a_person()
+    other_device = await person.sign_in_again()
+    session_id = (await session_of(person))["_id"]
+    longest = timedelta(days=get_config().session_max_days)
+
+    async def opened(ago: timedelta) -> None:
+        await database().sessions.update_one({"_id": session_id}, {"$set": {"created_at": now() - ago}})
+        liveness.forget(session_id)
+
+    await opened(longest - timedelta(minutes=1))
+    person.use((await person.refresh()).json())
+    assert (await person.ask("GET", "me")).status_code == 200
+    listed = (await person.ask("GET", "auth/sessions")).json()["items"]
+    [ends_at] = [datetime.fromisoformat(each["expires_at"]) for each in listed if each["current"]]
+    assert ends_at - now() <= timedelta(minutes=1)
+    await opened(longest)
+    assert (await person.ask("GET", "me")).status_code == 401
+    answer = await person.refresh()
+    assert (answer.status_code, answer.json()["code"]) == (401, "refresh_refused")
+    assert await store.ended_among([session_id], at=now()) == {session_id}
+    listed = (await other_device.ask("GET", "auth/sessions")).json()["items"]
+    assert str(session_id) not in [each["id"] for each in listed]
+    # It is still the memory of the device: whoever signs in anew there is not told of a stranger.
+    assert (await session_of(person))["expires_at"] > now()
 
 
 async def test_signing_out_ends_access_at_once(a_person: Any) -> None:

@@ -1,5 +1,6 @@
 """Guessing at the staff console's door: the same windows as at the API's."""
 
+import itertools
 from uuid import uuid4
 
 import httpx
@@ -52,3 +53,46 @@ async def test_an_email_left_out_is_asked_for(http: httpx.AsyncClient) -> None:
     answer = await at_the_door(http, "", "")
     assert answer.status_code == 200
     assert "This field is required." in answer.text
+
+
+async def change(http: httpx.AsyncClient, old: str, new: str) -> httpx.Response:
+    """One try to set another password, through the console's form."""
+    assert (await http.get("/admin/password_change/")).status_code == 200
+    fields = {"old_password": old, "new_password1": new, "new_password2": new}
+    return await http.post(
+        "/admin/password_change/", data={**fields, "csrfmiddlewaretoken": http.cookies["eloquent_csrf"]}
+    )
+
+
+async def test_guesses_at_the_old_password_are_counted_with_those_at_the_api(
+    http: httpx.AsyncClient, staff: str
+) -> None:
+    another = "three purple lanterns"
+    tokens = (await http.post("/api/v1/auth/login", json={"email": staff, "password": PASSWORD})).json()
+    assert (await http.get("/admin/password_change/")).status_code == 302
+    await at_the_door(http, staff, PASSWORD)
+    for _ in range(9):
+        assert TOO_OFTEN not in (await change(http, "a wrong password", another)).text
+    answer = await http.post(
+        "/api/v1/auth/password/change",
+        json={"current_password": "a wrong password", "new_password": another},
+        headers={"Authorization": f"Bearer {tokens['access_token']}"},
+    )
+    assert answer.json()["code"] == "wrong_password"
+    refused = await change(http, PASSWORD, another)
+    assert refused.status_code == 200
+    assert TOO_OFTEN in refused.text
+    user = await User.objects.aget(email=staff)
+    assert await sync_to_async(user.check_password)(PASSWORD)
+
+
+async def test_the_right_old_password_is_changed_and_starts_the_count_anew(http: httpx.AsyncClient, staff: str) -> None:
+    passwords = [PASSWORD, "three purple lanterns", "seven green bicycles"]
+    await at_the_door(http, staff, PASSWORD)
+    for old, new in itertools.pairwise(passwords):
+        for _ in range(9):
+            await change(http, "a wrong password", new)
+        assert (await change(http, old, new)).status_code == 302
+        assert (await http.get("/admin/")).status_code == 200
+    user = await User.objects.aget(email=staff)
+    assert await sync_to_async(user.check_password)(passwords[-1])

@@ -130,3 +130,21 @@ def test_the_first_page_reads_only_today(root, many):
 
     (today,) = [plan for plan in plans if plan.command.collection == "runs" and plan.command.name == "aggregate"]
     assert not today.scans
+
+
+@pytest.mark.parametrize("order", ["1", "-2", "1.-3", "0", "99", "9" * 400, "x", "-", "²", "2.x"])
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_sorted_by_what_has_an_index_and_by_nothing_else(root, talk, name, order):
+    assert ordered(root, name, o=order) == ordered(root, name)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_of_several_columns_the_first_that_may_be_is_sorted_by(root, talk, name):
+    _, field, column = LISTS[name]
+    assert ordered(root, name, o=f"1.{column}.2")[0] == field
+    assert ordered(root, name, o=f"-{column}.{column}")[0] == f"-{field}"
+
+
+def ordered(client, name, **query):
+    """What the list is sorted by."""
+    return client.get(reverse(f"admin:{name}_changelist", query=query)).context["cl"].queryset.query.order_by

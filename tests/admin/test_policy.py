@@ -7,6 +7,7 @@ from django.forms import Media
 from django.template import engines
 from django.test import Client, RequestFactory
 
+from accounts.pages import PAGES
 from eloquent.foundation.content_security import DATA, STILL, nonce_of
 from eloquent.page_nonces import with_nonce, with_nonces
 from tests.admin.conftest import Talk
@@ -88,3 +89,17 @@ def test_a_form_without_its_proof_is_refused_on_a_page_of_ours(superuser: object
 
 def test_what_is_no_page_may_do_nothing(root: Client) -> None:
     assert root.get("/admin/jsi18n/")[POLICY] == DATA
+    for rule in ("default-src", "base-uri", "form-action", "frame-ancestors"):
+        assert f"{rule} 'none'" in DATA.split("; ")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_a_letter_runs_what_carries_its_nonce(page: str) -> None:
+    answers = [Client().get(f"/account/{page}") for _ in range(2)]
+    nonces = [re.search(r"script-src 'nonce-([\w-]{22})';", answer[POLICY]) for answer in answers]
+    assert len({found and found[1] for found in nonces}) == 2
+    for answer, nonce in zip(answers, nonces, strict=True):
+        assert nonce, answer[POLICY]
+        tags = re.findall(r"<script\b[^>]*>", answer.content.decode())
+        assert tags
+        assert [tag for tag in tags if f'nonce="{nonce[1]}"' not in tag] == []

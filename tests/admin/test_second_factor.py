@@ -271,4 +271,27 @@ def test_a_developers_staff_account_is_let_in_at_once(db: None) -> None:
     assert password
     client = Client()
     client.post("/admin/login/", {"username": "dev@example.org", "password": password[1], "next": "/admin/"})
-    assert client.get("/admin/").status_code == 200
+    # No second factor is asked for, only a password of one's own.
+    assert client.get("/admin/")["Location"] == "/admin/password_change/"
+
+
+def test_a_session_of_the_console_ends_when_another_sign_in_is_due(superuser: User, monkeypatch: Any) -> None:
+    browser = signed_in(superuser)
+    assert browser.get("/admin/").status_code == 200
+    real, longest_s = time.time, get_config().session_max_days * 24 * 3600
+    monkeypatch.setattr(console.time, "time", lambda: real() + longest_s - 60)
+    assert browser.get("/admin/").status_code == 200
+    monkeypatch.setattr(console.time, "time", lambda: real() + longest_s)
+    assert browser.get("/admin/").status_code == 302
+    assert browser.get(PAGE)["Location"] == "/admin/login/"
+    assert browser.get("/admin/login/").status_code == 200
+
+
+def test_signing_out_of_the_console_clears_what_the_browser_keeps_of_it(superuser: User) -> None:
+    browser = signed_in(superuser)
+    assert "Clear-Site-Data" not in browser.get("/admin/")
+    assert browser.post("/admin/logout/")["Clear-Site-Data"] == '"cache", "storage"'
+    assert "Clear-Site-Data" not in browser.get("/admin/login/")
+    half_way_in = signed_in(superuser)
+    with_app(superuser)
+    assert half_way_in.post(PAGE, {"leave": "1"})["Clear-Site-Data"] == '"cache", "storage"'

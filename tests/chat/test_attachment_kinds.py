@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.attachments.kinds import TEXT, Broken, Kind, UnknownKind, fits_announced, kind_of
+from chat.attachments.kinds import MEDIA_TYPES, TEXT, Broken, Kind, UnknownKind, fits_announced, kind_of
+from chat.attachments.naming import LONGEST_NAME, name_for
 from chat.file_names import harmless, harmless_file_name
 from tests.pictures import gif, jpeg, lossy_webp, png, webp
 
@@ -121,6 +122,36 @@ def test_every_name_is_harmless_and_short(name: str) -> None:
         assert len(clean) <= 40
         assert not set(clean) & set('/\\"<>|:*?\r\n\0')
         clean.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "called"),
+    [
+        ("cup.png", "image/png", "cup.png"),
+        ("CUP.JPEG", "image/jpeg", "CUP.JPEG"),
+        ("cup.png", "image/jpeg", "cup.png.jpg"),
+        ("cup", "image/webp", "cup.webp"),
+        ("", "image/gif", "picture.gif"),
+        ("notes", TEXT, "notes"),
+        ("main.py", TEXT, "main.py"),
+        ("page.html", TEXT, "page.html"),
+        ("drawing.svg", TEXT, "drawing.svg"),
+        ("cup.png", TEXT, "cup.png.txt"),
+        ("Setup.EXE", TEXT, "Setup.EXE.txt"),
+        ("bill.pdf", TEXT, "bill.pdf.txt"),
+        ("", TEXT, "text.txt"),
+        ("x" * 300 + ".zip", TEXT, "x" * 195 + ".txt"),
+    ],
+)
+def test_a_name_ends_as_its_bytes_are(name: str, media_type: str, called: str) -> None:
+    assert name_for(name, Kind(media_type)) == called
+
+
+@given(st.text(max_size=300), st.sampled_from(MEDIA_TYPES))
+def test_every_file_has_a_short_name(name: str, media_type: str) -> None:
+    called = name_for(name, Kind(media_type))
+    assert 0 < len(called) <= LONGEST_NAME
+    assert name_for(called, Kind(media_type)) == called
 
 
 def test_a_long_name_keeps_its_ending() -> None:

@@ -70,6 +70,7 @@ async def test_a_text_is_saved_not_shown_and_never_run(ann: Person) -> None:
     assert answer.headers["Content-Disposition"] == 'attachment; filename="page.html"'
     assert answer.content == page
     assert (await ann.attach(b"tea"))["name"] == "text.txt"
+    assert (await ann.attach(b"tea", "cup.png"))["name"] == "cup.png.txt"
 
 
 @pytest.mark.parametrize(

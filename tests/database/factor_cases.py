@@ -164,4 +164,5 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
     "sign_in_challenge": [lambda _: accounts.store.sign_in_challenge(CHALLENGE.hash)],
     "attempt_sign_in_challenge": [lambda _: accounts.store.attempt_sign_in_challenge(CHALLENGE.hash, most=5, at=NOW)],
     "take_sign_in_challenge": [lambda _: accounts.store.take_sign_in_challenge(CHALLENGE.hash)],
+    "remove_sign_in_challenges_of": [lambda _: accounts.store.remove_sign_in_challenges_of(OWNER)],
 }

@@ -113,4 +113,5 @@ CALLS: dict[str, list[Callable[[Any], Awaitable[Any]]]] = {
     ],
     "add_openid_result": [lambda _: accounts.store.add_openid_result(_another(RESULT, 99))],
     "take_openid_result": [lambda _: accounts.store.take_openid_result(RESULT.hash)],
+    "remove_openid_results_of": [lambda _: accounts.store.remove_openid_results_of(PEOPLE[0])],
 }

@@ -1,5 +1,6 @@
 """The pages that letters lead to, from the letter to the chat: each says what happened, and what to do if it cannot."""
 
+import secrets
 import time
 from functools import partial
 
@@ -253,3 +254,20 @@ def test_a_link_of_an_erasure_that_is_none_is_said_to_be(
     page = open_page(path=f"/account/{path}").page
     page.get_by_role("button", name=button).click()
     heading(page, said)
+
+
+def test_a_password_that_was_given_is_exchanged_for_an_own_one(open_page: OpenPage, site: Site) -> None:
+    email = f"{secrets.token_hex(4)}@example.org"
+    printed = site.manage("create_staff", "--email", email)
+    given = printed.partition("Password:")[2].split()[0]
+    other = open_page(path="/account/own-password")
+    page = other.page
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("New password", exact=True).fill(NEW)
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.locator("#given_password-fault")).to_have_text("Enter the password that you were given.")
+    page.get_by_label("The password that you were given").fill(given)
+    page.keyboard.press("Enter")
+    heading(page, "Your own password is set")
+    page.get_by_role("link", name="Go to the chat").click()
+    expect(other.box).to_be_visible()

@@ -142,7 +142,7 @@ def test_error_pages_run_nothing_and_look_like_ours(open_page: OpenPage, site: S
 def test_every_script_of_a_page_carries_the_nonce_of_that_answer(chat: ChatPage, site: Site) -> None:
     page = chat.page
     assert all(nonced for nonced, _ in page.evaluate(MODULE))
-    for path in ("/", "/admin/login/", "/api/v1/docs"):
+    for path in ("/", "/account/reset-password", "/admin/login/", "/api/v1/docs"):
         policies = {policy_of(page, site.url + path) for _ in range(2)}
         assert len(policies) == 2, "the nonce is the same twice"
         for policy in policies:

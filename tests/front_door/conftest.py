@@ -1,5 +1,6 @@
-"""Both handlers over the same views."""
+"""Both handlers over the same views, and the lines that requests leave."""
 
+import logging
 from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.core.handlers.asgi import ASGIHandler
 from django.test import override_settings
 
+from eloquent.foundation.logs import request_id_of
 from tests.front_door import views
 
 HANDLERS = ("django", "ours")
@@ -43,3 +45,19 @@ def djangos(bare_urls: None) -> Any:
 def handler(request: pytest.FixtureRequest, ours: Any, djangos: Any) -> Any:
     """A test that asks for it holds for both."""
     return ours if request.param == "ours" else djangos
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, Any]]]:
+    """The fields of each access line so far, in a list that grows."""
+    found: list[dict[str, Any]] = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append({**record.fields, "request_id": request_id_of()})  # type: ignore[attr-defined]
+
+    caplog.set_level(logging.INFO, logger="eloquent.access")
+    keeper = Keeper()
+    logging.getLogger("eloquent.access").addHandler(keeper)
+    yield found
+    logging.getLogger("eloquent.access").removeHandler(keeper)

@@ -76,11 +76,16 @@ async def test_checks_that_hang_are_given_up_together(server: str, monkeypatch: 
     assert checks["accepting"]["ok"]
 
 
-async def test_a_missing_migration_is_named(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_migration_is_named_in_the_log_and_nowhere_else(
+    server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(health, "_newest_migrations", lambda: [("chat", "9999_from_tomorrow")])
     status, answer = await asked(server, "/readyz")
     assert status == 503
-    assert by_name(answer)["migrations"]["detail"] == "Not applied: chat.9999_from_tomorrow."
+    assert by_name(answer)["migrations"]["detail"] == "Not all are applied: `manage.py migrate`."
+    assert "9999" not in json.dumps(answer)
+    [fields] = [record.fields for record in caplog.records if record.getMessage() == "migrations are not applied"]  # type: ignore[attr-defined]
+    assert fields == {"missing": ["chat.9999_from_tomorrow"]}
 
 
 async def test_migrations_are_compared_until_they_are_applied_and_then_no_more(

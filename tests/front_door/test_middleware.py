@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -14,7 +13,6 @@ from django.test import Client as DjangoClient
 from django.test import override_settings
 
 from eloquent import middleware
-from eloquent.foundation.logs import request_id_of
 from tests.front_door.exchange import Client, exchange
 
 ORIGIN = "https://chat.example"
@@ -48,22 +46,6 @@ def request_road(roads: MakeRoads) -> Any:
 @pytest.fixture(params=["request road", "desk road"])
 def road(request: pytest.FixtureRequest, roads: MakeRoads) -> Any:
     return roads()[0 if request.param == "request road" else 1]
-
-
-@pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """The fields of each access line so far, in a list that grows."""
-    found: list[dict[str, Any]] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append({**record.fields, "request_id": request_id_of()})  # type: ignore[attr-defined]
-
-    caplog.set_level(logging.INFO, logger="eloquent.access")
-    keeper = Keeper()
-    logging.getLogger("eloquent.access").addHandler(keeper)
-    yield found
-    logging.getLogger("eloquent.access").removeHandler(keeper)
 
 
 async def test_each_response_has_a_request_id_of_its_own(road: Any) -> None:

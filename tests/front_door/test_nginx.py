@@ -191,6 +191,36 @@ async def test_heads_and_bodies_that_are_too_large_end_at_the_proxy(seen_behind:
         assert (answer.status_code, answer.headers["location"]) == (308, f"https://{NAME}/a?b")
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 308),
+        ("/admin/login/", 308),
+        ("/account/reset-password", 308),
+        ("/apiary", 308),
+        ("/api/v1/docs", 308),
+        ("/api/v1/me", 403),
+        ("//api/v1/me", 403),
+        ("/%61pi/v1/me", 403),
+        ("/v1/chat/completions", 403),
+        ("/ws/chat", 403),
+        ("/.well-known/jwks.json", 403),
+    ],
+)
+async def test_without_tls_pages_lead_to_it_and_programs_are_refused(
+    seen_behind: tuple[Proxy, Seen], path: str, status: int
+) -> None:
+    proxy, seen = seen_behind
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"http://127.0.0.1:{proxy.plain_port}{path}", headers={"Authorization": "Bearer mine"})
+    assert answer.status_code == status
+    assert answer.headers.get("location") == (f"https://{NAME}{path}" if status == 308 else None)
+    if status == 403:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.json()["status"], answer.json()["code"]) == (403, "tls_required")
+    assert seen.requests == []
+
+
 async def test_another_name_is_shown_no_certificate(seen_behind: tuple[Proxy, Seen]) -> None:
     proxy, _ = seen_behind
     with pytest.raises(ssl.SSLError):

@@ -46,6 +46,16 @@ const PAGES = {
     send: () => post("/auth/password/forgot", { email: form.elements.email.value }),
     done: ({ email }) => end("Look at your mail", [`If there is an account with ${email}, a letter with a link is on its way there. The link works for an hour.`, "Nothing came? Look where unwanted mail is kept, and whether this is the address that you signed up with."], CHAT),
   },
+  "own-password": {
+    send: () => {
+      const { email, given_password: given, password } = form.elements;
+      return post("/auth/password/own", { email: email.value.trim(), given_password: given.value, new_password: password.value, cookie: true });
+    },
+    done: ({ challenge }) => {
+      const next = challenge ? "Sign in with it, and with your second factor." : "You are signed in here.";
+      end("Your own password is set", [next], CHAT);
+    },
+  },
   "accept-invitation": {
     needsLink: true,
     look: () => post("/auth/invitation", { token }),
@@ -162,7 +172,7 @@ async function busy(work) {
 }
 
 function missing() {
-  const sentences = { email: "Enter your email address.", password: "Enter a password.", current_password: "Enter your password.", link: "Paste the link, or what stands behind its #." };
+  const sentences = { email: "Enter your email address.", given_password: "Enter the password that you were given.", password: "Enter a password.", current_password: "Enter your password.", link: "Paste the link, or what stands behind its #." };
   const field = inputs().find((each) => each.name in sentences && !each.closest("[hidden]") && !each.value.trim());
   if (!field) return false;
   mark(field, sentences[field.name]);

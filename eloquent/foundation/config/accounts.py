@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr
 
 from eloquent.foundation import formats
-from eloquent.foundation.config.types import Domains, HttpUrl, checked_secret
+from eloquent.foundation.config.types import Domains, HttpUrl, Words, checked_secret
 from eloquent.foundation.openid_providers import checked as checked_providers
 
 
@@ -57,6 +57,18 @@ class AccountSettings(BaseModel, frozen=True):
         "without, the host of FRONTEND_URL, else that of the page. Passkeys do not survive a change of it",
     )
 
+    session_max_days: int = Field(
+        90,
+        ge=1,
+        le=400,
+        description="days after a sign-in in which another is due, however much the session was used; the same for the "
+        "staff console",
+    )
+    password_house_words: Words = Field(
+        (),
+        description="words that no password may be made of, comma separated: the names of a house, its products, its "
+        "town, each of three letters or more",
+    )
     registration: Literal["open", "invitation", "domain", "closed"] = Field(
         "open",
         description="who may make an account: open (everybody), invitation (whom staff invited), "

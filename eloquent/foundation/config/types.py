@@ -31,6 +31,7 @@ def checked_secret(check: Any) -> AfterValidator:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+Words = Annotated[tuple[Annotated[str, Field(min_length=3, max_length=60)], ...], BeforeValidator(_comma_separated)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(formats.http_origin)], ...], BeforeValidator(_comma_separated)]
 HttpUrl = Annotated[str, AfterValidator(formats.http_url)]
 HttpUrls = Annotated[tuple[HttpUrl, ...], BeforeValidator(_comma_separated)]

@@ -11,9 +11,11 @@ from django.db import IntegrityError
 
 from accounts.emails import EmailError
 from accounts.models import User
+from accounts.models.users import GIVEN_PASSWORD_LIVES
 from eloquent.foundation.clock import now
 
 _GENERATED_PASSWORD_BYTES = 15  # 20 characters
+_ONCE = f"It is not shown again, and is to be changed at the first sign-in, within {GIVEN_PASSWORD_LIVES.days} days."
 
 
 class Command(BaseCommand):
@@ -37,7 +39,9 @@ class Command(BaseCommand):
         try:
             validate_password(password, User(email=email))
             # The operator vouches for the email: the first account must get in where letters cannot be read yet.
-            user = User.objects.create_superuser(email, password, email_verified_at=now())
+            user = User.objects.create_superuser(
+                email, password, password_is_given=not password_stdin, email_verified_at=now()
+            )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except EmailError as error:
@@ -46,7 +50,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is an account with the email {email} already.") from error
         self.stdout.write(f"Staff account: {user.email}")
         if not password_stdin:
-            self.stdout.write(f"Password:      {password}\nIt is not shown again.")
+            self.stdout.write(f"Password:      {password}\n{_ONCE}")
 
 
 def _made_up_password() -> str:

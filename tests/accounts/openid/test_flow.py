@@ -64,6 +64,29 @@ async def test_the_cookie_that_knows_the_browser_again_is_lax_and_hidden_from_sc
     assert secure.startswith("__Host-eloquent_openid=")
 
 
+@pytest.mark.parametrize("site", ["same-origin", "same-site", "none", None])
+async def test_the_person_begins_a_sign_in(provider: FakeProvider, browser: Browser, site: str | None) -> None:
+    browser.http.headers.update({"Sec-Fetch-Site": site} if site else {})
+    await browser.sign_in()
+    browser.http.headers.pop("Sec-Fetch-Site", None)
+    assert await browser.me() is not None
+
+
+async def test_a_page_of_another_site_cannot_sign_its_visitor_in(provider: FakeProvider, browser: Browser) -> None:
+    url = f"{browser.server}/api/v1/auth/openid/example/start"
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = await browser.http.get(url, params={"next": "/#/c/0123"}, headers=foreign)
+    assert answer.headers["location"] == "/#openid_error=openid_begun_elsewhere"
+    assert await database().openid_attempts.count_documents({}) == 0
+    # A frontend there begins with a challenge: nobody can make a session of what comes back but itself.
+    verifier, challenge = pkce()
+    answer = await browser.http.get(url, params={"code_challenge": challenge}, headers=foreign)
+    arrived = await browser.come_back(await browser.agree(answer.headers["location"]))
+    assert await browser.me() is None
+    body = {"code": told_in(arrived)["openid_code"], "code_verifier": verifier}
+    assert (await browser.http.post(f"{browser.server}/api/v1/auth/openid/exchange", json=body)).status_code == 200
+
+
 async def test_a_state_is_good_once(provider: FakeProvider, browser: Browser) -> None:
     address = await browser.agree(await browser.start())
     assert told_in(await browser.come_back(address)) == {}
