@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
+from django.contrib.auth.hashers import is_password_usable
 from ninja import Field, Schema
 from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
@@ -160,6 +161,7 @@ class UserOut(Schema):
     email: str
     email_verified: bool
     name: str
+    has_password: bool = Field(description="whether there is one to ask for: who came from elsewhere may have none")
     is_staff: bool
     created_at: datetime
 
@@ -272,6 +274,7 @@ def user_out(user: store.User) -> dict[str, Any]:
         "email": user.email,
         "email_verified": user.email_verified_at is not None,
         "name": user.name,
+        "has_password": is_password_usable(user.password),
         "is_staff": user.is_staff,
         "created_at": user.created_at,
     }

@@ -28,6 +28,8 @@ urlpatterns = [
     path("admin/second-factor/passkey/", console_pages.passkey_question, name="second_factor_passkey"),
     path("admin/password_change/", change_own_password),
     path("admin/", admin.site.urls),
+    path("account", pages.account, name="own_account"),
+    path("account/exports", pages.account, name="own_exports"),
     path("account/<slug:page>", account, name="account"),
     path("", pages.index, name="page"),
 ]

@@ -46,7 +46,7 @@ def test_every_script_of_the_page_imports_hashed_names(collected: Path) -> None:
     imported = [
         (path, name)
         for path in hashed
-        for name in re.findall(r"""(?:from|import)\s*["']\./([^"']+)["']""", path.read_text())
+        for name in re.findall(r"""(?:from|import)\s*["'](\.{1,2}/[^"']+)["']""", path.read_text())
     ]
     assert imported
     assert [name for _, name in imported if not re.search(r"\.[0-9a-f]{12}\.js$", name)] == []

@@ -29,7 +29,7 @@ async def test_a_registered_user_is_signed_in_under_the_normalised_email(http: h
     assert me.json()["name"] == "Ada"
     assert me.json()["is_staff"] is False
     assert me.json()["email_verified"] is False
-    assert set(me.json()) == {"id", "email", "email_verified", "name", "is_staff", "created_at"}
+    assert set(me.json()) == {"id", "email", "email_verified", "name", "has_password", "is_staff", "created_at"}
 
 
 async def test_of_many_who_register_one_email_at_once_exactly_one_gets_it(http: httpx.AsyncClient) -> None:

@@ -88,3 +88,36 @@ def chat(open_page: OpenPage) -> ChatPage:
     chat = open_page()
     chat.register()
     return chat
+
+
+@pytest.fixture
+def keyed_page(site: Site, chromium: Browser) -> Iterator[Page]:
+    """A page at `localhost`, a name that passkeys can be made for, with an authenticator that verifies its user."""
+    context = chromium.new_context()
+    page = context.new_page()
+    url = site.url.replace("127.0.0.1", "localhost")
+    watch = Watch(page, url)
+    cdp = context.new_cdp_session(page)
+    cdp.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "automaticPresenceSimulation": True}
+    able = dict.fromkeys(("hasResidentKey", "hasUserVerification", "isUserVerified"), True)
+    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options | able})
+    page.goto(url)
+    yield page
+    context.close()
+    watch.verify()
+
+
+@pytest.fixture
+def visit(site: Site, chromium: Browser) -> Iterator[ChatPage]:
+    """A new visitor, who may leave for the provider: no other test's page may leave at all."""
+    site.provider.be_good()
+    context = chromium.new_context()
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    faults: list[str] = []
+    page.goto(site.url)
+    yield ChatPage(page, site)
+    context.close()
+    site.provider.be_good()
+    assert faults == []

@@ -90,6 +90,7 @@ class ChatPage:
         self.page = page
         self.site = site
         self.email = f"reader{next(_numbers)}-{time.time_ns()}@example.org"
+        self.entrance = page.locator("#auth-view")
         self.box = page.get_by_role("textbox", name="Message", exact=True)
         self.stop_button = page.get_by_role("button", name="Stop the answer")
         self.answers = page.get_by_role("article", name="Eloquent")
@@ -99,19 +100,23 @@ class ChatPage:
         self.banner = page.locator("#banner")
 
     def register(self, name: str = "Ada Lovelace") -> None:
-        """Create an account through the form."""
-        self.page.get_by_role("button", name="Create an account").click()
-        self.page.get_by_label("Name").fill(name)
-        self.page.get_by_label("Email").fill(self.email)
-        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        self.page.get_by_role("button", name="Create account").click()
+        """Create an account through the form, into the chat."""
+        self.create_account(name)
         expect(self.box).to_be_visible()
+
+    def create_account(self, name: str = "Ada Lovelace") -> None:
+        """Fill the form in and send it, whichever page is behind it."""
+        self.entrance.get_by_role("button", name="Create an account").click()
+        self.entrance.get_by_label("Name").fill(name)
+        self.entrance.get_by_label("Email").fill(self.email)
+        self.entrance.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.entrance.get_by_role("button", name="Create account").click()
 
     def sign_in(self, password: str = PASSWORD, email: str | None = None) -> None:
         """Fill the form in and send it."""
-        self.page.get_by_label("Email").fill(email or self.email)
-        self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.entrance.get_by_label("Email").fill(email or self.email)
+        self.entrance.get_by_label("Password", exact=True).fill(password)
+        self.entrance.get_by_role("button", name="Sign in", exact=True).click()
 
     def choose_model(self, name: str) -> None:
         """By its name in the picker."""

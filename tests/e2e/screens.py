@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from eloquent.embedded.mongod import Mongod
 from eloquent.embedded.valkey import Valkey
+from tests.e2e.account_screens import take_own_account
 from tests.e2e.chromium import launched
 from tests.e2e.pages import ChatPage
 from tests.e2e.site import HANDY, SCRIPTED, Site, running_site
@@ -73,6 +74,7 @@ def take_all(site: Site, browser: Browser, path_of: Callable[[str], Path]) -> No
         page.evaluate(AT_REST)
         page.screenshot(path=path_of(name))
 
+    take_own_account(site, browser, (("", DESKTOP), ("-phone", PHONE)), path_of)
     take_account_pages(site, page, take)
     page.goto(site.url)
     expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()

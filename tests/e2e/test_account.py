@@ -1,5 +1,7 @@
 """The pages that letters lead to, from the letter to the chat: each says what happened, and what to do if it cannot."""
 
+import json
+import re
 import secrets
 import time
 from functools import partial
@@ -237,7 +239,11 @@ def test_the_receipt_of_an_erasure_is_shown_to_whoever_has_its_link(
     page = open_page(path=link).page
     page.get_by_role("button", name="Show the receipt").click()
     heading(page, "Your account was erased")
-    expect(page.locator("#told")).to_contain_text("Your account: email, name, password: deleted (1).")
+    heading(page, "Deleted")
+    expect(page.locator(".receipt li", has_text="Your account: email, name, password")).to_have_text(re.compile("1$"))
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download the receipt").click()
+    assert json.loads(saved.value.path().read_text())["signature"]["algorithm"] == "HMAC-SHA256"
     assert chat.email not in page.content()
 
 

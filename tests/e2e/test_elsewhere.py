@@ -1,30 +1,13 @@
 """Signing in with an account at a provider, from the page and back to it."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import PASSWORD, ChatPage
 from tests.e2e.site import Site
 from tests.e2e.test_second_factor import add_app, code_of
-
-
-@pytest.fixture
-def visit(site: Site, chromium: Browser) -> Iterator[ChatPage]:
-    """A new visitor, who may leave for the provider: no other test's page may leave at all."""
-    site.provider.be_good()
-    context = chromium.new_context()
-    page = context.new_page()
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    faults: list[str] = []
-    page.goto(site.url)
-    yield ChatPage(page, site)
-    context.close()
-    site.provider.be_good()
-    assert faults == []
 
 
 def button(page: Page) -> Any:

@@ -3,15 +3,14 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from accounts.second_factor import totp
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import PASSWORD, ChatPage, Watch
+from tests.e2e.pages import PASSWORD, ChatPage
 from tests.e2e.site import Site
 from tests.e2e.test_staff import set_own_password
 
@@ -106,24 +105,6 @@ def test_whoever_begins_again_or_comes_too_late_is_back_at_the_start(chat: ChatP
 def _too_late(route: Any) -> None:
     said = {"status": 401, "code": "challenge_refused", "detail": "This sign-in cannot go on. Begin again."}
     route.fulfill(status=401, json=said)
-
-
-@pytest.fixture
-def keyed_page(site: Site, chromium: Browser) -> Iterator[Page]:
-    """A page at `localhost`, a name that passkeys can be made for, with an authenticator that verifies its user."""
-    context = chromium.new_context()
-    page = context.new_page()
-    url = site.url.replace("127.0.0.1", "localhost")
-    watch = Watch(page, url)
-    cdp = context.new_cdp_session(page)
-    cdp.send("WebAuthn.enable")
-    options = {"protocol": "ctap2", "transport": "internal", "automaticPresenceSimulation": True}
-    able = dict.fromkeys(("hasResidentKey", "hasUserVerification", "isUserVerified"), True)
-    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options | able})
-    page.goto(url)
-    yield page
-    context.close()
-    watch.verify()
 
 
 def test_a_passkey_is_the_second_step_and_signs_in_alone(keyed_page: Page, site: Site) -> None:

@@ -25,6 +25,8 @@ BESIDE_THE_DOCUMENT = {
     ".well-known/jwks.json": "public",
     "healthz": "public",
     "readyz": "public",
+    "account": "public: the account page, which has nothing of anybody's in it",
+    "account/exports": "public: the same page, at its exports",
     "account/<slug:page>": "public: a form with nothing of anybody's in it",
     "": "public: the chat page, which has nothing of anybody's in it",
 }

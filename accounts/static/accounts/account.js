@@ -1,6 +1,7 @@
 // A page that a letter leads to: a form, what came of it, and where to go on. The token stands behind `#` until it is used.
 
 import { get, post } from "./asking.js";
+import { receiptOf } from "./receipt.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("form");
@@ -76,26 +77,29 @@ const PAGES = {
   "erasure-cancel": {
     needsToken: true,
     send: () => post("/auth/erasure/cancel", { token }),
-    done: () => end("Your account stays", ["Nothing was erased. Sign in as before."], CHAT),
+    done: () => end("Your account stays", ["Nothing was erased. Sign in as before.", "If it was not you who asked for the erasure, somebody knows your password: change it in your account."], CHAT),
     dead: () => end("This link is not valid any more", ["It works once, until the erasure begins. If you have opened it before, your account is there: sign in."], CHAT),
   },
   "erased": {
     needsToken: true,
     send: () => get(`/erasures/${encodeURIComponent(token)}`),
-    done: ({ state, finished_at: at, places }) => {
+    done: (receipt) => {
+      const { state, due_at: due, finished_at: at } = receipt;
+      if (state === "cancelled") return end("Your account was not erased", ["The erasure was taken back before it began."], CHAT);
+      if (state === "waiting") return end("The erasure waits", [`It begins after ${moment(due)}. Until then the link in the letter takes it back.`, "Look again later: the receipt is written when all is done."]);
       if (state !== "complete") return end("The erasure is at work", ["Look again in a while: the receipt is written when all is done."]);
-      const lines = places.map(({ what, treatment, count, because, kept_for: until }) => {
-        const many = count === null ? "" : ` (${count})`;
-        const why = treatment === "deleted" ? "" : ` ${because}${until ? ` Kept: ${until}.` : ""}`;
-        return `${what.charAt(0).toUpperCase()}${what.slice(1)}: ${treatment}${many}.${why}`;
-      });
-      end("Your account was erased", [`All was done on ${new Date(at).toLocaleString()}.`, ...lines]);
+      end("Your account was erased", [`All was done on ${moment(at)}. This receipt does not say who you were.`]);
+      byId("told").append(...receiptOf(receipt));
     },
     dead: () => end("There is no such receipt", ["Receipts are kept for three years. See that the link is complete."]),
   },
 };
 const DEAD = new Set(["link_not_valid", "invitation_invalid", "not_found"]);
 const page = PAGES[document.body.dataset.page];
+
+function moment(iso) {
+  return new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" }).format(new Date(iso));
+}
 
 // What stands behind the last #, be it of a link or alone.
 function tokenIn(text) {

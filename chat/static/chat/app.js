@@ -2,12 +2,12 @@
 
 import { Answers } from "./answers.js";
 import { Api } from "./api.js";
-import { AuthForm } from "./auth.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
 import { byId, el, toast } from "./dom.js";
-import { Elsewhere } from "./elsewhere.js";
+import { Entrance } from "./entrance.js";
 import { Notices } from "./notices.js";
+import { rememberPlace } from "./place.js";
 import { Search } from "./search.js";
 import { Session } from "./session.js";
 import { Drawer } from "./sidebar.js";
@@ -29,8 +29,7 @@ const search = new Search(api);
 const tray = new Tray(api);
 const composer = new Composer(tray);
 const thread = new Thread(api, answers, conversations);
-const auth = new AuthForm(session);
-const elsewhere = new Elsewhere(session);
+const entrance = new Entrance(session, "app-view");
 const drawer = new Drawer();
 
 let bannerTimer = null;
@@ -38,38 +37,8 @@ let wasLost = false;
 // The model chosen for a conversation that does not exist yet.
 let chosenModel = null;
 
-function show(view) {
-  for (const id of ["loading-view", "fault-view", "auth-view", "app-view"]) byId(id).hidden = id !== view;
-}
-
-async function start() {
-  show("loading-view");
-  try {
-    const challenge = await elsewhere.collect();
-    if (challenge) {
-      showAuth("");
-      auth.goOn(challenge);
-      return;
-    }
-    if (session.user || (await session.restore())) return;
-  } catch (error) {
-    byId("fault-text").textContent = error.message;
-    show("fault-view");
-    byId("fault-retry").focus();
-    return;
-  }
-  showAuth(elsewhere.fault());
-}
-
-function showAuth(note) {
-  show("auth-view");
-  auth.show(note);
-  // Without them one can still sign in with the password.
-  elsewhere.showButtons().catch(() => {});
-}
-
 async function enter() {
-  show("app-view");
+  entrance.show("app-view");
   const { user } = session;
   byId("user-name").textContent = user.name || user.email;
   byId("user-email").textContent = user.name ? user.email : "";
@@ -78,7 +47,7 @@ async function enter() {
   socket.open();
   notices.open();
   openFromAddress();
-  const [said] = await Promise.all([elsewhere.link(), loadModels(), loadList(), remindOfEmail()]);
+  const [said] = await Promise.all([entrance.elsewhere.link(), loadModels(), loadList(), remindOfEmail()]);
   if (said) toast(said);
 }
 
@@ -127,13 +96,14 @@ function leave({ detail }) {
   composer.text = "";
   tray.clear();
   thread.addresses.clear();
+  rememberPlace("");
   search.clear();
   thread.open(null);
   hideBanner();
   drawer.close();
   history.replaceState(null, "", location.pathname);
   document.title = "Eloquent AI";
-  showAuth(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
+  entrance.ask(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
 }
 
 // The conversation, and the message in it that is to be looked at.
@@ -334,7 +304,6 @@ document.addEventListener("keydown", (event) => {
   if (drawer.isOpen) drawer.close();
   else thread.stop();
 });
-byId("fault-retry").addEventListener("click", start);
 byId("banner-retry").addEventListener("click", () => socket.connectNow());
 byId("new-chat").addEventListener("click", () => {
   drawer.close();
@@ -367,5 +336,6 @@ for (const example of document.querySelectorAll("#welcome button")) {
     send({ text: example.dataset.question });
   });
 }
+for (const link of document.querySelectorAll("[data-account-link]")) link.addEventListener("click", () => rememberPlace(location.hash));
 setUpTheme(document.querySelectorAll("[data-theme-button]"));
-start();
+entrance.open();

@@ -5,12 +5,14 @@ const REQUEST_TIMEOUT_MS = 20_000;
 const FILE_TIMEOUT_MS = 120_000;
 const REFRESH_EARLY_MS = 60_000;
 
-// A refused or failed request. `detail` is a sentence for the user; `fields` maps a field's name to what is wrong with it.
+// A refused or failed request. `detail` is a sentence for the user; `fields` maps a field's name to what is wrong with it;
+// `retryAfterS` is when another try makes sense, where the server knows.
 export class ApiError extends Error {
-  constructor(status, { code = "error", detail = "", errors = [] } = {}) {
+  constructor(status, { code = "error", detail = "", errors = [], retry_after_s: wait = null } = {}) {
     super(detail || "Something went wrong. Please try again.");
     this.status = status;
     this.code = code;
+    this.retryAfterS = wait;
     this.fields = new Map();
     for (const fault of Array.isArray(errors) ? errors : []) {
       const place = Array.isArray(fault.loc) ? fault.loc.at(-1) : String(fault.loc ?? "").split(".").at(-1);
@@ -32,7 +34,7 @@ function sentence(text) {
   return /[.!?]$/.test(upper) ? upper : `${upper}.`;
 }
 
-// Events: "signed-in", "signed-out" (detail.reason: "asked" or "expired").
+// Events: "signed-in", "signed-out" (detail.reason: "asked", "expired", or what `left` was given).
 export class Session extends EventTarget {
   user = null;
   #token = null;
@@ -94,14 +96,25 @@ export class Session extends EventTarget {
     return null;
   }
 
-  async signOut() {
+  // `reason` is what those are told who listen.
+  async signOut(reason = "asked") {
     try {
       await this.request("POST", "/auth/logout");
     } catch (error) {
       // A session that is already gone is what was asked for; a server that cannot be told is not.
       if (error.status !== 401) throw error;
     }
-    this.#forget("asked");
+    this.#forget(reason);
+  }
+
+  // All other devices are signed out; this one goes on with fresh tokens. `fields` has both passwords.
+  async changePassword(fields) {
+    this.#accept(await this.request("POST", "/auth/password/change", { ...fields, cookie: true }));
+  }
+
+  // What was asked for has ended this session, too: all devices were signed out, or the account is closed.
+  left(reason) {
+    this.#forget(reason);
   }
 
   // The parsed JSON answer, or null for an empty one.
@@ -109,10 +122,10 @@ export class Session extends EventTarget {
     return this.#signed(() => this.#fetch(method, path, body));
   }
 
-  // A file that is to be kept: {name, content}.
-  download(path) {
+  // A file that is to be kept: {name, content}. A large one takes its time.
+  download(path, timeout = FILE_TIMEOUT_MS) {
     return this.#signed(async () => {
-      const response = await this.#ask("GET", path, undefined, FILE_TIMEOUT_MS);
+      const response = await this.#ask("GET", path, undefined, timeout);
       return { name: nameIn(response.headers.get("content-disposition") ?? ""), content: await whole(response.blob()) };
     });
   }
