@@ -20,6 +20,7 @@ import orjson
 
 from eloquent.embedded.base import EmbeddedServer
 from eloquent.foundation.config import Config
+from eloquent.foundation.ids import is_id
 from eloquent.foundation.logs import JsonLines
 
 # Anything shorter is a word that may stand in a log by chance.
@@ -150,7 +151,8 @@ def watch_servers(keeper: Keeper, patch: Any) -> None:
 
 def _look(keeper: Keeper, request: httpx.Request, response: httpx.Response) -> None:
     kind, _, credentials = request.headers.get("authorization", "").partition(" ")
-    if credentials and kind.lower() == "bearer":
+    # Ids are tried in the place of tokens, and are none: the log has them.
+    if credentials and kind.lower() == "bearer" and not is_id(credentials):
         keeper.remember(credentials, "a token in an Authorization header")
     for cookie in response.headers.get_list("set-cookie"):
         name, _, value = cookie.partition(";")[0].partition("=")
