@@ -126,6 +126,7 @@ def test_ci_runs_every_group() -> None:
         "check",
         "bench",
         "soak",
+        "fuzz",
         "clean",
         "help",
         "format",

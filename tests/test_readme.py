@@ -27,6 +27,7 @@ RUN_ELSEWHERE = {
     "make test-clients",
     "make bench",
     "make soak",
+    "make fuzz",
     "make help",
     "make lock",
     "make openapi",
