@@ -13,7 +13,7 @@ LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-
 # Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
 AT_ONCE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: help run test test-browser test-clients test-bench check format bench soak openapi clean lock sbom audit
+.PHONY: help run test test-browser test-clients test-bench check format bench soak fuzz openapi clean lock sbom audit
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ openapi: $(VENV)/.installed-dev ## Write docs/openapi.json, the interface as it 
 
 soak: $(VENV)/.installed-dev ## Ten minutes of 500 answers at once while workers die and come back (ARGS="--minutes 1")
 	@$(PYTHON) -m tests.soak $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## Five minutes of requests that nobody would think of, and stories of them (ARGS="--minutes 30")
+	@$(PYTHON) -m tests.fuzz $(ARGS)
 
 lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in, with the hashes of every file
 	@$(LOCK) requirements.in

@@ -18,7 +18,7 @@ from accounts.second_factor.factors import Method
 from accounts.sessions import Grant
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import ObjectIdField, SessionId
-from eloquent.foundation.inputs import Body
+from eloquent.foundation.inputs import A_NUMBER, Body, Flag
 
 MAX_NAME_CHARS = 150
 MAX_KEY_NAME_CHARS = 80
@@ -64,7 +64,7 @@ LinkToken = Annotated[
     Field(description="what stands behind # in the link", examples=["bGluay1vZi0yNTYtcmFuZG9tLWJpdHMtaW4tYS1sZXR0ZXI"]),
 ]
 AsCookie = Annotated[
-    bool, Field(description="set the refresh token as HttpOnly cookie instead of answering it; for browsers")
+    Flag, Field(description="set the refresh token as HttpOnly cookie instead of answering it; for browsers")
 ]
 
 
@@ -86,6 +86,7 @@ Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 RequestsPerMinute = Annotated[
     int,
     Field(ge=1, le=MOST_REQUESTS_PER_MINUTE, description="the key's own limit, where it is below that of all keys"),
+    A_NUMBER,
 ]
 ExpiryTime = Annotated[AwareDatetime, AfterValidator(_in_reach)]
 

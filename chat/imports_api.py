@@ -10,7 +10,7 @@ from accounts.authentication import SessionAuth, identity_of
 from chat.imports import uploading
 from chat.types import Import, ImportStatus
 from eloquent.foundation.ids import ObjectIdField
-from eloquent.foundation.inputs import Body, Cursor, PageSize
+from eloquent.foundation.inputs import A_NUMBER, Body, Cursor, PageSize
 from eloquent.foundation.problems import problems
 from eloquent.foundation.replies import json_reply
 
@@ -32,7 +32,7 @@ class NewImport(Body):
     """A file that is about to be sent. `size` is its bytes."""
 
     name: Annotated[str, Field(max_length=200, examples=["conversations.json"])] = ""
-    size: Annotated[int, Field(ge=1, le=uploading.LARGEST_FILE, examples=[1_048_576])]
+    size: Annotated[int, Field(ge=1, le=uploading.LARGEST_FILE, examples=[1_048_576]), A_NUMBER]
 
 
 class ImportOut(Schema):

@@ -10,7 +10,7 @@ from chat.branches import SiblingPage
 from chat.schemas import Asked, PartsIn
 from chat.types import MessageStatus, Role
 from eloquent.foundation.ids import ObjectIdField
-from eloquent.foundation.inputs import Body
+from eloquent.foundation.inputs import Body, Flag
 from inference.steps import LONGEST_CALL_ID, LONGEST_REASON, MOST_CALLS_A_STEP
 
 LONGEST_COMMENT: Final = 2_000
@@ -31,7 +31,7 @@ class ApprovalIn(Body):
     """What the user decided about one call: `approval_id` is the `approval.id` of its part."""
 
     approval_id: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_APPROVAL_ID)]
-    approved: bool
+    approved: Flag
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_REASON)] = ""
 
 

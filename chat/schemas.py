@@ -17,7 +17,7 @@ from chat.tree import Place
 from chat.types import Conversation, Message, MessageStatus, Role, Run, RunStatus
 from eloquent.foundation.errors import InvalidInput
 from eloquent.foundation.ids import ObjectIdField
-from eloquent.foundation.inputs import Body
+from eloquent.foundation.inputs import A_NUMBER, Body, Flag
 from eloquent.foundation.json_values import is_storable
 from inference.types import GenerationOptions
 
@@ -54,8 +54,8 @@ class ConversationChanges(Body):
     title: Title = _LEFT_OUT
     model: ModelId = _LEFT_OUT
     system_prompt: SystemPrompt = _LEFT_OUT
-    pinned: bool = _LEFT_OUT
-    archived: bool = _LEFT_OUT
+    pinned: Flag = _LEFT_OUT
+    archived: Flag = _LEFT_OUT
 
 
 class TextPartIn(Body):
@@ -89,12 +89,12 @@ class OptionsIn(Body):
     with an empty one, any JSON.
     """
 
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_output_tokens: int | None = Field(default=None, ge=1, le=100_000)
-    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    temperature: Annotated[float, Field(ge=0, le=2), A_NUMBER] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1), A_NUMBER] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=100_000), A_NUMBER] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31), A_NUMBER] | None = None
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = Field(default=[], max_length=8)
-    thinking: bool | None = None
+    thinking: Flag | None = None
     output_schema: dict[str, Any] | None = None
 
     @field_validator("output_schema")

@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document speaks of: every refusal, by its code."""
+"""Whether the OpenAPI document speaks of an answer: of every refusal by its code, of every field by its name."""
 
 import re
 from functools import cache
@@ -11,6 +11,9 @@ from eloquent.embedded.programs import PROJECT
 
 # Not of an operation: a verb that the path does not have, a path that leads nowhere.
 OF_NO_OPERATION = {"method_not_allowed"}
+
+# What errors say of themselves is theirs (RFC 9457, 3.2), and what of an event is not its data is the protocol's.
+OPEN = {"Problem", "UIMessageEvent"}
 
 
 @cache
@@ -43,3 +46,18 @@ async def is_documented(answer: httpx.Response) -> None:
         if method == request.method and path.fullmatch(request.url.path) and code not in OF_NO_OPERATION:
             status = str(answer.status_code)
             assert code in codes.get(status, ()), f"{operation} answers {status} {code}, which is not documented"
+
+
+def closed(schema: Any) -> Any:
+    """The document, or a part of it, without room for fields that it does not name.
+
+    Clients have to take fields that are new to them, so our own says nothing of it; a test that compares answers with
+    their schemas wants to hear of one that nobody described.
+    """
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: part if name in OPEN else closed(part) for name, part in schema.items()}
+    is_shape = schema.get("type") == "object" and isinstance(schema.get("properties"), dict)
+    return {"additionalProperties": False, **parts} if is_shape else parts

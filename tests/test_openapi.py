@@ -16,33 +16,30 @@ from openapi_spec_validator import validate
 
 from eloquent import openapi_errors
 from eloquent.api import openapi_document
-from eloquent.asgi import application
-from eloquent.foundation import lifecycle
 from eloquent.foundation.errors import EloquentError
 from eloquent.management.commands.openapi import openapi_text
-from inference.catalog import offering
 from inference.errors import InferenceError
-from inference.providers.scripted import Scripted, saying
-from tests.chat.conftest import SCRIPTED
-from tests.front_door.threaded_server import ThreadedServer, serving
+from tests.documented import closed
+from tests.front_door.threaded_server import serving_chat
 from tests.people import PASSWORD
 
 DOCUMENT = openapi_document()
-SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+SCHEMA = schemathesis.openapi.from_dict(closed(DOCUMENT))
 # These would sign the fuzzer out, and hash passwords for minutes; tests/accounts/ looks after them.
 SCHEMA = SCHEMA.exclude(operation_id=["sign_out", "end_other_sessions", "end_session", "change_password"])
 SCHEMA = SCHEMA.exclude(operation_id=["erase_me", "create_export"])
 
-# What we do on purpose: unknown query parameters and headers are ignored, pydantic takes 1 for true; and what other
-# tests ask more closely: tokens (tests/test_ownership.py), methods (tests/front_door/).
-NOT_ASKED = ["negative_data_rejection", "positive_data_acceptance", "ignored_auth", "unsupported_method"]
+# What may fit and be refused all the same; what is wrong by its Authorization alone, which we put right; and what other
+# tests ask more closely: tokens (tests/test_ownership.py), methods (tests/front_door/), both and all that is wrong
+# (tests/fuzz/).
+NOT_ASKED = ["positive_data_acceptance", "negative_data_rejection", "ignored_auth", "unsupported_method"]
 
 
 class Site:
     """A server in a thread, and somebody signed in who has a conversation and a run."""
 
-    def __init__(self, server: ThreadedServer) -> None:
-        self.url = f"http://127.0.0.1:{server.port}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.http = httpx.Client(base_url=f"{self.url}/api/v1")
         credentials = {"email": "fuzz@example.org", "password": PASSWORD}
         token = self.post("/auth/register", credentials)["access_token"]
@@ -65,10 +62,8 @@ class Site:
 @pytest.fixture
 def site(db: None) -> Iterator[Site]:
     """Somewhere to send what the fuzzer thinks of."""
-    with offering(SCRIPTED, Scripted(lambda _: saying("Hello"))), serving(application, lifespan="on") as server:
-        yield Site(server)
-    # Its end has told this process, in which another server goes on, that it is on its way out.
-    lifecycle.open_for_work()
+    with serving_chat() as url:
+        yield Site(url)
 
 
 def test_the_document_is_valid() -> None:

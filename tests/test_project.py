@@ -127,6 +127,7 @@ def test_ci_runs_every_group_of_tests_of_the_product() -> None:
         "check",
         "bench",
         "soak",
+        "fuzz",
         "clean",
         "help",
         "format",

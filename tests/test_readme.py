@@ -28,6 +28,7 @@ RUN_ELSEWHERE = {
     "make test-bench",  # takes too long to be run each time; the smallest bench is, by a test
     "make bench",
     "make soak",
+    "make fuzz",
     "make help",
     "make lock",
     "make openapi",

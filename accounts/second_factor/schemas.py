@@ -14,7 +14,7 @@ from accounts.second_factor.changes import PendingTotp
 from accounts.second_factor.factors import Factors
 from eloquent.foundation.config import get_config
 from eloquent.foundation.ids import ObjectIdField
-from eloquent.foundation.inputs import Body
+from eloquent.foundation.inputs import Body, Flag
 
 MAX_PASSKEY_NAME_CHARS = 80
 
@@ -105,7 +105,7 @@ class PasskeySignIn(Body):
     cookie: AsCookie = False
 
 
-EndOtherSessions = Annotated[bool, Field(description="sign out all other devices, too")]
+EndOtherSessions = Annotated[Flag, Field(description="sign out all other devices, too")]
 
 
 class FirstCode(Body):

@@ -1,7 +1,9 @@
 """Refresh tokens and the sessions that they keep alive, through the API."""
 
 import asyncio
+import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -9,8 +11,8 @@ import pytest
 from bson import ObjectId
 from channels.layers import get_channel_layer
 
-from accounts import liveness, notices, sessions, signing_in, store
-from accounts.tokens import RefreshToken
+from accounts import authentication, liveness, notices, sessions, signing_in, store
+from accounts.tokens import ACCESS_TOKEN_S, RefreshToken
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
@@ -153,6 +155,19 @@ async def test_a_session_in_use_ends_when_another_sign_in_is_due(a_person: Any) 
     assert str(session_id) not in [each["id"] for each in listed]
     # It is still the memory of the device: whoever signs in anew there is not told of a stranger.
     assert (await session_of(person))["expires_at"] > now()
+
+
+async def test_a_token_that_was_let_in_is_refused_from_its_last_second_on(
+    a_person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is verified once and remembered: whoever verified it looked at another time."""
+    person = await a_person()
+    assert (await person.ask("GET", "me")).status_code == 200
+    over = time.time() + ACCESS_TOKEN_S
+    monkeypatch.setattr(authentication, "time", SimpleNamespace(time=lambda: over))
+    answer = await person.ask("GET", "me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in")
+    assert (await person.refresh()).status_code == 200
 
 
 async def test_signing_out_ends_access_at_once(a_person: Any) -> None:

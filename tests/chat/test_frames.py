@@ -4,7 +4,7 @@ import json
 
 import pytest
 from bson import ObjectId
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chat import frames
@@ -118,6 +118,8 @@ JSON = st.recursive(
 
 
 @given(st.text() | JSON.map(json.dumps))
+@example("\ud800")
+@example('{"type":"abort","requestId":"\\ud800"}')
 def test_no_text_whatever_breaks_the_reading(text: str) -> None:
     try:
         frame = frames.parse(text)

@@ -10,7 +10,12 @@ from typing import Any, Self
 import uvicorn
 import uvloop
 
+from eloquent.asgi import application
 from eloquent.embedded.http_protocol import BoundedHttp
+from eloquent.foundation import lifecycle
+from inference.catalog import offering
+from inference.providers.scripted import Scripted, saying
+from tests.chat.conftest import SCRIPTED
 
 
 class ThreadedServer:
@@ -54,6 +59,15 @@ def serving(app: Any, **options: Any) -> Iterator[ThreadedServer]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def serving_chat() -> Iterator[str]:
+    """Serve the whole chat of this process, with a language model that says Hello; yields `http://127.0.0.1:PORT`."""
+    with offering(SCRIPTED, Scripted(lambda _: saying("Hello"))), serving(application, lifespan="on") as server:
+        yield f"http://127.0.0.1:{server.port}"
+    # Its end has told this process, in which another server goes on, that it is on its way out.
+    lifecycle.open_for_work()
 
 
 class Connection:

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from bson import ObjectId
 from channels.routing import URLRouter
 
-from accounts import liveness
+from accounts import admitted, liveness
 from accounts.models import Session, SocketTicket, User
 from chat.frames import Frame
 from eloquent.asgi import application
@@ -101,6 +101,16 @@ def _a_second_later() -> None:
     liveness.forget(*liveness._known)
 
 
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets whose access has ended are not sent away by the look of every second: they refuse by themselves."""
+
+    async def nothing() -> None:
+        """Nobody leaves."""
+
+    monkeypatch.setattr(admitted, "look", nothing)
+
+
 ENDINGS: list[Ending] = [end_the_session, deactivate, delete]
 TICKETS: list[Ticket] = [none, made_up, used, late, an_access_token, a_refresh_token, an_api_key]
 
@@ -140,7 +150,9 @@ async def test_no_socket_opens_for_what_is_no_ticket(server: str, ticket: Ticket
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.__name__)
-async def test_no_socket_opens_when_access_has_ended_since(server: str, ending: Ending, path: str) -> None:
+async def test_no_socket_opens_when_access_has_ended_since(
+    server: str, nobody_looks: None, ending: Ending, path: str
+) -> None:
     async with Person(server, named("ann")) as ann:
         ticket = await ticket_of(ann)
         await _opens(server, await ticket_of(ann), path)
@@ -160,6 +172,7 @@ async def test_no_socket_opens_for_a_page_of_another_origin(server: str, origin:
 @pytest.mark.parametrize("frame", FRAMES)
 async def test_no_frame_is_heard_once_access_has_ended(
     server: str,
+    nobody_looks: None,
     model: LanguageModel,  # noqa: F811
     frame: str,
     ending: Ending,

@@ -50,7 +50,7 @@ async def soak(scale: Scale, workers: int, directory: Path) -> int:
         await vitals.look()
         wrong, ends = await judgement.judge(stage, world.asked)
         for worker in stage.workers:
-            wrong += _errors_in(worker.log_path)
+            wrong += worker.errors()
     faults = [*world.faults, *wrong, *vitals.faults()]
     setup = {
         "minutes": round(scale.seconds / 60, 2),
@@ -63,12 +63,6 @@ async def soak(scale: Scale, workers: int, directory: Path) -> int:
     report.write(directory, told, report.numbers(setup, world.events, ends, vitals, faults))
     print(told)
     return 1 if faults else 0
-
-
-def _errors_in(log: Path) -> list[str]:
-    """What a worker itself takes for an error."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [f"{log.parent.name} logged: {line[:200]} ... {line[-600:]}" for line in lines if '"level":"error"' in line]
 
 
 def main() -> int:

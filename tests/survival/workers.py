@@ -51,3 +51,9 @@ class Worker(WebServer):
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal and return at once."""
         os.kill(self.pid, number)
+
+    def errors(self) -> list[str]:
+        """What it took for an error itself, and logged."""
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        name = self.log_path.parent.name
+        return [f"{name} logged: {line[:200]} ... {line[-600:]}" for line in lines if '"level":"error"' in line]
