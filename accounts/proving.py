@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Final
 
 import msgspec
-from django.contrib.auth.hashers import is_password_usable
 
 from accounts import store
 from accounts.authentication import Identity
@@ -43,7 +42,8 @@ class Owner(msgspec.Struct, frozen=True):
 async def proven_owner(identity: Identity, evidence: Evidence, *, device: Device) -> Owner:
     """The user who asks, who has proved it.
 
-    An account without a password has a sign-in of the last ten minutes in its place, or the code of its app.
+    Who has no password, or one that staff made up, has a sign-in of the last ten minutes in its place, or the code of
+    their app.
 
     Raises:
         WrongPassword, WrongCode: it was not right, or is missing; at its field of the body.
@@ -55,7 +55,7 @@ async def proven_owner(identity: Identity, evidence: Evidence, *, device: Device
     if user is None:
         raise NotSignedIn
     factors = await factors_of(user.id)
-    if is_password_usable(user.password):
+    if user.has_own_password:
         await require_password(user, evidence.current_password, device=device)
     elif not factors.has_totp and not await _signed_in_just_now(identity):
         raise SignInTooOld

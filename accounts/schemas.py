@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from django.contrib.auth.hashers import is_password_usable
 from ninja import Field, Schema
 from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
@@ -275,7 +274,7 @@ def user_out(user: store.User) -> dict[str, Any]:
         "email": user.email,
         "email_verified": user.email_verified_at is not None,
         "name": user.name,
-        "has_password": is_password_usable(user.password),
+        "has_password": user.has_own_password,
         "is_staff": user.is_staff,
         "created_at": user.created_at,
     }

@@ -2,8 +2,6 @@
 
 import contextlib
 
-from django.contrib.auth.hashers import is_password_usable
-
 from accounts import store, throttle
 from accounts.audit.actions import Action
 from accounts.audit.recording import record
@@ -81,7 +79,7 @@ async def verify_email(token: str, *, signed_in: UserId | None, password: str | 
         WrongPassword, Throttled: see `require_password`; the link can still be used.
     """
     _, user = await look_at_link(token, Purpose.VERIFY_EMAIL)
-    if user.id != signed_in and is_password_usable(user.password):
+    if user.id != signed_in and user.has_own_password:
         await require_password(user, password, device=device)
     used, user = await use_link(token, Purpose.VERIFY_EMAIL)
     verified = await store.verify_email(user.id, email=used.email, at=now()) if user.is_active else None

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 from bson import ObjectId
+from django.contrib.auth.hashers import is_password_usable
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
@@ -29,6 +30,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     email_verified_at: datetime | None = None
     deactivated_by: str = ""
     last_login: datetime | None = None
+
+    @property
+    def has_own_password(self) -> bool:
+        """Whether there is a password that its owner has chosen: staff know those that they made up."""
+        return is_password_usable(self.password) and self.password_expires_at is None
 
 
 class EmailTakenError(ValueError):

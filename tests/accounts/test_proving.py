@@ -108,6 +108,21 @@ async def test_an_account_without_a_password_is_given_one_after_a_fresh_sign_in(
     assert (await person.log_in(NEW_PASSWORD)).status_code == (200 if status == 200 else 401)
 
 
+async def test_a_password_that_staff_made_up_proves_nothing(somebody: Any) -> None:
+    """They know it. What is asked in its place is a fresh sign-in, by a passkey for example."""
+    person: Owner = await somebody()
+    given = {"password_expires_at": now() + timedelta(days=7)}
+    await database().users.update_one({"_id": ObjectId(person.id)}, {"$set": given})
+    assert (await person.ask("GET", "me")).json()["has_password"] is False
+    old = {"created_at": now() - FRESH - timedelta(seconds=1)}
+    sessions = database().sessions
+    await sessions.update_one({"user_id": ObjectId(person.id)}, {"$set": old})
+    refused = await person.ask("POST", "me/exports", json={"current_password": PASSWORD})
+    assert (refused.status_code, refused.json()["code"]) == (403, "sign_in_too_old")
+    await sessions.update_one({"user_id": ObjectId(person.id)}, {"$set": {"created_at": now()}})
+    assert (await person.ask("POST", "me/exports", json={})).status_code == 202
+
+
 async def test_the_owner_is_told_of_a_new_api_key(somebody: Any) -> None:
     person: Owner = await somebody()
     await letters()
