@@ -136,6 +136,7 @@ export class AuthForm {
     summary.hidden = !error;
     summary.textContent = error?.message ?? "";
     if (!error) return;
+    if (error.code === "password_change_required") summary.append(" ", el("a", { href: "/account/own-password" }, "Set your own password"));
     let first = null;
     for (const [name, fault] of error.fields ?? []) {
       const field = this.form.elements[name];
