@@ -11,6 +11,8 @@ from zlib import crc32
 import schemathesis
 from schemathesis import GenerationMode
 
+from tests.people import PASSWORD
+
 KNOWN: dict[str, str] = json.loads(os.environ["FUZZ_KNOWN"])
 NOBODYS_ID = "65f0c0ffee0123456789abcd"
 
@@ -20,6 +22,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     "start_run": {"parts": _PARTS},
     "edit_message": {"parts": _PARTS},
     "regenerate_message": {},
+    "create_api_key": {"current_password": PASSWORD, "name": "Editor", "scopes": ["chat"]},
     "ui_send": {"id": "chat-1", "trigger": "submit-message", "messages": [_POSTED]},
 }
 
