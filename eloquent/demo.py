@@ -95,6 +95,7 @@ class Demo:
                 "is_active": is_active,
                 "deactivated_by": "" if is_active else "owner",
                 "token_version": 0,
+                "password_expires_at": None,
                 "email_verified_at": created_at,
                 "created_at": created_at,
             }

@@ -154,6 +154,7 @@ ELSEWHERE = {
     "rate_limit_exceeded": "for programs, under /v1",
     "openid_refused": "no sign-in says no more than this",
     "openid_declined": "told to a page by a redirect, behind #",
+    "openid_begun_elsewhere": "told to a page by a redirect, behind #",
     "openid_attempt_unknown": "told to a page by a redirect, behind #",
     "openid_answer_refused": "told to a page by a redirect, behind #",
     "openid_email_unproven": "told to a page by a redirect, behind #",

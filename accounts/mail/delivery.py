@@ -33,8 +33,8 @@ HEADERS: Final = {"Auto-Submitted": "auto-generated"}
 _REFUSED_FOR_GOOD: Final = 500
 
 _looker = Looker("letters", every_s=5.0)
-# Letters that are with the mail server at this moment.
-_in_hand: set["asyncio.Task[Outcome]"] = set()
+# Letters that are being claimed, or are with the mail server, at this moment.
+_in_hand: set["asyncio.Task[bool]"] = set()
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -66,22 +66,29 @@ class Outcome(Enum):
 
 async def send_all() -> None:
     """Send every letter that is due; while the mail server is away, only see whether it is back."""
-    at = now()
-    while (mail := await store.claim_mail(at=at, until=at + CLAIMED_FOR)) is not None:
-        sending = asyncio.ensure_future(_send(mail))
+    going_on = True
+    while going_on:
+        sending = asyncio.ensure_future(_send_next())
         _in_hand.add(sending)
         sending.add_done_callback(_in_hand.discard)
-        outcome = await sending
-        if outcome in (Outcome.SENT, Outcome.NEVER):
-            await store.remove_mail(mail.id)
-        else:
-            longest_s = LONGEST_WAIT_FOR_SERVER_S if outcome is Outcome.SERVER_AWAY else LONGEST_WAIT_S
-            wait_s = min(SHORTEST_WAIT_S * 2 ** (mail.attempts - 1), longest_s)
-            await store.put_mail_off(mail.id, until=now() + timedelta(seconds=wait_s))
-        if outcome is Outcome.SERVER_AWAY:
-            # The others would each wait for the same silence, and be put off for longer and longer.
-            return
-        at = now()
+        going_on = await sending
+
+
+async def _send_next() -> bool:
+    """Send one letter that is due; whether another can be."""
+    at = now()
+    mail = await store.claim_mail(at=at, until=at + CLAIMED_FOR)
+    if mail is None:
+        return False
+    outcome = await _send(mail)
+    if outcome in (Outcome.SENT, Outcome.NEVER):
+        await store.remove_mail(mail.id)
+    else:
+        longest_s = LONGEST_WAIT_FOR_SERVER_S if outcome is Outcome.SERVER_AWAY else LONGEST_WAIT_S
+        wait_s = min(SHORTEST_WAIT_S * 2 ** (mail.attempts - 1), longest_s)
+        await store.put_mail_off(mail.id, until=now() + timedelta(seconds=wait_s))
+    # While it is away the others would each wait for the same silence, and be put off for longer and longer.
+    return outcome is not Outcome.SERVER_AWAY
 
 
 async def settle_mail() -> None:

@@ -110,3 +110,10 @@ def test_a_password_that_an_operator_types_is_an_own_one(db: None, monkeypatch: 
     user = User.objects.get(email="boss@example.org")
     assert user.password_expires_at is None
     assert signed_in(user).get("/admin/").status_code == 200
+
+
+def test_a_password_that_the_command_makes_up_for_its_own_reader_may_stay(db: None) -> None:
+    printed = io.StringIO()
+    call_command("create_staff", email="me@example.org", for_myself=True, stdout=printed)
+    assert User.objects.get(email="me@example.org").password_expires_at is None
+    assert "to be changed" not in printed.getvalue()

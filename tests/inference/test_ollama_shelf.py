@@ -134,7 +134,7 @@ async def test_warming_uses_the_window_that_answers_use_and_unloading_frees(olla
 
 
 async def test_a_model_that_does_not_load_in_time_failed(replay: ReplayServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ollama_shelf, "WARMING_LIMIT_S", 0.05)
+    monkeypatch.setattr(ollama_shelf, "WARMING_LIMIT_S", 2)  # until when the request has arrived anywhere
     replay.replies["/api/chat"] = recorded("ollama_load").reply(gates={0: asyncio.Event()})
     with pytest.raises(ModelFailed):
         await Shelf(replay.url).warm("m", window=2048)

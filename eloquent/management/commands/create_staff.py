@@ -15,7 +15,8 @@ from accounts.models.users import GIVEN_PASSWORD_LIVES
 from eloquent.foundation.clock import now
 
 _GENERATED_PASSWORD_BYTES = 15  # 20 characters
-_ONCE = f"It is not shown again, and is to be changed at the first sign-in, within {GIVEN_PASSWORD_LIVES.days} days."
+_ONCE = "It is not shown again."
+_CHANGED = f"It is not shown again, and is to be changed at the first sign-in, within {GIVEN_PASSWORD_LIVES.days} days."
 
 
 class Command(BaseCommand):
@@ -29,19 +30,25 @@ class Command(BaseCommand):
         parser.add_argument(
             "--password-stdin", action="store_true", help="read the password from the first line of standard input"
         )
+        parser.add_argument(
+            "--for-myself",
+            action="store_true",
+            help="the password is for whoever reads it here, and may stay",
+        )
         parser.add_argument("--if-none", action="store_true", help="do nothing when there is a staff account already")
 
-    def handle(self, *_args: Any, email: str, password_stdin: bool, if_none: bool, **_options: Any) -> None:
+    def handle(
+        self, *_args: Any, email: str, password_stdin: bool, for_myself: bool, if_none: bool, **_options: Any
+    ) -> None:
         """Create it."""
         if if_none and User.objects.filter(is_staff=True).exists():
             return
         password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _made_up_password()
+        is_given = not (password_stdin or for_myself)
         try:
             validate_password(password, User(email=email))
             # The operator vouches for the email: the first account must get in where letters cannot be read yet.
-            user = User.objects.create_superuser(
-                email, password, password_is_given=not password_stdin, email_verified_at=now()
-            )
+            user = User.objects.create_superuser(email, password, password_is_given=is_given, email_verified_at=now())
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except EmailError as error:
@@ -50,7 +57,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is an account with the email {email} already.") from error
         self.stdout.write(f"Staff account: {user.email}")
         if not password_stdin:
-            self.stdout.write(f"Password:      {password}\n{_ONCE}")
+            self.stdout.write(f"Password:      {password}\n{_CHANGED if is_given else _ONCE}")
 
 
 def _made_up_password() -> str:

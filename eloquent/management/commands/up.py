@@ -72,6 +72,6 @@ class Command(BaseCommand):
     def _make_first_staff_account(self) -> None:
         """What it prints, a password, goes to our output alone. A name that is taken is no reason not to serve."""
         try:
-            call_command("create_staff", email=STAFF_EMAIL, if_none=True, stdout=self.stdout)
+            call_command("create_staff", email=STAFF_EMAIL, if_none=True, for_myself=True, stdout=self.stdout)
         except CommandError as error:
             self.stdout.write(f"No staff account was made: {error} Make one: manage.py create_staff --email ADDRESS")
