@@ -11,7 +11,8 @@ PLAIN_PIP := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= PIP_
 LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 # Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
-AT_ONCE := -n auto --maxprocesses 4 --dist worksteal
+# One more than there are cores, because tests also wait.
+AT_ONCE := -n $(shell $(SYSTEM_PYTHON) -c "import os; print(min(os.cpu_count() + 1, 4))") --dist worksteal
 
 .PHONY: help run test test-browser test-clients test-bench check format bench soak fuzz openapi clean lock sbom audit
 
