@@ -27,7 +27,8 @@ test: $(VENV)/.installed-dev ## Run the tests, except those of the next three
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
-	@$(PYTHON) -m pytest $(AT_ONCE) -m browser $(ARGS)
+	@$(if $(ARGS),,$(PYTHON) -m pytest -m "browser and language_model")
+	@$(PYTHON) -m pytest -n 2 --dist worksteal -m "browser$(if $(ARGS),, and not language_model)" $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and the typed client under Node
 	@$(PYTHON) -m tests.clients.ui.node

@@ -20,6 +20,7 @@ async (text) => {
 """
 
 
+@pytest.mark.language_model
 @pytest.mark.timeout(400)
 def test_a_visit_from_registering_to_signing_in_again(open_page: OpenPage) -> None:
     chat = open_page()
