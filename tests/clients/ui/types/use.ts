@@ -7,6 +7,7 @@ const api = createClient<paths>({ baseUrl: "http://127.0.0.1:8000" });
 export async function signIn(email: string, password: string): Promise<string> {
   const { data, error } = await api.POST("/api/v1/auth/login", { body: { email, password } });
   if (error) throw new Error(`${error.code}: ${error.detail}`);
+  if ("challenge" in data) throw new Error(`a second factor is asked for: ${data.methods.join(", ")}`);
   return data.access_token;
 }
 
