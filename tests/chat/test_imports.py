@@ -220,7 +220,9 @@ def test_a_child_sorts_after_its_parent_and_a_repeat_makes_the_same(tree: list[t
 
 
 TEXTS = st.text('ab"\\{}[]é')
-VALUES = st.recursive(st.none() | st.integers() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner))
+VALUES = st.recursive(
+    st.none() | st.integers() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner), max_leaves=12
+)
 
 
 @given(st.lists(st.dictionaries(TEXTS, VALUES), max_size=4), st.data())

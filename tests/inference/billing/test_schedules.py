@@ -1,4 +1,4 @@
-"""Ten thousand random lives of answers: the ledger is what the servers did, each call once, and budgets agree.
+"""Thousands of random lives of answers: the ledger is what the servers did, each call once, and budgets agree.
 
 A schedule is one run: some steps, each an answer that ends whole, breaks, is refused, is stopped, or is taken over by
 a fallback; and at the end perhaps a dead worker whose reaper charges once more what may be charged already. The
@@ -33,7 +33,7 @@ from tests.inference.rigs import collected
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
-SCHEDULES = 10_000
+SCHEDULES = 4_000
 AT_ONCE = 100
 QUESTION = "How are you today?"
 ASKED = PromptRequest("", (PromptMessage("user", QUESTION),), GenerationOptions(max_output_tokens=30))
