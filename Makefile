@@ -14,7 +14,12 @@ LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-
 # One more than there are cores, because tests also wait.
 AT_ONCE := -n $(shell $(SYSTEM_PYTHON) -c "import os; print(min(os.cpu_count() + 1, 4))") --dist worksteal
 
-.PHONY: help run test test-browser test-clients test-bench check format bench soak fuzz openapi clean lock sbom audit
+DEPLOY_VENV := .venv-deploy
+DEPLOY_PYTHON := $(DEPLOY_VENV)/bin/python
+# jsii, under CDK, runs on this Node rather than on one that the machine may have.
+DEPLOY_NODE := $(CURDIR)/deploy/node_modules/node/bin/node
+
+.PHONY: help run test test-browser test-clients test-deploy test-bench check format bench soak fuzz openapi clean lock lock-deploy sbom audit
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,6 +38,10 @@ test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and the typed client under Node
 	@$(PYTHON) -m tests.clients.ui.node
 	@$(PYTHON) -m pytest -m clients $(ARGS)
+
+test-deploy: $(VENV)/.installed-dev $(DEPLOY_VENV)/.installed ## Run the tests of the platform on AWS: templates, rules, image, rehearsals
+	@JSII_NODE=$(DEPLOY_NODE) $(DEPLOY_PYTHON) -m pytest -c deploy/pytest.ini --rootdir deploy deploy/tests $(ARGS)
+	@$(PYTHON) -m pytest -m deploy $(ARGS)
 
 test-bench: $(VENV)/.installed-dev ## Run every measure of the bench, very small
 	@$(PYTHON) -m pytest $(AT_ONCE) -m measures $(ARGS)
@@ -67,14 +76,19 @@ lock: $(VENV)/.installed-dev ## Compile requirements*.txt from requirements*.in,
 	@mv requirements-embedded.txt.new requirements-embedded.txt
 	@$(MAKE) --no-print-directory sbom
 
+lock-deploy: $(DEPLOY_VENV)/.installed ## Compile deploy/requirements.txt from deploy/requirements.in, and deploy/package-lock.json
+	@cd deploy && $(PLAIN_PIP) ../$(PYTHON) -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host requirements.in
+	@cd deploy && npm install --package-lock-only --no-audit --no-fund
+
 sbom: $(VENV)/.installed-dev ## Write docs/sbom.cdx.json, the list of what is inside (CycloneDX)
 	@$(PYTHON) manage.py sbom > docs/sbom.cdx.json.new && mv docs/sbom.cdx.json.new docs/sbom.cdx.json
 
 audit: $(VENV)/.installed-dev ## Look for known holes in the locked packages (asks an advisory database)
 	@$(PYTHON) -m tests.audit $(ARGS)
 
-clean: ## Remove the virtual environment and caches; the data in .eloquent/ stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis staticfiles
+clean: ## Remove the virtual environments and caches; the data in .eloquent/ stays
+	@rm -rf $(VENV) $(DEPLOY_VENV) deploy/node_modules deploy/cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis staticfiles
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements.txt requirements-embedded.txt
@@ -83,4 +97,10 @@ $(VENV)/.installed: requirements.txt requirements-embedded.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@$(INSTALL) requirements-dev.txt
+	@touch $@
+
+$(DEPLOY_VENV)/.installed: deploy/requirements.txt deploy/package-lock.json
+	@$(SYSTEM_PYTHON) -m venv $(DEPLOY_VENV)
+	@$(DEPLOY_PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r deploy/requirements.txt
+	@cd deploy && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

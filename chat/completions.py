@@ -34,8 +34,6 @@ from inference.types import Finished, FinishReason, PromptRequest, ReasoningDelt
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE_OF_A_USER: Final = 16
-SILENCE_S: Final = 10.0
-"""A reader hears something at least so often."""
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCall
 

@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 
 from accounts.admitted import admit
 from accounts.api_key_access import Scope, identity_of_api_key
-from chat.completions import SILENCE_S, Completion, Delta, begin_completion, written_in
+from chat.completions import Completion, Delta, begin_completion, written_in
 from chat.embeddings import vectors_for
 from chat.openai_answers import (
     DONE,
@@ -37,6 +37,7 @@ from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.leaving import ends_with_client
 from eloquent.foundation.replies import json_reply
+from eloquent.foundation.timeout_chain import HEARTBEAT_S
 from inference.catalog import embedder_named, embedders_for, model_named, models_for
 from inference.errors import AnswerCutOff, ModelNotOffered
 from inference.offers import OfferedModel
@@ -84,7 +85,7 @@ async def read_model(request: HttpRequest, model_id: str) -> HttpResponseBase:
 async def create_completion(request: HttpRequest) -> HttpResponseBase:
     """An answer, whole or as a stream.
 
-    What goes wrong before the first word is answered by a status, as far as it is known within SILENCE_S; later on the
+    What goes wrong before the first word is answered by a status, as far as it is known within HEARTBEAT_S; later on the
     stream has begun, and a failure is its last event.
     """
     identity = await identity_of_api_key(request, Scope.CHAT)
@@ -97,7 +98,7 @@ async def create_completion(request: HttpRequest) -> HttpResponseBase:
     if asked.stream:
         stream = _Stream(completion, asked)
         try:
-            await completion.until_begun(SILENCE_S)
+            await completion.until_begun(HEARTBEAT_S)
         except BaseException:
             await stream.aclose()
             raise
@@ -199,7 +200,7 @@ async def _events(completion: Completion, asked: CompletionRequest) -> AsyncGene
         begun = b""
     written: list[str] = []
     try:
-        async for deltas in completion.deltas(silence_s=SILENCE_S):
+        async for deltas in completion.deltas(silence_s=HEARTBEAT_S):
             events = [_event(writer, delta) for delta in deltas]
             if asked.include_usage:
                 written += map(written_in, deltas)

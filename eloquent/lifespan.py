@@ -5,7 +5,7 @@ last connection is gone. For us that is the wrong order: running answers should 
 request and the readiness check still get through. So a handler in front of uvicorn's takes the signal first:
 
 1. draining is marked: `/readyz` answers 503 and no run is started any more;
-2. running runs get `DRAIN_TIMEOUT_S` to finish, then they are interrupted and saved (Ctrl+C: at once);
+2. running runs get `DRAIN_S` to finish, then they are interrupted and saved (Ctrl+C: at once);
 3. streams that are still open are cut, and their readers resume elsewhere;
 4. uvicorn gets the signal.
 
@@ -27,8 +27,9 @@ from accounts.api_key_access import settle_api_keys
 from chat import completions, work
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
-from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
+from eloquent.foundation.lifecycle import open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
+from eloquent.foundation.timeout_chain import DRAIN_S, LAST_CHUNKS_S, SAVING_S
 from eloquent.roads import Receive, Scope, Send
 from inference.admission.queues import close_queues
 from inference.billing.bill import all_settled
@@ -36,10 +37,6 @@ from inference.billing.current import forget_budgets
 from inference.catalog import close_catalog
 from inference.tools.toolbox import close_tools
 
-# Interrupted runs are saved within this.
-_SAVING_S: Final = 5.0
-# A stream whose run has just ended still has its last chunks to write.
-_LAST_CHUNKS_S: Final = 0.5
 _PATIENT_SIGNALS: Final = 2
 # Python's own 700 is made for small scripts: a list of 30 messages passes it several times.
 _NEW_OBJECTS_BEFORE_A_LOOK: Final = 10_000
@@ -144,7 +141,7 @@ class Lifespan:
         if self._signals > _PATIENT_SIGNALS:
             pass_on(number, frame)
             return
-        within_s = DRAIN_TIMEOUT_S if number == signal.SIGTERM and self._signals == 1 else 0
+        within_s = DRAIN_S if number == signal.SIGTERM and self._signals == 1 else 0
         if self._draining is not None:
             self._draining.cancel()
         self._draining = asyncio.ensure_future(self._drain(within_s))
@@ -159,9 +156,9 @@ class Lifespan:
     async def _drain(self, within_s: float) -> None:
         log.info("draining", within_s=within_s)
         try:
-            async with asyncio.timeout(within_s + _SAVING_S):
+            async with asyncio.timeout(within_s + SAVING_S):
                 await asyncio.gather(work.drain(within_s), completions.drain(within_s))
         except Exception:
             log.exception("some runs could not be brought to rest")
-        await asyncio.sleep(_LAST_CHUNKS_S)
+        await asyncio.sleep(LAST_CHUNKS_S)
         log.info("drained", streams_cut=self._end_streams())

@@ -9,7 +9,6 @@ from eloquent.foundation.ids import RunId
 KEPT_S: Final = 300.0
 """How long a log is kept behind its run's end. A reader who comes later is served from the saved message."""
 
-ALIVE_EVERY_S: Final = 10.0
 LARGEST_LOG_BYTES: Final = 4 * 1024 * 1024
 MOST_CHUNKS: Final = 20_000
 """A log above one of these two is trimmed to what the saved message does not hold yet."""
@@ -74,7 +73,7 @@ class Journal(Protocol):
 
         `rested` says that the run is at rest: nobody writes its log any more, and one without its end is not served.
 
-        An empty batch comes when nothing happened for `ALIVE_EVERY_S` seconds.
+        An empty batch comes when nothing happened for `HEARTBEAT_S` seconds.
 
         Raises:
             NotInJournal: at the call, so that a caller can still answer otherwise; its leaf BehindLog and LogCut also

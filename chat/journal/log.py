@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from chat.chunks import Chunk
-from chat.journal.base import ALIVE_EVERY_S, LARGEST_LOG_BYTES, MOST_CHUNKS, BehindLog, Entries, LogCut
+from chat.journal.base import LARGEST_LOG_BYTES, MOST_CHUNKS, BehindLog, Entries, LogCut
+from eloquent.foundation.timeout_chain import HEARTBEAT_S
 
 # A reader far behind gets the log in pieces, so that no write to a socket holds all of it at once.
 _MOST_AT_ONCE: Final = 1000
@@ -96,7 +97,7 @@ class Log:
             else:
                 changed = loop.create_future()
                 self.readers.add(changed)
-                alive = loop.call_later(ALIVE_EVERY_S, _wake_one, changed, True)
+                alive = loop.call_later(HEARTBEAT_S, _wake_one, changed, True)
                 try:
                     silent = await changed
                 finally:

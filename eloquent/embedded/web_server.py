@@ -15,10 +15,9 @@ from uvicorn.supervisors import Multiprocess
 
 from eloquent.embedded.http_protocol import BoundedHttp
 from eloquent.foundation.config import get_config
+from eloquent.foundation.timeout_chain import SERVER_CLOSING_S, SOCKET_PING_S
 
 LARGEST_FRAME = 256 * 1024
-# The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
-SHUTDOWN_TIMEOUT_S = 5
 MISUSE = 2
 KEEP_ALIVE_S = 5
 _LOOK_EVERY_S = 0.1
@@ -62,7 +61,9 @@ def main() -> int:
         proxy_headers=False,  # the application believes as many proxies as TRUSTED_PROXY_HOPS says
         ws_max_size=LARGEST_FRAME,
         ws_per_message_deflate=False,  # costs 300 KB a socket and delays small frames
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        ws_ping_interval=SOCKET_PING_S,
+        # The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
+        timeout_graceful_shutdown=SERVER_CLOSING_S,
     )
     if arguments.workers == 1:
         server = uvicorn.Server(config)

@@ -7,10 +7,6 @@ import os
 import secrets
 import socket
 from functools import lru_cache
-from typing import Final
-
-# How long running answers may go on after SIGTERM. The platform kills after 120 s (ECS `stopTimeout`).
-DRAIN_TIMEOUT_S: Final = 110.0
 
 
 class _Lifecycle:

@@ -43,7 +43,7 @@ async def test_a_chunk_reaches_a_waiting_reader_at_once() -> None:
 
 
 async def test_an_idle_log_says_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "ALIVE_EVERY_S", 0.01)
+    monkeypatch.setattr(log_module, "HEARTBEAT_S", 0.01)
     journal, run_id = MemoryJournal(), ObjectId()
     journal.open(run_id)
     assert await anext(await journal.follow(run_id)) == (0, (), False)

@@ -168,7 +168,7 @@ async def test_many_tokens_travel_together_and_none_is_lost(editor: httpx.AsyncC
 async def test_a_silent_model_is_waited_for_with_signs_of_life(
     editor: httpx.AsyncClient, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_api, "SILENCE_S", 0.02)
+    monkeypatch.setattr(openai_api, "HEARTBEAT_S", 0.02)
     gate = asyncio.Event()
     model.script = [Status("loading", 1.0), gate, *saying("At last")]
     async with editor.stream("POST", CHAT, json={**ASK, "stream": True}) as answer:
@@ -192,7 +192,7 @@ async def test_a_stream_of_a_silent_model_opens_at_once(
         """As when the model has been silent for all of that time."""
 
     monkeypatch.setattr(Completion, "until_begun", not_begun)
-    async with asyncio.timeout(openai_api.SILENCE_S - 1):
+    async with asyncio.timeout(openai_api.HEARTBEAT_S - 1):
         async with editor.stream("POST", CHAT, json={**ASK, "stream": True}) as answer:
             assert (await anext(lines_of(answer)))["choices"][0]["delta"]["role"] == "assistant"
 
@@ -478,7 +478,7 @@ async def test_the_process_waits_for_them_before_it_goes(
         """No run is at work; the reaper of the server that the other tests share is left alone."""
 
     monkeypatch.setattr(work, "drain", drained)
-    monkeypatch.setattr("eloquent.lifespan._LAST_CHUNKS_S", 0)
+    monkeypatch.setattr("eloquent.lifespan.LAST_CHUNKS_S", 0)
     gate = asyncio.Event()
     model.script = [gate, *saying("Yes")]
     asking = asyncio.create_task(editor.post(CHAT, json=ASK))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eloquent.foundation import lifecycle
+from eloquent.foundation.timeout_chain import DRAIN_S
 from tests.front_door.threaded_server import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def test_running_answers_finish_after_sigterm_and_their_readers_stay(process: Pr
         reader.until(b"first\r\n")
         assert asked(process, "/api/state") == b"open"
         process.signal(signal.SIGTERM)
-        assert process.next_event() == f"drain {lifecycle.DRAIN_TIMEOUT_S:g}"
+        assert process.next_event() == f"drain {DRAIN_S:g}"
         # Still served, on new connections too: the reader, a stop request, the balancer's question.
         assert asked(process, "/api/state") == b"draining"
         assert asked(process, "/api/finish") == b"finished"
@@ -85,7 +86,7 @@ def test_running_answers_finish_after_sigterm_and_their_readers_stay(process: Pr
 
 def test_a_second_sigterm_ends_the_wait(process: Process) -> None:
     process.signal(signal.SIGTERM)
-    assert process.next_event() == f"drain {lifecycle.DRAIN_TIMEOUT_S:g}"
+    assert process.next_event() == f"drain {DRAIN_S:g}"
     process.signal(signal.SIGTERM)
     assert process.next_event() == "drain 0"
     assert process.next_event() == "interrupted"

@@ -1,0 +1,236 @@
+"""What may differ between environments, typed, and which combinations there cannot be. Pure.
+
+Account ids, zones and domains are the owner's: `environments.py` has them. All faults of an environment are told at once.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+EDGE_REGION: Final = "us-east-1"
+"""CloudFront takes its certificate and its firewall from here, wherever the rest is."""
+
+PLACEHOLDER_ACCOUNT: Final = "000000000000"
+"""An account that is still to be named: the templates can be written and tested, not deployed."""
+
+# A profile's name is the model's with a part of the world in front.
+PROFILE: Final = re.compile(r"^(us|eu|apac|global)\.")
+
+_FEWEST_ZONES: Final = 2
+_NETWORK_PREFIX: Final = 16
+_GIB: Final = 1024
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size
+_FARGATE_MEMORY_MIB: Final = {
+    512: range(1 * _GIB, 4 * _GIB + 1, _GIB),
+    1024: range(2 * _GIB, 8 * _GIB + 1, _GIB),
+    2048: range(4 * _GIB, 16 * _GIB + 1, _GIB),
+    4096: range(8 * _GIB, 30 * _GIB + 1, _GIB),
+}
+
+
+class Answering(StrEnum):
+    """Who answers: our own Ollama, Amazon Bedrock, or vendors over the internet."""
+
+    OLLAMA = "ollama"
+    BEDROCK = "bedrock"
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+class Release(StrEnum):
+    """How a new version takes over."""
+
+    ROLLING = "rolling"
+    BLUE_GREEN = "blue-green"
+    CODEDEPLOY = "codedeploy"
+
+
+class AtlasRoad(StrEnum):
+    """How the application reaches MongoDB Atlas: never over the internet."""
+
+    PRIVATELINK = "privatelink"
+    PEERING = "peering"
+
+
+class Logs(StrEnum):
+    """Days that logs are kept, as CloudWatch takes them."""
+
+    TWO_WEEKS = "14"
+    THREE_MONTHS = "90"
+    A_YEAR = "365"
+
+
+class ImpossibleEnvironment(ValueError):
+    """The environment cannot be built; `faults` says all that is wrong with it."""
+
+    def __init__(self, name: str, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__(f"The environment {name} cannot be built:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment.
+
+    Raises:
+        ImpossibleEnvironment: what was asked for does not go together.
+    """
+
+    name: str
+    account: str
+    region: str
+    zones: tuple[str, ...]
+    network: str
+    """The network's addresses, a /16 in CIDR notation. Unlike that of any network that it is peered with."""
+
+    domain: str
+    """Where the API is: `api.example.org`."""
+    frontend_domain: str
+    """Where the Next.js frontend is: `app.example.org`."""
+    hosted_zone_id: str
+    hosted_zone_name: str
+
+    nat_gateways: int
+    """Ways out to the internet: 0 for none, else at most one a zone."""
+    answering: tuple[Answering, ...]
+    release: Release
+    atlas: AtlasRoad
+    atlas_service_name: str = ""
+    """PrivateLink: what Atlas calls its endpoint service, `com.amazonaws.vpce.us-east-1.vpce-svc-…`."""
+    atlas_peering_id: str = ""
+    """Peering: `pcx-…`, and the addresses at Atlas's end."""
+    atlas_network: str = ""
+
+    tasks_least: int
+    tasks_most: int
+    task_cpu: int
+    """Units: 1024 are one processor."""
+    task_memory_mib: int
+    workers: int
+    streams_a_task: int
+    """Answers in flight for which a task is made: above that another one is started."""
+
+    cache_node: str
+    cache_replicas: int
+    ollama_model: str = ""
+    ollama_instance: str = ""
+    ollama_hosts: int = 0
+    bedrock_model: str = ""
+    bedrock_regions: tuple[str, ...] = ()
+    """Where an inference profile may have a question answered: its policy must name the model in each."""
+    openai_models: tuple[str, ...] = ()
+    anthropic_models: tuple[str, ...] = ()
+    pinecone: bool = False
+    sentry: bool = False
+
+    log_days: Logs
+    log_level: str = "INFO"
+    alarm_email: str
+    monthly_budget_usd: int
+    frontend_repository: str
+    """Where Amplify builds the frontend from: `https://github.com/example/frontend`."""
+    repository: str
+    """Whose workflows may deploy: `example/eloquent`."""
+    protected: bool
+    """Whether data outlives a deleted stack."""
+
+    def __post_init__(self) -> None:
+        if faults := list(_faults(self)):
+            raise ImpossibleEnvironment(self.name, faults)
+
+    @property
+    def needs_internet(self) -> list[str]:
+        """What of this environment lies outside of AWS and has no private road: it needs a way out."""
+        return [
+            *(vendor for vendor in (Answering.OPENAI, Answering.ANTHROPIC) if vendor in self.answering),
+            *(["pinecone"] if self.pinecone else []),
+            *(["sentry"] if self.sentry else []),
+        ]
+
+    @property
+    def origin(self) -> str:
+        """Where browsers find the API."""
+        return f"https://{self.domain}"
+
+
+def _faults(env: Environment) -> Iterator[str]:
+    yield from _place_faults(env)
+    yield from _size_faults(env)
+    yield from _answering_faults(env)
+    if env.needs_internet and not env.nat_gateways:
+        yield f"nat_gateways: 0, but {', '.join(env.needs_internet)} can only be reached over the internet"
+    if env.atlas is AtlasRoad.PRIVATELINK and not env.atlas_service_name.startswith("com.amazonaws.vpce."):
+        yield "atlas_service_name: the com.amazonaws.vpce.… name that Atlas gives for its private endpoint"
+    if env.atlas is AtlasRoad.PEERING and not (env.atlas_peering_id.startswith("pcx-") and env.atlas_network):
+        yield "atlas_peering_id, atlas_network: the pcx-… of the peering, and Atlas's CIDR"
+
+
+def _place_faults(env: Environment) -> Iterator[str]:
+    if not re.fullmatch(r"dev|staging|prod", env.name):
+        yield f"name: {env.name!r}; dev, staging or prod"
+    if not re.fullmatch(r"\d{12}", env.account):
+        yield f"account: {env.account!r}; twelve digits"
+    if len(env.zones) < _FEWEST_ZONES or len(set(env.zones)) != len(env.zones):
+        yield "zones: at least two, each once"
+    if wrong := [zone for zone in env.zones if not re.fullmatch(rf"{re.escape(env.region)}[a-f]", zone)]:
+        yield f"zones: {', '.join(wrong)}; zones of {env.region}"
+    try:
+        network = ipaddress.ip_network(env.network)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen != _NETWORK_PREFIX or not network.is_private:
+        yield f"network: {env.network}; a private /16"
+    elif env.atlas_network and network.overlaps(ipaddress.ip_network(env.atlas_network)):
+        yield f"network: {env.network} overlaps Atlas's {env.atlas_network}"
+    for domain in (env.domain, env.frontend_domain):
+        if not domain.endswith(f".{env.hosted_zone_name}"):
+            yield f"domain, frontend_domain: {domain} is not below {env.hosted_zone_name}"
+    if env.domain == env.frontend_domain:
+        yield f"frontend_domain: {env.frontend_domain} is the API's"
+
+
+def _size_faults(env: Environment) -> Iterator[str]:
+    if not 1 <= env.tasks_least <= env.tasks_most:
+        yield f"tasks_least, tasks_most: {env.tasks_least} to {env.tasks_most}; 1 or more, and least first"
+    if env.task_memory_mib not in _FARGATE_MEMORY_MIB.get(env.task_cpu, ()):
+        yield f"task_cpu, task_memory_mib: Fargate has no task of {env.task_cpu} units and {env.task_memory_mib} MiB"
+    if not 0 <= env.nat_gateways <= len(env.zones):
+        yield f"nat_gateways: {env.nat_gateways}; 0 to {len(env.zones)}, one a zone"
+    if env.streams_a_task < 1 or env.workers < 1:
+        yield "streams_a_task, workers: 1 or more"
+    if env.name == "prod":
+        if env.tasks_least < len(env.zones):
+            yield f"tasks_least: {env.tasks_least}; one a zone in prod ({len(env.zones)})"
+        if not env.cache_replicas:
+            yield "cache_replicas: 0; prod's answers must outlive a node of the cache"
+        if not env.protected:
+            yield "protected: False; prod's data must outlive a deleted stack"
+
+
+def _answering_faults(env: Environment) -> Iterator[str]:
+    if not env.answering:
+        yield "answering: nobody"
+    chosen = {
+        Answering.OLLAMA: bool(env.ollama_model and env.ollama_instance and env.ollama_hosts > 0),
+        Answering.BEDROCK: bool(env.bedrock_model),
+        Answering.OPENAI: bool(env.openai_models),
+        Answering.ANTHROPIC: bool(env.anthropic_models),
+    }
+    names = {
+        Answering.OLLAMA: "ollama_model, ollama_instance, ollama_hosts",
+        Answering.BEDROCK: "bedrock_model",
+        Answering.OPENAI: "openai_models",
+        Answering.ANTHROPIC: "anthropic_models",
+    }
+    for who, described in chosen.items():
+        if who in env.answering and not described:
+            yield f"{names[who]}: nothing, but {who} answers"
+        if who not in env.answering and described:
+            yield f"{names[who]}: set, but {who} is not among those who answer"
+    if PROFILE.match(env.bedrock_model) and env.region not in env.bedrock_regions:
+        yield f"bedrock_regions: the regions of the profile {env.bedrock_model}, {env.region} among them"
+    if env.bedrock_regions and not PROFILE.match(env.bedrock_model):
+        yield f"bedrock_regions: {env.bedrock_model or 'no model'} is no inference profile"

@@ -1,0 +1,62 @@
+"""An application of CDK with all stacks of one environment, in the order in which they are brought up."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+
+from deploy import naming
+from deploy.environment import EDGE_REGION, Environment
+from deploy.stacks.api import ApiStack
+from deploy.stacks.data import DataStack
+from deploy.stacks.edge import EdgeStack
+from deploy.stacks.frontend import FrontendStack
+from deploy.stacks.model import ModelStack
+from deploy.stacks.network import NetworkStack
+from deploy.stacks.registry import RegistryStack
+
+HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What was made of an environment."""
+
+    app: cdk.App
+    environment: Environment
+    stacks: tuple[cdk.Stack, ...]
+
+
+def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None) -> Platform:
+    """Describe everything of the environment; nothing is looked up, and nothing written before `app.synth()`.
+
+    Args:
+        env: what to build.
+        tag: of the images that run; one that is there.
+        outdir: where `synth` writes.
+    """
+    context = json.loads((HERE / "cdk.json").read_text())["context"]
+    app = cdk.App(context=context, outdir=outdir)
+    # With a real account CDK asks AWS for its zones, even where they are named: this is the answer, given beforehand.
+    app.node.set_context(f"availability-zones:account={env.account}:region={env.region}", list(env.zones))
+    here = cdk.Environment(account=env.account, region=env.region)
+    edge = cdk.Environment(account=env.account, region=EDGE_REGION)
+
+    def named(stack: str) -> str:
+        return naming.stack_name(env, stack)
+
+    registry = RegistryStack(app, named("registry"), settings=env, env=here)
+    network = NetworkStack(app, named("network"), settings=env, env=here)
+    data = DataStack(app, named("data"), settings=env, network=network, env=here)
+    stacks = [registry, network, data]
+    stacks += [ModelStack(app, named("model"), settings=env, network=network, tag=tag, env=here)]
+    api = ApiStack(app, named("api"), settings=env, network=network, data=data, tag=tag, env=here)
+    stacks += [api]
+    stacks += [EdgeStack(app, named("edge"), settings=env, api=api, env=edge)]
+    stacks += [FrontendStack(app, named("frontend"), settings=env, env=here)]
+    for stack in stacks:
+        cdk.Tags.of(stack).add("service", naming.SERVICE)
+        cdk.Tags.of(stack).add("environment", env.name)
+    return Platform(app, env, tuple(stacks))

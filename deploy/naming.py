@@ -1,0 +1,72 @@
+"""What everything is called, from the environment's name alone. Pure.
+
+Stacks that need each other's things say plain names from here rather than hand constructs around: CloudFormation then
+needs no exports, and no stack is held by another one.
+"""
+
+from typing import Final
+
+from deploy.environment import Environment
+
+SERVICE: Final = "eloquent"
+
+API_REPOSITORY: Final = "eloquent/api"
+COLLECTOR_REPOSITORY: Final = "eloquent/collector"
+"""The ADOT collector, copied here: a network without a way out can pull from nowhere else."""
+OLLAMA_REPOSITORY: Final = "eloquent/ollama"
+"""Ollama with its model inside."""
+
+
+def path_of(env: Environment, setting: str) -> str:
+    """Where a setting's value lies, in SSM or Secrets Manager: `/eloquent/prod/LOG_LEVEL`."""
+    return f"/{SERVICE}/{env.name}/{setting}"
+
+
+def stack_name(env: Environment, stack: str) -> str:
+    """`eloquent-prod-network`."""
+    return f"{SERVICE}-{env.name}-{stack}"
+
+
+def image_of(env: Environment, repository: str, tag: str) -> str:
+    """The address of an image in our own registry."""
+    return f"{env.account}.dkr.ecr.{env.region}.amazonaws.com/{repository}:{tag}"
+
+
+def cluster_name(env: Environment) -> str:
+    """The ECS cluster."""
+    return f"{SERVICE}-{env.name}"
+
+
+def service_name(env: Environment, what: str = "api") -> str:
+    """An ECS service, and the family of its tasks: `eloquent-prod-api`."""
+    return f"{SERVICE}-{env.name}-{what}"
+
+
+def log_group(env: Environment, what: str = "api") -> str:
+    """A log group of CloudWatch: `/eloquent/prod/api`."""
+    return f"/{SERVICE}/{env.name}/{what}"
+
+
+def alarm_name(env: Environment, what: str) -> str:
+    """`eloquent-prod-api-5xx`."""
+    return f"{SERVICE}-{env.name}-{what}"
+
+
+def key_alias(env: Environment) -> str:
+    """The key that encrypts data at rest: `alias/eloquent-prod`."""
+    return f"alias/{SERVICE}-{env.name}"
+
+
+def private_domain(env: Environment) -> str:
+    """Names that exist inside the network only: `prod.eloquent.internal`."""
+    return f"{env.name}.{SERVICE}.internal"
+
+
+def ollama_host(env: Environment) -> str:
+    """Where the application finds Ollama."""
+    return f"http://ollama.{private_domain(env)}:11434"
+
+
+def bucket_name(env: Environment, what: str) -> str:
+    """A bucket; the account makes it unlike anybody else's: `eloquent-prod-files-123456789012`."""
+    return f"{SERVICE}-{env.name}-{what}-{env.account}"

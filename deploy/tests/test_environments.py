@@ -1,0 +1,63 @@
+"""Environments: which ones there are, and which there cannot be."""
+
+from dataclasses import replace
+
+import pytest
+
+from deploy.environment import Answering, ImpossibleEnvironment, Release
+from deploy.environments import DEV, ENVIRONMENTS, PROD, STAGING
+
+
+def test_there_are_three_and_no_two_share_a_network_or_a_domain():
+    assert list(ENVIRONMENTS) == ["dev", "staging", "prod"]
+    assert (
+        len({env.network for env in ENVIRONMENTS.values()}) == len({env.domain for env in ENVIRONMENTS.values()}) == 3
+    )
+
+
+def test_only_prod_has_two_versions_side_by_side():
+    assert [env.release for env in ENVIRONMENTS.values()] == [Release.ROLLING, Release.ROLLING, Release.BLUE_GREEN]
+
+
+@pytest.mark.parametrize(
+    ("env", "change", "told"),
+    [
+        (DEV, {"name": "production"}, "name:"),
+        (DEV, {"account": "12345"}, "account:"),
+        (DEV, {"zones": ("us-east-1a",)}, "zones: at least two"),
+        (DEV, {"zones": ("us-east-1a", "us-east-1a")}, "zones: at least two"),
+        (DEV, {"zones": ("us-east-1a", "eu-west-1b")}, "zones: eu-west-1b"),
+        (DEV, {"network": "8.8.0.0/16"}, "network:"),
+        (DEV, {"network": "10.0.0.0/8"}, "network:"),
+        (DEV, {"network": "nonsense"}, "network:"),
+        (DEV, {"network": "192.168.0.0/16"}, "overlaps Atlas"),
+        (DEV, {"domain": "api.elsewhere.org"}, "is not below"),
+        (DEV, {"frontend_domain": DEV.domain}, "is the API's"),
+        (DEV, {"tasks_least": 3}, "tasks_least, tasks_most"),
+        (DEV, {"task_cpu": 512, "task_memory_mib": 8192}, "Fargate has no task"),
+        (DEV, {"nat_gateways": 3}, "nat_gateways: 3"),
+        (DEV, {"nat_gateways": 0}, "openai, sentry can only be reached over the internet"),
+        (DEV, {"streams_a_task": 0}, "streams_a_task"),
+        (DEV, {"atlas_network": ""}, "atlas_peering_id"),
+        (STAGING, {"atlas_service_name": ""}, "atlas_service_name"),
+        (STAGING, {"pinecone": True}, "pinecone can only be reached over the internet"),
+        (STAGING, {"answering": ()}, "answering: nobody"),
+        (STAGING, {"answering": (Answering.BEDROCK, Answering.OLLAMA)}, "but ollama answers"),
+        (STAGING, {"openai_models": ("gpt-4.1",)}, "openai is not among those who answer"),
+        (STAGING, {"bedrock_regions": ("us-west-2",)}, "us-east-1 among them"),
+        (STAGING, {"bedrock_model": "amazon.nova-lite-v1:0"}, "is no inference profile"),
+        (PROD, {"tasks_least": 1}, "one a zone in prod"),
+        (PROD, {"cache_replicas": 0}, "cache_replicas: 0"),
+        (PROD, {"protected": False}, "protected: False"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(env, change, told):
+    with pytest.raises(ImpossibleEnvironment) as refused:
+        replace(env, **change)
+    assert told in str(refused.value)
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(ImpossibleEnvironment) as refused:
+        replace(STAGING, account="1", zones=(), answering=())
+    assert len(refused.value.faults) >= 4
