@@ -85,8 +85,8 @@ async def read_model(request: HttpRequest, model_id: str) -> HttpResponseBase:
 async def create_completion(request: HttpRequest) -> HttpResponseBase:
     """An answer, whole or as a stream.
 
-    What goes wrong before the first word is answered by a status, as far as it is known within HEARTBEAT_S; later on the
-    stream has begun, and a failure is its last event.
+    What goes wrong before the first word is answered by a status, as far as it is known within HEARTBEAT_S; later on
+    the stream has begun, and a failure is its last event.
     """
     identity = await identity_of_api_key(request, Scope.CHAT)
     asked = await _asked(request.body)

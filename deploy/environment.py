@@ -1,6 +1,6 @@
 """What may differ between environments, typed, and which combinations there cannot be. Pure.
 
-Account ids, zones and domains are the owner's: `environments.py` has them. All faults of an environment are told at once.
+Account ids, zones and domains are the owner's: `environments.py` has them. All faults of one are told at once.
 """
 
 import ipaddress
@@ -185,6 +185,10 @@ def _place_faults(env: Environment) -> Iterator[str]:
         yield f"network: {env.network}; a private /16"
     elif env.atlas_network and network.overlaps(ipaddress.ip_network(env.atlas_network)):
         yield f"network: {env.network} overlaps Atlas's {env.atlas_network}"
+    yield from _domain_faults(env)
+
+
+def _domain_faults(env: Environment) -> Iterator[str]:
     for domain in (env.domain, env.frontend_domain):
         if not domain.endswith(f".{env.hosted_zone_name}"):
             yield f"domain, frontend_domain: {domain} is not below {env.hosted_zone_name}"

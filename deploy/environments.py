@@ -1,4 +1,4 @@
-"""The three environments. What is the owner's (accounts, domains, zones, Atlas) stands here as an example, to be changed.
+"""The three environments. What is the owner's (accounts, domains, zones, Atlas) is an example here, to be changed.
 
 An account of twelve zeros is written out and tested like any other, and refused by `deploy/preflight.py`.
 """

@@ -1,9 +1,9 @@
 """Every setting that the application gets on AWS: its name, where it lies, and its value where it is known from here.
 
-Plain values lie in SSM Parameter Store, secrets in Secrets Manager, both at `/eloquent/{env}/NAME`. ECS hands all of them
-to the application as its environment. A secret's value is never known from here: an owner puts it there, except where
-`made` says that AWS makes one up. Names are those of `eloquent/foundation/config`; `tests/deploy/test_parameters.py`
-compares the two. Pure.
+Plain values lie in SSM Parameter Store, secrets in Secrets Manager, both at `/eloquent/{env}/NAME`. ECS hands all of
+them to the application as its environment. A secret's value is never known from here: an owner puts it there, except
+where `made` says that AWS makes one up. Names are those of `eloquent/foundation/config`, with which
+`tests/deploy/test_parameters.py` compares them. Pure.
 """
 
 from collections.abc import Mapping
