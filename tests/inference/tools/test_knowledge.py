@@ -11,7 +11,7 @@ from eloquent.foundation.config import get_config
 from eloquent.foundation.http import close_http_client
 from inference.checks import check_language_models
 from inference.tools import knowledge, toolbox
-from inference.tools.base import Caller, ToolResult
+from inference.tools.base import Caller, ToolFailed, ToolResult
 from tests.fakes.pinecone import INDEX, KEY, FakePinecone, pinecone
 
 ANN = Caller("ann")
@@ -126,13 +126,17 @@ async def test_nobody_there_is_a_sentence(fake: FakePinecone, monkeypatch: pytes
     assert (await searched(query="rockets")).output_text == knowledge._AWAY
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example.org", "https://a@x.pinecone.io@evil.example.org", "pinecone.io.evil.org", ""]
-)
+@pytest.mark.parametrize("host", ["localhost:{port}", "http://x.pinecone.io@localhost:{port}", ""])
 async def test_the_key_goes_to_pinecone_alone(fake: FakePinecone, host: str) -> None:
-    fake.host = host
+    fake.host = host.format(port=fake.url.rpartition(":")[2])
     assert (await searched(query="rockets")).output_text == knowledge._AWAY
     assert [path for path, _ in fake.asked] == [f"/indexes/{INDEX}"]
+
+
+@pytest.mark.parametrize("host", ["evil.example.org", "x.pinecone.io.evil.org", "evilpinecone.io", "a:b@x.pinecone.io"])
+def test_an_address_that_is_not_pinecones_is_not_believed(host: str) -> None:
+    with pytest.raises(ToolFailed):
+        knowledge._believed(host, "https://api.pinecone.io")
 
 
 def test_the_address_of_an_index_is_asked_over_tls() -> None:
