@@ -26,6 +26,10 @@ from eloquent.foundation.ids import SessionId
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
+LOOK_LIMIT_S: Final = 15.0
+"""Longer than the database's own limit: a look that hangs must not be the last one."""
+TOLD_EVERY_S: Final = 60.0
+"""How often the log says that the database is away, while it is."""
 SEEN_EVERY_S: Final = 60.0
 """How often the devices with an open socket are noted as seen: otherwise only a refresh does that."""
 MOST_AT_ONCE: Final = 5_000
@@ -73,23 +77,29 @@ def admit(identity: Identity | ApiIdentity, leave: Leave) -> Callable[[], None]:
 
 
 async def run() -> None:
-    """Look again and again, until cancelled."""
-    loop = asyncio.get_running_loop()
-    seen_at, is_away = loop.time(), False
+    """Look again and again, until cancelled; nothing else ends it, and no look takes longer than `LOOK_LIMIT_S`."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    seen_at, told_at = loop.time(), float("-inf")
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         try:
-            await look()
-            if loop.time() - seen_at >= SEEN_EVERY_S:
-                seen_at = loop.time()
-                await note_seen()
-            is_away = False
-        except PyMongoError as error:
-            if not is_away:
+            async with asyncio.timeout(LOOK_LIMIT_S):
+                await look()
+                if loop.time() - seen_at >= SEEN_EVERY_S:
+                    seen_at = loop.time()
+                    await note_seen()
+        except (PyMongoError, TimeoutError) as error:
+            if loop.time() - told_at >= TOLD_EVERY_S:
+                told_at = loop.time()
                 log.warning("nobody knows who may stay: the database is away", error=type(error).__name__)
-            is_away = True
+        except asyncio.CancelledError:
+            if task is None or task.cancelling():
+                raise
+            log.warning("a look at those who are here was cancelled by somebody else")
         except Exception:
             log.exception("those who are here cannot be looked at")
+        else:
+            told_at = float("-inf")
 
 
 async def look() -> None:

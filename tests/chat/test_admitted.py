@@ -1,6 +1,7 @@
 """Those who were let in and stay: sockets and answers for programs, and what becomes of them when their access ends."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from chat import completions
 from chat.notice_socket import NoticesConsumer
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from eloquent.foundation.tasks import end_task
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
 from tests.chat.programs import ASK, lines_of, new_key, program, refusal
@@ -101,6 +103,40 @@ async def test_while_the_database_is_away_everybody_stays(ann: Person, monkeypat
         monkeypatch.undo()
         await database()["sessions"].update_many({}, {"$set": {"revoked_at": now()}})
         assert await socket.close_code() == 4401, "and is looked at again when it is back"
+
+
+async def hang(*_: object) -> set[ObjectId]:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def cancelled(*_: object) -> set[ObjectId]:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("trouble", [hang, cancelled])
+async def test_a_look_that_goes_wrong_is_not_the_last_one(
+    ann: Person, monkeypatch: pytest.MonkeyPatch, trouble: Callable[..., Awaitable[set[ObjectId]]]
+) -> None:
+    asked = asyncio.Event()
+
+    async def first(*arguments: object, **_: object) -> set[ObjectId]:
+        asked.set()
+        return await trouble(*arguments)
+
+    monkeypatch.setattr(admitted, "LOOK_LIMIT_S", 0.2)
+    looking = asyncio.create_task(admitted.run())
+    try:
+        async with ann.socket() as socket:
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "ended_among", first)
+                await asked.wait()
+            await database()["sessions"].update_many({}, {"$set": {"revoked_at": now()}})
+            assert await socket.close_code() == 4401
+        assert not looking.done()
+    finally:
+        await end_task(looking)
+    assert looking.cancelled(), "whoever ends it is heard"
 
 
 async def test_who_takes_long_to_leave_keeps_nobody_here(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
