@@ -11,13 +11,17 @@ What differs from django-mongodb-backend 5.2.4, each with a test that fails on t
 
 from typing import Any
 
-from django_mongodb_backend import base
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from eloquent.mongodb.introspection import DatabaseIntrospection
-from eloquent.mongodb.operations import DatabaseOperations
-from eloquent.mongodb.schema import DatabaseSchemaEditor
+from eloquent.mongodb.geography import without_geography
+
+with without_geography():
+    from django_mongodb_backend import base
+
+    from eloquent.mongodb.introspection import DatabaseIntrospection
+    from eloquent.mongodb.operations import DatabaseOperations
+    from eloquent.mongodb.schema import DatabaseSchemaEditor
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

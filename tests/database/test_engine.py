@@ -3,9 +3,12 @@
 A test of the original that fails here is good news: upstream has fixed it, and our change can go.
 """
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from bson import ObjectId
@@ -252,3 +255,26 @@ def test_a_collection_with_a_text_index_can_be_introspected(stock) -> None:
     collection.drop()
 
     assert found["search"]["columns"][0] == "owner_id"
+
+
+def test_no_start_asks_the_system_for_libraries_of_maps():
+    looked = subprocess.run(
+        [sys.executable, "-c", _LOOKS_FOR_MAPS],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert looked.stdout.split() == ["looked", "[]", "found", "True"]
+
+
+_LOOKS_FOR_MAPS = """
+import ctypes.util, os
+search, looked = ctypes.util.find_library, []
+ctypes.util.find_library = lambda name: looked.append(name) or search(name)
+os.environ["DJANGO_SETTINGS_MODULE"] = "eloquent.settings"
+import django
+django.setup()
+from django.db import connection
+print("looked", looked, "found", connection.vendor == "mongodb")
+"""
