@@ -16,8 +16,12 @@ def without_geography() -> Iterator[None]:
     For imports at the start, while there is one thread.
     """
     search = ctypes.util.find_library
-    ctypes.util.find_library = lambda _name: None
+    ctypes.util.find_library = _not_found
     try:
         yield
     finally:
         ctypes.util.find_library = search
+
+
+def _not_found(name: str) -> str | None:  # noqa: ARG001 - as the standard library names it
+    return None
