@@ -118,6 +118,8 @@ class Environment:
     ollama_model: str = ""
     ollama_instance: str = ""
     ollama_hosts: int = 0
+    ollama_hosts_most: int = 0
+    """While people wait for one; 0 for never more than `ollama_hosts`."""
     bedrock_model: str = ""
     bedrock_regions: tuple[str, ...] = ()
     """Where an inference profile may have a question answered: its policy must name the model in each."""
@@ -125,6 +127,8 @@ class Environment:
     anthropic_models: tuple[str, ...] = ()
     pinecone: bool = False
     sentry: bool = False
+    frontend_sentry_dsn: str = ""
+    """Where the frontend's pages report errors; everybody who opens one can read it."""
 
     log_days: Logs
     log_level: str = "INFO"
@@ -149,6 +153,11 @@ class Environment:
             *(["pinecone"] if self.pinecone else []),
             *(["sentry"] if self.sentry else []),
         ]
+
+    @property
+    def models_most(self) -> int:
+        """Hosts of our own language model at most."""
+        return max(self.ollama_hosts, self.ollama_hosts_most)
 
     @property
     def origin(self) -> str:

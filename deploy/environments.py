@@ -90,6 +90,7 @@ PROD: Final = Environment(
     ollama_model="llama3.1:8b",
     ollama_instance="g5.xlarge",
     ollama_hosts=2,
+    ollama_hosts_most=4,
     bedrock_model="eu.amazon.nova-lite-v1:0",
     bedrock_regions=("eu-central-1", "eu-west-1", "eu-west-3", "eu-north-1"),
     anthropic_models=("claude-sonnet-5-5",),

@@ -13,7 +13,7 @@ from deploy.stacks.api import ApiStack
 from deploy.stacks.data import DataStack
 from deploy.stacks.edge import EdgeStack
 from deploy.stacks.frontend import FrontendStack
-from deploy.stacks.model import ModelStack
+from deploy.stacks.model import ModelStack, answers_itself
 from deploy.stacks.network import NetworkStack
 from deploy.stacks.registry import RegistryStack
 
@@ -51,7 +51,8 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
     network = NetworkStack(app, named("network"), settings=env, env=here)
     data = DataStack(app, named("data"), settings=env, network=network, env=here)
     stacks = [registry, network, data]
-    stacks += [ModelStack(app, named("model"), settings=env, network=network, tag=tag, env=here)]
+    if answers_itself(env):
+        stacks += [ModelStack(app, named("model"), settings=env, network=network, env=here)]
     api = ApiStack(app, named("api"), settings=env, network=network, data=data, tag=tag, env=here)
     stacks += [api]
     stacks += [EdgeStack(app, named("edge"), settings=env, api=api, env=edge)]
