@@ -7,6 +7,8 @@ an earlier stack, which would then need the later one.
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from deploy.parts.endpoints import PRIVATE
+
 
 def borrowed_group(scope: Construct, name: str, group: ec2.ISecurityGroup) -> ec2.ISecurityGroup:
     """The security group, into which nothing can be written from here."""
@@ -17,4 +19,4 @@ def borrowed_group(scope: Construct, name: str, group: ec2.ISecurityGroup) -> ec
 
 def private_subnets(vpc: ec2.IVpc) -> ec2.SubnetSelection:
     """Where workloads are: the subnets without public addresses, with a way out or without."""
-    return ec2.SubnetSelection(subnets=[*vpc.private_subnets, *vpc.isolated_subnets])
+    return ec2.SubnetSelection(subnets=vpc.select_subnets(subnet_group_name=PRIVATE).subnets)

@@ -18,7 +18,7 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
-from deploy.parts.log_days import kept
+from deploy.parts import retention
 
 WORDS_OF_PEOPLE: Final = ("/api/", "/v1/")
 """Below these, bodies and questions are what people and programs say to each other."""
@@ -199,8 +199,8 @@ def _log(scope: Construct, env: Environment, acl: waf.CfnWebACL) -> None:
         scope,
         "FirewallLogs",
         log_group_name=name,
-        retention=kept(env),
-        removal_policy=cdk.RemovalPolicy.RETAIN if env.protected else cdk.RemovalPolicy.DESTROY,
+        retention=retention.days(env),
+        removal_policy=retention.of_data(env),
     )
     logging = waf.CfnLoggingConfiguration(
         scope,

@@ -30,7 +30,7 @@ LIFETIME_DAYS: Final = 30
 def model_hosts(
     scope: Construct, env: Environment, *, vpc: ec2.IVpc, group: ec2.ISecurityGroup, cluster: str
 ) -> ecs.AsgCapacityProvider:
-    """As many hosts as Ollama has tasks; ECS starts and ends them. None has a public address or a key to log in with."""
+    """As many hosts as Ollama has tasks; ECS starts and ends them. None has a public address or a login key."""
     role = iam.Role(scope, "Host", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
     for statement in _joining(env, cluster):
         role.add_to_policy(statement)

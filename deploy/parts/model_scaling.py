@@ -26,23 +26,14 @@ IN_AFTER_MIN: Final = 30
 def scale_with_waiting(scope: Construct, env: Environment, service: ecs.Ec2Service) -> None:
     """One more when the slowest tenth waits too long, one fewer after half an hour in which hardly anybody waited."""
     count = service.auto_scale_task_count(min_capacity=env.ollama_hosts, max_capacity=env.models_most)
-    above = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
-    waiting = _alarm(scope, env, "model-waiting", WAITING_TOO_LONG_MS, above, OUT_AFTER_MIN)
+    waiting = _alarm(scope, env, "model-waiting", ms=WAITING_TOO_LONG_MS, above=True, minutes=OUT_AFTER_MIN)
     waiting.add_alarm_action(_step(scope, "More", count, by=1, cooldown_min=OUT_COOLDOWN_MIN))
-    below = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
-    idle = _alarm(scope, env, "model-idle", HARDLY_WAITING_MS, below, IN_AFTER_MIN)
+    idle = _alarm(scope, env, "model-idle", ms=HARDLY_WAITING_MS, above=False, minutes=IN_AFTER_MIN)
     idle.add_alarm_action(_step(scope, "Fewer", count, by=-1, cooldown_min=IN_AFTER_MIN))
 
 
-def _alarm(
-    scope: Construct,
-    env: Environment,
-    name: str,
-    threshold_ms: int,
-    comparison: cloudwatch.ComparisonOperator,
-    minutes: int,
-) -> cloudwatch.Alarm:
-    waits_long = comparison is cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+def _alarm(scope: Construct, env: Environment, name: str, *, ms: int, above: bool, minutes: int) -> cloudwatch.Alarm:
+    operators = cloudwatch.ComparisonOperator
     return cloudwatch.Alarm(
         scope,
         name.title().replace("-", ""),
@@ -55,13 +46,13 @@ def _alarm(
             statistic="p90",
             period=cdk.Duration.minutes(1),
         ),
-        threshold=threshold_ms,
-        comparison_operator=comparison,
+        threshold=ms,
+        comparison_operator=operators.GREATER_THAN_THRESHOLD if above else operators.LESS_THAN_THRESHOLD,
         evaluation_periods=minutes,
         datapoints_to_alarm=minutes,
         # Where nobody asked, nothing was measured: that is nobody who waits.
         treat_missing_data=(
-            cloudwatch.TreatMissingData.NOT_BREACHING if waits_long else cloudwatch.TreatMissingData.BREACHING
+            cloudwatch.TreatMissingData.NOT_BREACHING if above else cloudwatch.TreatMissingData.BREACHING
         ),
     )
 

@@ -63,20 +63,20 @@ def api_service(
         propagate_tags=ecs.PropagatedTagSource.SERVICE,
         # Nobody opens a shell in a task that holds people's conversations.
         enable_execute_command=False,
-        **_way(env, alarms),
+        **_way(env),
     )
     _attach(scope, env, service, balancer)
-    # What ECS asks for as soon as the service is there: a way from the listener, the alarms, and the rights of its roles.
-    for needed in (balancer.listener if env.release is Release.CODEDEPLOY else balancer.rule, *alarms, *roles):
-        if needed is not None:
-            service.node.add_dependency(needed)
+    # What ECS asks for as soon as the service is there: a way from the listener, alarms, the rights of its roles.
+    # (In blue-green it names the rule.)
+    ways = {Release.ROLLING: [balancer.rule], Release.BLUE_GREEN: [], Release.CODEDEPLOY: [balancer.listener]}
+    service.node.add_dependency(*ways[env.release], *alarms, *roles)
     if env.release is Release.CODEDEPLOY:
         service.node.add_dependency(task)
         _codedeploy(scope, env, service, balancer, alarms)
     return service
 
 
-def _way(env: Environment, alarms: list[cloudwatch.Alarm]) -> dict[str, Any]:
+def _way(env: Environment) -> dict[str, Any]:
     if env.release is Release.CODEDEPLOY:
         # CloudFormation cannot change such a service's definition. By the family's name it always names the same.
         return {

@@ -6,7 +6,7 @@ the application itself may read neither. What belongs to the release or to the t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
@@ -58,14 +58,14 @@ def api_tasks(
     answering: iam.Role,
 ) -> Tasks:
     """Both definitions of the release `tag`, whose lines go to `group`."""
-    made = {
+    made: dict[str, Any] = {
         "image": sidecar.own_image(scope, env, naming.image_of(env, naming.API_REPOSITORY, tag)),
         "secrets": _handed_over(scope, env, secret_arns),
         "user": USER,
         "readonly_root_filesystem": True,
         "stop_timeout": cdk.Duration.seconds(STOP_TIMEOUT_S),
     }
-    service = _definition(scope, "Task", env, naming.service_name(env), starting, answering)
+    service = _definition(scope, "Task", env, family=naming.service_name(env), starting=starting, answering=answering)
     application = service.add_container(
         NAME,
         **made,
@@ -89,7 +89,14 @@ def api_tasks(
     application.add_container_dependencies(
         ecs.ContainerDependency(container=collector, condition=ecs.ContainerDependencyCondition.START)
     )
-    migration = _definition(scope, "Migration", env, naming.service_name(env, "migration"), starting, answering)
+    migration = _definition(
+        scope,
+        "Migration",
+        env,
+        family=naming.service_name(env, "migration"),
+        starting=starting,
+        answering=answering,
+    )
     _with_own_tmp(
         migration,
         migration.add_container(
@@ -116,7 +123,7 @@ def own_settings(env: Environment, tag: str) -> dict[str, str]:
 
 
 def _definition(
-    scope: Construct, name: str, env: Environment, family: str, starting: iam.Role, answering: iam.Role
+    scope: Construct, name: str, env: Environment, *, family: str, starting: iam.Role, answering: iam.Role
 ) -> ecs.FargateTaskDefinition:
     return ecs.FargateTaskDefinition(
         scope,

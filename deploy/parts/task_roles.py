@@ -28,7 +28,7 @@ def starting_role(
     secret_arns: Mapping[str, str] | None = None,
     key_arn: str = "",
 ) -> iam.Role:
-    """The execution role: pulls these images, writes these logs, and hands over the settings where there are secrets."""
+    """The execution role: pulls these images, writes these logs, hands over settings where there are secrets."""
     role = iam.Role(scope, name, assumed_by=_tasks_of(env))
     statements = [*_pulling(env, repositories), _logging(env, log_groups)]
     if secret_arns is not None:

@@ -10,9 +10,9 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
+from deploy.parts import retention
 from deploy.parts.balancer import balancer
 from deploy.parts.borrowed import borrowed_group, private_subnets
-from deploy.parts.log_days import kept
 from deploy.parts.release import api_service
 from deploy.parts.release_alarms import release_alarms
 from deploy.parts.scaling import scale_with_load
@@ -43,8 +43,8 @@ class ApiStack(cdk.Stack):
             self,
             "Logs",
             log_group_name=naming.log_group(settings),
-            retention=kept(settings),
-            removal_policy=cdk.RemovalPolicy.RETAIN if settings.protected else cdk.RemovalPolicy.DESTROY,
+            retention=retention.days(settings),
+            removal_policy=retention.of_data(settings),
         )
         starting = starting_role(
             self,
@@ -100,7 +100,7 @@ class ApiStack(cdk.Stack):
 
 
 def _certificate(scope: Construct, env: Environment) -> acm.Certificate:
-    """For both names that CloudFront may ask for: the domain, which it passes on as Host, and what it calls its origin."""
+    """For both names that CloudFront may ask for: the domain, passed on as Host, and what it calls its origin."""
     zone = route53.HostedZone.from_hosted_zone_attributes(
         scope, "Zone", hosted_zone_id=env.hosted_zone_id, zone_name=env.hosted_zone_name
     )

@@ -99,7 +99,7 @@ def _behaviors(scope: Construct, env: Environment, api: ApiStack) -> dict[str, A
         comment="The host alone",
         header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list("Host"),
     )
-    dynamic = {
+    dynamic: dict[str, Any] = {
         "origin": origin,
         "allowed_methods": cloudfront.AllowedMethods.ALLOW_ALL,
         "cache_policy": cloudfront.CachePolicy.CACHING_DISABLED,
@@ -131,7 +131,8 @@ def _behaviors(scope: Construct, env: Environment, api: ApiStack) -> dict[str, A
 def _origin(scope: Construct, env: Environment, api: ApiStack) -> origins.VpcOrigin:
     """The load balancer, by its ARN: CloudFront has a way of its own into the network, and no address is looked up.
 
-    CloudFront compares the certificate with the Host that it passes on, or with what it calls the origin: it is for both.
+    CloudFront compares the certificate with the Host that it passes on, or with what it calls the origin:
+    it is for both.
     """
     way_in = cloudfront.VpcOrigin(
         scope,

@@ -34,8 +34,8 @@ BUILD: Final = {
 class FrontendStack(cdk.Stack):
     """The frontend, at `frontend_domain`.
 
-    The template names no repository, because Amplify would ask for a token with it, and a token in a template is a token
-    in everybody's hands. An owner connects it once: see the output `Connect`.
+    The template names no repository, because Amplify would ask for a token with it, and a token in a template is in
+    everybody's hands. An owner connects it once: see the output `Connect`.
     """
 
     def __init__(self, scope: Construct, name: str, *, settings: Environment, **options: Any) -> None:
@@ -82,7 +82,7 @@ class FrontendStack(cdk.Stack):
         cdk.CfnOutput(
             self,
             "Connect",
-            description="Once, after Amplify's GitHub App was let into the repository; the token is used for this alone",
+            description="Once, after Amplify's GitHub App was let in; the token is used for this alone",
             value=(
                 f"aws amplify update-app --app-id {app.attr_app_id} --repository {settings.frontend_repository} "
                 f"--access-token TOKEN --region {settings.region}"

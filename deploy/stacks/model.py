@@ -15,8 +15,8 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Answering, Environment
+from deploy.parts import retention
 from deploy.parts.borrowed import borrowed_group, private_subnets
-from deploy.parts.log_days import kept
 from deploy.parts.model_hosts import model_hosts
 from deploy.parts.model_scaling import scale_with_waiting
 from deploy.parts.sidecar import own_image
@@ -46,6 +46,7 @@ class ModelStack(cdk.Stack):
         self, scope: Construct, name: str, *, settings: Environment, network: NetworkStack, **options: Any
     ) -> None:
         super().__init__(scope, name, termination_protection=settings.protected, **options)
+        assert network.groups.model is not None  # noqa: S101 - it is there wherever Ollama answers
         group = borrowed_group(self, "ModelGroup", network.groups.model)
         cluster = ecs.Cluster(
             self,
@@ -103,8 +104,8 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
         scope,
         "Logs",
         log_group_name=name,
-        retention=kept(env),
-        removal_policy=cdk.RemovalPolicy.RETAIN if env.protected else cdk.RemovalPolicy.DESTROY,
+        retention=retention.days(env),
+        removal_policy=retention.of_data(env),
     )
     task = ecs.Ec2TaskDefinition(
         scope,
