@@ -14,7 +14,7 @@ STACKS = ("api", "model", "edge", "frontend")
 # AWS knows no resource for these.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTraceSegments", "ecs:DiscoverPollEndpoint"}
 # What a star stands for: names that are made while it runs.
-NAMES_MADE_LATER = (":log-stream:*", "/attachments/*", "/exports/*", "/aws/amplify/*", ":container-instance/")
+NAMES_MADE_LATER = (":log-stream:*", "/attachments/*", "/exports/*", ":container-instance/")
 
 
 def listed(value):
