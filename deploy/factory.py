@@ -43,7 +43,8 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
         tag: of the images that run; one that is there.
         outdir: where `synth` writes.
     """
-    app = cdk.App(context=context(), outdir=outdir)
+    # Without CDK's own metadata, which the command line would add: what is tested is what is deployed.
+    app = cdk.App(context=context(), outdir=outdir, analytics_reporting=False)
     # With a real account CDK asks AWS for its zones, even where they are named: this is the answer, given beforehand.
     app.node.set_context(f"availability-zones:account={env.account}:region={env.region}", list(env.zones))
     here = cdk.Environment(account=env.account, region=env.region)
