@@ -45,7 +45,6 @@ def model_hosts(
         # CDK would add the rights of an agent on any cluster.
         role=role.without_policy_updates(),
         security_group=group,
-        associate_public_ip_address=False,
         require_imdsv2=True,
         http_put_response_hop_limit=HOPS,
         block_devices=[

@@ -20,7 +20,7 @@ from deploy.parts.borrowed import borrowed_group, private_subnets
 from deploy.parts.model_hosts import model_hosts
 from deploy.parts.model_scaling import scale_with_waiting
 from deploy.parts.sidecar import own_image
-from deploy.parts.task import LOG_BUFFER_MIB
+from deploy.parts.task import LOG_BUFFER_MIB, USER
 from deploy.parts.task_roles import powerless_role, starting_role
 from deploy.stacks.network import NetworkStack
 
@@ -135,6 +135,7 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
             "OLLAMA_NOPRUNE": "1",
         },
         port_mappings=[ecs.PortMapping(container_port=PORT)],
+        user=USER,
         readonly_root_filesystem=True,
         # Loaded, not only started: the first to ask would wait for the disk else.
         health_check=ecs.HealthCheck(

@@ -32,10 +32,13 @@ def test_the_application_finds_it_by_the_name_that_it_is_given(model, templates)
     assert (kind["Type"], kind["TTL"]) == ("A", 10)
 
 
-def test_a_host_has_no_public_address_and_keeps_its_credentials_to_itself(model):
+def test_a_host_has_no_public_address_and_keeps_its_credentials_to_itself(model, templates):
     template = one(model, "EC2::LaunchTemplate")["LaunchTemplateData"]
-    (interface,) = template["NetworkInterfaces"]
-    assert interface["AssociatePublicIpAddress"] is False
+    assert "NetworkInterfaces" not in template
+    network = templates[PROD.name]["network"]
+    for subnet in one(model, "AutoScaling::AutoScalingGroup")["VPCZoneIdentifier"]:
+        found = network["Outputs"][subnet["Fn::GetStackOutput"]["OutputName"]]["Value"]["Ref"]
+        assert network["Resources"][found]["Properties"]["MapPublicIpOnLaunch"] is False
     assert template["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
     assert "KeyName" not in template
     assert "ECS_AWSVPC_BLOCK_IMDS=true" in str(template["UserData"])
@@ -66,8 +69,8 @@ def test_hosts_come_and_go_with_the_tasks_and_are_emptied_first(model):
 
 def test_hosts_and_tasks_are_in_the_models_group_alone(model):
     task = one(model, "ECS::Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
-    (host,) = one(model, "EC2::LaunchTemplate")["LaunchTemplateData"]["NetworkInterfaces"]
-    assert task["SecurityGroups"] == host["Groups"]
+    host = one(model, "EC2::LaunchTemplate")["LaunchTemplateData"]
+    assert task["SecurityGroups"] == host["SecurityGroupIds"]
     assert "model" in task["SecurityGroups"][0]["Fn::GetStackOutput"]["OutputName"]
     assert task["AssignPublicIp"] == "DISABLED"
 
@@ -89,7 +92,7 @@ def test_the_model_is_in_the_image_and_loaded_before_anybody_asks(model):
     assert settings["OLLAMA_KEEP_ALIVE"] == "-1"
     assert settings["OLLAMA_HOST"] == "0.0.0.0:11434"
     assert 'ollama ps | grep -qF "$OLLAMA_MODEL"' in found["HealthCheck"]["Command"]
-    assert found["ReadonlyRootFilesystem"] is True
+    assert (found["ReadonlyRootFilesystem"], found["User"]) == (True, "10001")
 
 
 def test_its_image_is_named_for_what_is_in_it_and_not_for_a_release_of_ours(model):
