@@ -32,29 +32,30 @@ def verdict(acl: dict[str, Any], path: str, *, group: str = "", finds: str = "")
             continue
         if "RateBasedStatement" in rule["Statement"] or "Block" not in rule["Action"]:
             continue
-        if _matches(rule["Statement"], path, labels):
+        if matches(rule["Statement"], path, labels):
             return str(rule["Name"])
     (default,) = acl["DefaultAction"]
     return str(default).lower()
 
 
-def _matches(statement: Rule, path: str, labels: set[str]) -> bool:
+def matches(statement: Rule, path: str, labels: set[str]) -> bool:
+    """Whether a statement means a request to the path that has these labels."""
     match statement:
         case {"AndStatement": {"Statements": parts}}:
-            return all(_matches(each, path, labels) for each in parts)
+            return all(matches(each, path, labels) for each in parts)
         case {"OrStatement": {"Statements": parts}}:
-            return any(_matches(each, path, labels) for each in parts)
+            return any(matches(each, path, labels) for each in parts)
         case {"NotStatement": {"Statement": part}}:
-            return not _matches(part, path, labels)
+            return not matches(part, path, labels)
         case {"LabelMatchStatement": {"Scope": "LABEL", "Key": key}}:
             return key in labels
         case {
             "ByteMatchStatement": {
                 "FieldToMatch": {"UriPath": {}},
-                "PositionalConstraint": "STARTS_WITH",
+                "PositionalConstraint": how,
                 "SearchString": beginning,
                 "TextTransformations": [{"Type": "NONE"}],
             }
         }:
-            return path.startswith(beginning)
+            return path == beginning if how == "EXACTLY" else path.startswith(beginning)
     raise AssertionError(f"a statement that this does not know: {statement}")
