@@ -38,8 +38,8 @@ ACKNOWLEDGED: Final = (
     Acknowledged(
         "AwsSolutions-SMG4",
         "data/secret-*",
-        "An owner puts in another value when it is due: what made the value is not in AWS. Earlier keys stay good for as "
-        "long as what they signed lives.",
+        "An owner puts in another value when it is due: what made the value is not in AWS. Earlier keys stay good for "
+        "as long as what they signed lives.",
     ),
     Acknowledged(
         "AwsSolutions-SMG4",
