@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from deploy import naming
 from deploy.environments import ENVIRONMENTS
 from deploy.factory import build
-from deploy.policy.acknowledgements import ACKNOWLEDGED, Acknowledged
+from deploy.policy.acknowledgements import ACKNOWLEDGED, Acknowledged, without_names
 from deploy.policy.guard import add_rules
 
 REVIEWED: Final = Path(__file__).parent / "acknowledged.md"
@@ -30,7 +30,10 @@ What the rules find in the templates (AWS's list, CloudFormation's own rules, ou
 
 
 class Finding(NamedTuple):
-    """A rule's finding. The construct's path begins with its stack's short name."""
+    """A rule's finding. The construct's path begins with its stack's short name.
+
+    Where a rule names what it found, the environment's own words stand as `{account}`, `{region}` and `{env}`.
+    """
 
     rule: str
     construct: str
@@ -49,7 +52,8 @@ def findings(environment: str) -> frozenset[Finding]:
         # It fails with what is found, which the report has.
         with contextlib.suppress(RuntimeError):
             platform.app.synth()
-        return frozenset(in_report(Path(outdir), naming.stack_name(env, "")))
+        found = in_report(Path(outdir), naming.stack_name(env, ""))
+        return frozenset(Finding(without_names(rule, env), construct) for rule, construct in found)
 
 
 def in_report(outdir: Path, prefix: str) -> Iterator[Finding]:
