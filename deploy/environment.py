@@ -104,6 +104,14 @@ class Environment:
     """Peering: `pcx-…`, and the addresses at Atlas's end."""
     atlas_network: str = ""
 
+    cloudfront_prefix_list: str
+    """The region's id, `pl-…`, of `com.amazonaws.global.cloudfront.origin-facing`, the one list CloudFront comes from:
+
+    aws ec2 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws.global.cloudfront.*
+    """
+    s3_prefix_list: str
+    """The region's id of `com.amazonaws.{region}.s3`, found like the one above: what lies behind S3's own road."""
+
     tasks_least: int
     tasks_most: int
     task_cpu: int
@@ -118,6 +126,8 @@ class Environment:
     ollama_model: str = ""
     ollama_instance: str = ""
     ollama_hosts: int = 0
+    ollama_hosts_most: int = 0
+    """While people wait for one; 0 for never more than `ollama_hosts`."""
     bedrock_model: str = ""
     bedrock_regions: tuple[str, ...] = ()
     """Where an inference profile may have a question answered: its policy must name the model in each."""
@@ -125,6 +135,8 @@ class Environment:
     anthropic_models: tuple[str, ...] = ()
     pinecone: bool = False
     sentry: bool = False
+    frontend_sentry_dsn: str = ""
+    """Where the frontend's pages report errors; everybody who opens one can read it."""
 
     log_days: Logs
     log_level: str = "INFO"
@@ -149,6 +161,19 @@ class Environment:
             *(["pinecone"] if self.pinecone else []),
             *(["sentry"] if self.sentry else []),
         ]
+
+    @property
+    def models_most(self) -> int:
+        """Hosts of our own language model at most."""
+        return max(self.ollama_hosts, self.ollama_hosts_most)
+
+    @property
+    def private_endpoints(self) -> bool:
+        """Whether AWS's own services are reached inside the network.
+
+        Each costs by the hour and zone, so only where there is no other way, or where data is worth it.
+        """
+        return self.protected or not self.nat_gateways
 
     @property
     def origin(self) -> str:
@@ -185,6 +210,9 @@ def _place_faults(env: Environment) -> Iterator[str]:
         yield f"network: {env.network}; a private /16"
     elif env.atlas_network and network.overlaps(ipaddress.ip_network(env.atlas_network)):
         yield f"network: {env.network} overlaps Atlas's {env.atlas_network}"
+    for field in ("cloudfront_prefix_list", "s3_prefix_list"):
+        if not re.fullmatch(r"pl-[0-9a-f]{8,17}", getattr(env, field)):
+            yield f"{field}: {getattr(env, field)!r}; pl-… as the region calls it"
     yield from _domain_faults(env)
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aws_cdk as cdk
 
@@ -13,7 +13,7 @@ from deploy.stacks.api import ApiStack
 from deploy.stacks.data import DataStack
 from deploy.stacks.edge import EdgeStack
 from deploy.stacks.frontend import FrontendStack
-from deploy.stacks.model import ModelStack
+from deploy.stacks.model import ModelStack, answers_itself
 from deploy.stacks.network import NetworkStack
 from deploy.stacks.registry import RegistryStack
 
@@ -29,6 +29,12 @@ class Platform:
     stacks: tuple[cdk.Stack, ...]
 
 
+def context() -> dict[str, Any]:
+    """CDK's flags. Without the command line nobody reads `cdk.json`, and the same stacks become other templates."""
+    flags: dict[str, Any] = json.loads((HERE / "cdk.json").read_text())["context"]
+    return flags
+
+
 def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None) -> Platform:
     """Describe everything of the environment; nothing is looked up, and nothing written before `app.synth()`.
 
@@ -37,8 +43,8 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
         tag: of the images that run; one that is there.
         outdir: where `synth` writes.
     """
-    context = json.loads((HERE / "cdk.json").read_text())["context"]
-    app = cdk.App(context=context, outdir=outdir)
+    # Without CDK's own metadata, which the command line would add: what is tested is what is deployed.
+    app = cdk.App(context=context(), outdir=outdir, analytics_reporting=False)
     # With a real account CDK asks AWS for its zones, even where they are named: this is the answer, given beforehand.
     app.node.set_context(f"availability-zones:account={env.account}:region={env.region}", list(env.zones))
     here = cdk.Environment(account=env.account, region=env.region)
@@ -51,7 +57,8 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
     network = NetworkStack(app, named("network"), settings=env, env=here)
     data = DataStack(app, named("data"), settings=env, network=network, env=here)
     stacks = [registry, network, data]
-    stacks += [ModelStack(app, named("model"), settings=env, network=network, tag=tag, env=here)]
+    if answers_itself(env):
+        stacks += [ModelStack(app, named("model"), settings=env, network=network, env=here)]
     api = ApiStack(app, named("api"), settings=env, network=network, data=data, tag=tag, env=here)
     stacks += [api]
     stacks += [EdgeStack(app, named("edge"), settings=env, api=api, env=edge)]

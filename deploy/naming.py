@@ -4,6 +4,7 @@ Stacks that need each other's things say plain names from here rather than hand 
 needs no exports, and no stack is held by another one.
 """
 
+import re
 from typing import Final
 
 from deploy.environment import Environment
@@ -15,6 +16,14 @@ COLLECTOR_REPOSITORY: Final = "eloquent/collector"
 """The ADOT collector, copied here: a network without a way out can pull from nowhere else."""
 OLLAMA_REPOSITORY: Final = "eloquent/ollama"
 """Ollama with its model inside."""
+
+COLLECTOR_VERSION: Final = "v0.47.0"
+OLLAMA_VERSION: Final = "0.13.5"
+
+METRICS: Final = "Eloquent"
+"""The namespace of the application's own metrics; this and the two below as `telemetry/metric_names.py` has them."""
+STREAMS_METRIC: Final = "StreamsInFlight"
+QUEUE_METRIC: Final = "QueueWait"
 
 
 def path_of(env: Environment, setting: str) -> str:
@@ -70,3 +79,24 @@ def ollama_host(env: Environment) -> str:
 def bucket_name(env: Environment, what: str) -> str:
     """A bucket; the account makes it unlike anybody else's: `eloquent-prod-files-123456789012`."""
     return f"{SERVICE}-{env.name}-{what}-{env.account}"
+
+
+def collector_image(env: Environment) -> str:
+    """The collector's image; its tag is ADOT's own version, which no release of ours changes."""
+    return image_of(env, COLLECTOR_REPOSITORY, COLLECTOR_VERSION)
+
+
+def ollama_image(env: Environment) -> str:
+    """Ollama's image; its tag says which Ollama and which model, so that a release of the API replaces no GPU host."""
+    model = re.sub(r"[^A-Za-z0-9_.-]", "-", env.ollama_model)
+    return image_of(env, OLLAMA_REPOSITORY, f"{OLLAMA_VERSION}-{model}")
+
+
+def parameter_arn(env: Environment, setting: str) -> str:
+    """The ARN of a plain setting in Parameter Store."""
+    return f"arn:aws:ssm:{env.region}:{env.account}:parameter{path_of(env, setting)}"
+
+
+def origin_domain(env: Environment) -> str:
+    """What CloudFront calls the load balancer: a name in its certificate that no DNS has, so nobody else finds it."""
+    return f"origin.{env.domain}"

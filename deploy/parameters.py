@@ -58,7 +58,7 @@ def secrets_of(env: Environment) -> tuple[Secret, ...]:
         Secret("SECRET_KEY", "50 or more random characters", made=True),
         Secret("JWT_PRIVATE_KEY", "an RSA key in PEM that signs access tokens"),
         Secret("MONGODB_URI", "MongoDB Atlas at its private address"),
-        Secret("REDIS_URL", "the cache, rediss:// with the password of REDIS_PASSWORD"),
+        Secret("REDIS_URL", "the cache, rediss:// with the password that AWS made up for it", made=True),
         *((Secret("OPENAI_API_KEY", "OpenAI's key"),) if Answering.OPENAI in env.answering else ()),
         *((Secret("ANTHROPIC_API_KEY", "Anthropic's key"),) if Answering.ANTHROPIC in env.answering else ()),
         *((Secret("PINECONE_API_KEY", "Pinecone's key"),) if env.pinecone else ()),

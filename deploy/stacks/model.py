@@ -1,16 +1,157 @@
-"""PLACEHOLDER."""
+"""Our own language model: Ollama on hosts with graphics processors, which the application alone reaches.
 
-from typing import Any
+Only where Ollama answers. Its image holds the model, so a host that is replaced needs the registry and nothing of the
+internet. Its cluster is its own: a cluster must know its supplies of capacity, and the Network stack's would need this.
+"""
+
+from typing import Any, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 
-from deploy.environment import Environment
+from deploy import naming
+from deploy.environment import Answering, Environment
+from deploy.parts import retention
+from deploy.parts.borrowed import borrowed_group, private_subnets
+from deploy.parts.model_hosts import model_hosts
+from deploy.parts.model_scaling import scale_with_waiting
+from deploy.parts.sidecar import own_image
+from deploy.parts.task import LOG_BUFFER_MIB, USER
+from deploy.parts.task_roles import powerless_role, starting_role
+from deploy.stacks.network import NetworkStack
+
+NAME: Final = "ollama"
+PORT: Final = 11434
+MEMORY_MIB: Final = 12288
+"""Reserved of the host's 16 GiB, of which the driver and the agent have theirs; the model itself lies on the GPU."""
+ANSWERS_AT_ONCE: Final = 4
+"""Each has its own window in the GPU's memory: 8 billion parameters and four windows of 8,192 tokens fit into 24 GB."""
+WINDOW_TOKENS: Final = 8192
+STOP_TIMEOUT_S: Final = 120
+
+
+def answers_itself(env: Environment) -> bool:
+    """Whether the environment has a model of its own, and with it this stack."""
+    return Answering.OLLAMA in env.answering
 
 
 class ModelStack(cdk.Stack):
-    """PLACEHOLDER."""
+    """Ollama, at `naming.ollama_host`."""
 
-    def __init__(self, scope: Construct, name: str, *, settings: Environment, **options: Any) -> None:
-        super().__init__(scope, name, env=options["env"])
-        self.settings = settings
+    def __init__(
+        self, scope: Construct, name: str, *, settings: Environment, network: NetworkStack, **options: Any
+    ) -> None:
+        super().__init__(scope, name, termination_protection=settings.protected, **options)
+        assert network.groups.model is not None  # noqa: S101 - it is there wherever Ollama answers
+        group = borrowed_group(self, "ModelGroup", network.groups.model)
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=naming.service_name(settings, "model"),
+            vpc=network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+        )
+        supply = model_hosts(
+            self, settings, vpc=network.vpc, group=group, cluster=naming.service_name(settings, "model")
+        )
+        cluster.add_asg_capacity_provider(supply)
+        starting = starting_role(
+            self,
+            "Starting",
+            settings,
+            repositories=[naming.OLLAMA_REPOSITORY],
+            log_groups=[naming.log_group(settings, NAME)],
+        )
+        service = ecs.Ec2Service(
+            self,
+            "Service",
+            service_name=naming.service_name(settings, "model"),
+            cluster=cluster,
+            task_definition=_task(self, settings, starting),
+            vpc_subnets=private_subnets(network.vpc),
+            security_groups=[group],
+            capacity_provider_strategies=[
+                ecs.CapacityProviderStrategy(capacity_provider=supply.capacity_provider_name, weight=1)
+            ],
+            # A host has one GPU and a task wants one: what is new takes the place of what is old. Another host, or who
+            # answers instead, serves meanwhile.
+            min_healthy_percent=50 if settings.ollama_hosts > 1 else 0,
+            max_healthy_percent=100,
+            placement_constraints=[ecs.PlacementConstraint.distinct_instances()],
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            cloud_map_options=ecs.CloudMapOptions(
+                name=NAME,
+                cloud_map_namespace=network.namespace,
+                dns_record_type=discovery.DnsRecordType.A,
+                # A host that went is forgotten as quickly.
+                dns_ttl=cdk.Duration.seconds(10),
+            ),
+            enable_ecs_managed_tags=True,
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+        # Its hosts fetch the image as soon as the service is there.
+        service.node.add_dependency(starting)
+        scale_with_waiting(self, settings, service)
+
+
+def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2TaskDefinition:
+    name = naming.log_group(env, NAME)
+    lines = logs.LogGroup(
+        scope,
+        "Logs",
+        log_group_name=name,
+        retention=retention.days(env),
+        removal_policy=retention.of_data(env),
+    )
+    task = ecs.Ec2TaskDefinition(
+        scope,
+        "Task",
+        family=naming.service_name(env, "model"),
+        network_mode=ecs.NetworkMode.AWS_VPC,
+        execution_role=starting.without_policy_updates(),
+        task_role=powerless_role(scope, "Answering", env).without_policy_updates(),
+    )
+    task.add_volume(name="tmp")
+    container = task.add_container(
+        NAME,
+        image=own_image(scope, env, naming.ollama_image(env)),
+        gpu_count=1,
+        memory_reservation_mib=MEMORY_MIB,
+        environment={
+            "OLLAMA_HOST": f"0.0.0.0:{PORT}",
+            "OLLAMA_MODEL": env.ollama_model,
+            # The model stays on the GPU, and there is one.
+            "OLLAMA_KEEP_ALIVE": "-1",
+            "OLLAMA_MAX_LOADED_MODELS": "1",
+            "OLLAMA_NUM_PARALLEL": str(ANSWERS_AT_ONCE),
+            "OLLAMA_CONTEXT_LENGTH": str(WINDOW_TOKENS),
+            # The application queues, and tells people their place; a second queue behind it would be a silence.
+            "OLLAMA_MAX_QUEUE": str(ANSWERS_AT_ONCE * 4),
+            # Nothing is fetched from the internet, and no model is thrown away.
+            "OLLAMA_NOPRUNE": "1",
+        },
+        port_mappings=[ecs.PortMapping(container_port=PORT)],
+        user=USER,
+        readonly_root_filesystem=True,
+        # Loaded, not only started: the first to ask would wait for the disk else.
+        health_check=ecs.HealthCheck(
+            command=["CMD-SHELL", 'ollama ps | grep -qF "$OLLAMA_MODEL"'],
+            interval=cdk.Duration.seconds(15),
+            timeout=cdk.Duration.seconds(10),
+            retries=4,
+            start_period=cdk.Duration.seconds(300),
+        ),
+        stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
+        logging=ecs.LogDriver.aws_logs(
+            log_group=lines,
+            stream_prefix=NAME,
+            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+            max_buffer_size=cdk.Size.mebibytes(LOG_BUFFER_MIB),
+        ),
+    )
+    container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+    return task
