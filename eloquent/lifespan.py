@@ -25,10 +25,12 @@ import structlog
 from accounts import work as accounts_work
 from accounts.api_key_access import settle_api_keys
 from chat import completions, work
+from eloquent.foundation.config import get_config
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
+from eloquent.foundation.telemetry.switchboard import close_telemetry, open_telemetry
 from eloquent.roads import Receive, Scope, Send
 from inference.admission.queues import close_queues
 from inference.billing.bill import all_settled
@@ -91,6 +93,7 @@ class Lifespan:
         self._draining = None
         self._signals = 0
         open_for_work()
+        open_telemetry(get_config())  # first: clients of databases ask whether they are watched when they are made
         await work.startup()
         await accounts_work.open_accounts()
         _leave_the_old_alone()
@@ -124,6 +127,7 @@ class Lifespan:
             close_http_client,
             close_redis,
             close_database,
+            close_telemetry,
         ):
             try:
                 await close()

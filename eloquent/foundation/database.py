@@ -17,6 +17,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
 
 from eloquent.foundation import driver
+from eloquent.foundation.telemetry.spans import is_tracing
 
 Document: TypeAlias = dict[str, Any]
 
@@ -98,4 +99,8 @@ def _connect() -> AsyncMongoClient[Document]:
     uri: str = settings["HOST"]
     said = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)} | {name.lower() for name in settings["OPTIONS"]}
     options = {name: value for name, value in _URI_DEFAULTS.items() if name.lower() not in said}
+    if is_tracing():
+        from eloquent.foundation.telemetry.database_spans import DatabaseSpans  # costs each command a little
+
+        options["event_listeners"] = [DatabaseSpans()]
     return AsyncMongoClient(uri, **options, **settings["OPTIONS"], tz_aware=True, tzinfo=UTC)

@@ -1,0 +1,80 @@
+"""Row: what traces, metrics and reports cost the server, all of them on, beside the same server with all of them off.
+
+Two processes of the product, each with a database of its own, do the comparison's measures in turns; the one that is
+not asked stands still. A collector takes the traces, and reads them. Only the server's CPU counts.
+"""
+
+from contextlib import ExitStack
+
+from tests.bench.comparison import Scale, measures
+from tests.bench.eloquent_side import EloquentSide, eloquent_side
+from tests.bench.findings import Finding, Target, median
+from tests.bench.rounds import Meter, Window
+from tests.bench.rows.scale import RowScale
+from tests.bench.servers import awake, paused, running
+from tests.bench.stage import Stage, say
+
+NAME = "telemetry"
+TARGET_RATIO = 1.10
+SIDES = ("off", "on")
+
+
+def measure(stage: Stage, scale: RowScale) -> Finding:
+    """In turns, and compare."""
+    finding = Finding(NAME, "What traces, metrics and reports cost, all on against all off")
+    meter = Meter(stage.mongod.pid)
+    with ExitStack() as stack:
+        collector = stack.enter_context(
+            running("collector", ["-m", "tests.fakes.collector"], stage.environment, stage.directory)
+        )
+        on = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+            "METRICS_FORMAT": "emf",
+            "SENTRY_DSN": f"http://key@127.0.0.1:{collector.port}/1",
+        }
+        sides: dict[str, EloquentSide] = {}
+        for name, more in (("off", {}), ("on", on)):
+            room = stage.directory / f"telemetry-{name}"
+            room.mkdir()
+            started = eloquent_side(
+                stage.mongod.address,
+                stage.upstream.port,
+                room,
+                scale.telemetry_users,
+                database=f"bench_telemetry_{name}",
+                more=more,
+            )
+            sides[name] = stack.enter_context(started)
+        for side in sides.values():
+            stack.enter_context(paused(side.pid))
+        rows = measures(Scale(scale.telemetry_users, burst=scale.telemetry_burst, lists=scale.telemetry_lists))
+        windows: dict[tuple[str, str], list[Window]] = {(row.title, name): [] for row in rows for name in sides}
+        for number in range(scale.telemetry_rounds):
+            for row in rows:
+                # Who goes first takes turns, too.
+                for name in SIDES if number % 2 else reversed(SIDES):
+                    side = sides[name]
+                    with awake(side.pid):
+                        window = meter.window(row.plan(side), side.pid, side.not_saved)
+                    windows[row.title, name].append(window)
+                    finding.errors += window.errors
+                    say(f"{NAME}: round {number + 1}, {name}, {row.title}: {window.server_ms:.2f} ms")
+    _tell(finding, [row.title for row in rows], windows)
+    return finding
+
+
+def _tell(finding: Finding, titles: list[str], windows: dict[tuple[str, str], list[Window]]) -> None:
+    lines = [["CPU of the server a request", "off", "on", "on to off (lowest-highest)"]]
+    for title in titles:
+        off, on = ([window.server_ms for window in windows[title, name]] for name in SIDES)
+        ratios = [ours / base for ours, base in zip(on, off, strict=True)]
+        spread = f"{median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
+        lines.append([title, f"{median(off):.3f} ms", f"{median(on):.3f} ms", spread])
+        finding.numbers[title] = {"off_ms": off, "on_ms": on, "ratios": ratios}
+        finding.targets.append(Target(f"{title}: times its CPU with all off", median(ratios), TARGET_RATIO, ""))
+    finding.tables = [lines]
+    worst = max(target.value for target in finding.targets)
+    finding.sentence = f"With traces, metrics and reports a request costs at most {worst:.2f} times the CPU (medians)"
+    finding.notes = [
+        "Every answer is traced, and one in twenty of the lists, as with the settings that hold unless others are set."
+    ]
