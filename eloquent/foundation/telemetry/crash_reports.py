@@ -22,12 +22,10 @@ LAST_REPORTS_S: Final = 2.0
 _EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _MASKED_EMAIL: Final = "***@***"
 # What a report may have. Whatever a release of Sentry's adds stays out until somebody has looked at it.
-_PARTS: Final = frozenset(
-    {
-        *("event_id", "timestamp", "platform", "level", "logger", "logentry", "exception", "threads", "extra"),
-        *("release", "environment", "sdk", "type", "fingerprint"),
-    }
-)
+_WRITTEN: Final = frozenset({"logentry", "exception", "threads", "extra"})
+_PARTS: Final = _WRITTEN | {
+    *("event_id", "timestamp", "platform", "level", "logger", "release", "environment", "sdk", "type", "fingerprint")
+}
 
 
 class UnexpectedFailures(EventHandler):
@@ -59,7 +57,8 @@ def allowed(event: Event, _hint: Hint) -> Event:
     for stacktrace in _stacktraces(kept):
         for frame in stacktrace.get("frames", ()):
             frame.pop("vars", None)
-    kept = _without_emails(scrubbed(kept))
+    kept = scrubbed(kept)
+    kept |= {name: _without_emails(kept[name]) for name in _WRITTEN if name in kept}
     kept["tags"] = {name: value for name, value in ids.items() if value is not None}
     if (user := user_id_var.get()) is not None:
         kept["user"] = {"id": user}
@@ -86,7 +85,6 @@ class CrashReports:
             before_send=allowed,
             before_breadcrumb=lambda _crumb, _hint: None,
             max_breadcrumbs=0,
-            send_default_pii=False,
             include_local_variables=False,
             include_source_context=False,
             max_request_body_size="never",
