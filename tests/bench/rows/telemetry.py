@@ -1,15 +1,19 @@
 """Row: what traces, metrics and reports cost the server, all of them on, beside the same server with all of them off.
 
 Two processes of the product, each with a database of its own, do the comparison's measures in turns; the one that is
-not asked stands still. A collector takes the traces, and reads them. Only the server's CPU counts.
+not asked stands still. A collector takes the traces, and reads them. Only the server's CPU counts, all of it from
+waking to standing still: what it sends afterwards, and the warm-up.
 """
 
+import time
 from contextlib import ExitStack
 
+from eloquent.foundation.telemetry.exporting import SENT_EVERY_MS
 from tests.bench.comparison import Scale, measures
+from tests.bench.cpu import cpu_s
 from tests.bench.eloquent_side import EloquentSide, eloquent_side
 from tests.bench.findings import Finding, Target, median
-from tests.bench.rounds import Meter, Window
+from tests.bench.rounds import Meter
 from tests.bench.rows.scale import RowScale
 from tests.bench.servers import awake, paused, running
 from tests.bench.stage import Stage, say
@@ -48,25 +52,29 @@ def measure(stage: Stage, scale: RowScale) -> Finding:
         for side in sides.values():
             stack.enter_context(paused(side.pid))
         rows = measures(Scale(scale.telemetry_users, burst=scale.telemetry_burst, lists=scale.telemetry_lists))
-        windows: dict[tuple[str, str], list[Window]] = {(row.title, name): [] for row in rows for name in sides}
+        costs: dict[tuple[str, str], list[float]] = {(row.title, name): [] for row in rows for name in sides}
         for number in range(scale.telemetry_rounds):
             for row in rows:
                 # Who goes first takes turns, too.
                 for name in SIDES if number % 2 else reversed(SIDES):
                     side = sides[name]
                     with awake(side.pid):
-                        window = meter.window(row.plan(side), side.pid, side.not_saved)
-                    windows[row.title, name].append(window)
+                        plan, before_s = row.plan(side), cpu_s(side.pid)
+                        window = meter.window(plan, side.pid, side.not_saved)
+                        # What a window leaves behind is sent after it, and belongs to it.
+                        time.sleep(SENT_EVERY_MS / 1000 + 1)
+                    cost_ms = (cpu_s(side.pid) - before_s) * 1000 / plan.measured
+                    costs[row.title, name].append(cost_ms)
                     finding.errors += window.errors
-                    say(f"{NAME}: round {number + 1}, {name}, {row.title}: {window.server_ms:.2f} ms")
-    _tell(finding, [row.title for row in rows], windows)
+                    say(f"{NAME}: round {number + 1}, {name}, {row.title}: {cost_ms:.2f} ms")
+    _tell(finding, [row.title for row in rows], costs)
     return finding
 
 
-def _tell(finding: Finding, titles: list[str], windows: dict[tuple[str, str], list[Window]]) -> None:
+def _tell(finding: Finding, titles: list[str], costs: dict[tuple[str, str], list[float]]) -> None:
     lines = [["CPU of the server a request", "off", "on", "on to off (lowest-highest)"]]
     for title in titles:
-        off, on = ([window.server_ms for window in windows[title, name]] for name in SIDES)
+        off, on = (costs[title, name] for name in SIDES)
         ratios = [ours / base for ours, base in zip(on, off, strict=True)]
         spread = f"{median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
         lines.append([title, f"{median(off):.3f} ms", f"{median(on):.3f} ms", spread])
