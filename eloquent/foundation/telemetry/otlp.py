@@ -33,7 +33,8 @@ def encoded(spans: Sequence[Span], resource: Mapping[str, str]) -> bytes:
     told = Resource(attributes=[_attribute(name, value) for name, value in resource.items()])
     scope = ScopeSpans(scope=_SCOPE, spans=[_message(span) for span in spans])
     request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=told, scope_spans=[scope])])
-    return request.SerializeToString()
+    body: bytes = request.SerializeToString()
+    return body
 
 
 def _message(span: Span) -> trace_pb2.Span:
@@ -59,11 +60,11 @@ def _message(span: Span) -> trace_pb2.Span:
 
 def _attribute(name: str, value: Attribute) -> KeyValue:
     # By its type, too: 1 and True are the same key of a cache.
-    return _kept(name, value, type(value))
+    return _kept(name, value, type(value).__name__)
 
 
 @lru_cache(maxsize=2048)
-def _kept(name: str, value: Attribute, _kind: type) -> KeyValue:
+def _kept(name: str, value: Attribute, _kind: str) -> KeyValue:
     return KeyValue(key=name, value=_value(value))
 
 
