@@ -81,6 +81,7 @@ class Lifespan:
             await self._open()
         except Exception as error:
             log.exception("the server could not start")
+            await close_telemetry()  # which is worth a report
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})

@@ -136,6 +136,16 @@ async def test_an_answer_over_a_socket_has_a_trace_of_its_own(observed: Observed
     assert (spans["run"].parent_span_id, frame.parent_span_id) == (frame.span_id, b"")
 
 
+async def test_the_lines_of_an_answer_over_a_socket_have_ids_too(observed: Observed, ann: Person) -> None:
+    me = (await ann.ok("GET", "/me"))["id"]
+    async with ann.socket() as socket:
+        await socket.ask("r", await ann.conversation(), BREAK_OFF)
+        await socket.read_rest()
+    [failed] = [line for line in observed.written() if line["event"] == "run failed" and line.get("user") == me]
+    assert len(failed["request_id"]) == len(failed["trace_id"]) == 32
+    assert (len(failed["span_id"]), len(failed["run_id"])) == (16, 24)
+
+
 async def test_no_span_says_what_was_asked_or_who_asked(observed: Observed, ann: Person) -> None:
     tale = observed.tale(tokens=20)
     trace = "1" * 31 + "5"
