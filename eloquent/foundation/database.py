@@ -94,13 +94,14 @@ def _client() -> AsyncMongoClient[Document]:
 
 
 def _connect() -> AsyncMongoClient[Document]:
-    driver.install()
+    if is_tracing():
+        from eloquent.foundation.telemetry import database_spans  # asks about each command
+
+        database_spans.install()
+    else:
+        driver.install()
     settings = _settings()
     uri: str = settings["HOST"]
     said = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)} | {name.lower() for name in settings["OPTIONS"]}
     options = {name: value for name, value in _URI_DEFAULTS.items() if name.lower() not in said}
-    if is_tracing():
-        from eloquent.foundation.telemetry.database_spans import DatabaseSpans  # costs each command a little
-
-        options["event_listeners"] = [DatabaseSpans()]
     return AsyncMongoClient(uri, **options, **settings["OPTIONS"], tz_aware=True, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""With nothing set, nothing is there: no package, no thread, no listener."""
+"""With nothing set, nothing is there: no package, no thread, no look at commands."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from tests.test_project import ROOT
 CODE = """
 import asyncio, json, sys, threading
 import eloquent.asgi
+from pymongo.asynchronous import pool
 from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
 from eloquent.foundation.redis import redis_client
@@ -20,7 +21,7 @@ async def main():
     print(json.dumps({
         "loaded": sorted(name for name in sys.modules if name.startswith(PACKAGES)),
         "threads": threading.active_count() - before,
-        "listeners": len(database().client.options.event_listeners),
+        "commands": (database().client, pool.async_sendall.__module__.rpartition(".")[2])[1],
         "redis": type(redis_client()).__name__,
     }))
     await close_telemetry()
@@ -45,12 +46,12 @@ def told(tmp_path, **settings: str) -> dict:
     return json.loads(next(line for line in said.splitlines() if line.startswith('{"loaded"')))
 
 
-def test_nothing_is_loaded_started_or_listened_to(tmp_path) -> None:
-    assert told(tmp_path) == {"loaded": [], "threads": 0, "listeners": 0, "redis": "Redis"}
+def test_nothing_is_loaded_started_or_looked_at(tmp_path) -> None:
+    assert told(tmp_path) == {"loaded": [], "threads": 0, "commands": "driver", "redis": "Redis"}
 
 
 def test_each_setting_brings_what_it_needs(tmp_path) -> None:
     on = told(tmp_path, **SETTINGS)
     assert {name.partition(".")[0] for name in on["loaded"]} == {"sentry_sdk", "opentelemetry", "google"}
     assert on["threads"] >= 2
-    assert (on["listeners"], on["redis"]) == (1, "TracedRedis")
+    assert (on["commands"], on["redis"]) == ("database_spans", "TracedRedis")

@@ -67,7 +67,6 @@ async def test_a_streamed_answer_is_one_span_with_all_that_it_does_below_it(obse
     assert attributes_of(spans["insert runs"]) == {
         "db.system.name": "mongodb",
         "db.operation.name": "insert",
-        "db.namespace": "survival",
         "db.collection.name": "runs",
     }
     assert (events_of(run), events_of(call)) == (["first_token"], ["first_token"])
