@@ -140,7 +140,7 @@ async def test_the_lines_of_an_answer_over_a_socket_have_ids_too(observed: Obser
     async with ann.socket() as socket:
         await socket.ask("r", await ann.conversation(), BREAK_OFF)
         await socket.read_rest()
-    [failed] = [line for line in observed.written() if line["event"] == "run failed" and line.get("user") == me]
+    [failed] = [line for line in observed.written() if line.get("event") == "run failed" and line.get("user") == me]
     assert len(failed["request_id"]) == len(failed["trace_id"]) == 32
     assert (len(failed["span_id"]), len(failed["run_id"])) == (16, 24)
 
