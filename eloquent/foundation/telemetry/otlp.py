@@ -58,13 +58,8 @@ def _message(span: Span) -> trace_pb2.Span:
     return message
 
 
+@lru_cache(maxsize=2048, typed=True)  # 1 and True would be one key
 def _attribute(name: str, value: Attribute) -> KeyValue:
-    # By its type, too: 1 and True are the same key of a cache.
-    return _kept(name, value, type(value).__name__)
-
-
-@lru_cache(maxsize=2048)
-def _kept(name: str, value: Attribute, _kind: str) -> KeyValue:
     return KeyValue(key=name, value=_value(value))
 
 

@@ -89,5 +89,5 @@ def _tell(finding: Finding, titles: list[str], costs: dict[tuple[str, str], list
     finding.sentence = f"With traces, metrics and reports a request costs at most {worst:.2f} times the CPU"
     finding.notes = [
         "Every answer is traced, and one in twenty of the lists, as with the settings that hold unless others are set.",
-        "The lowest of the rounds are compared: what else a machine does adds to a request's CPU, and never takes from it.",
+        "The lowest of the rounds are compared: what else a machine does makes a request dearer, and never cheaper.",
     ]

@@ -57,6 +57,18 @@ def as_opentelemetry_has_it(span: Span) -> ReadableSpan:
     )
 
 
+def test_values_that_python_takes_for_the_same_are_not_mistaken_for_each_other() -> None:
+    spans = []
+    for value in (1, True, 1.0, 0, False, 0.0):
+        span = Span("same", Kind.CLIENT, 1, 0, sampled=True)
+        span.ended_ns = span.started_ns
+        span.attributes = {"value": value}
+        spans.append(span)
+    [scope] = ExportTraceServiceRequest.FromString(encoded(spans, RESOURCE)).resource_spans[0].scope_spans
+    kinds = [span.attributes[0].value.WhichOneof("value") for span in scope.spans]
+    assert kinds == ["int_value", "bool_value", "double_value"] * 2
+
+
 @given(st.lists(made_spans(), min_size=1, max_size=3))
 def test_ours_and_opentelemetrys_encoders_say_the_same(spans: list[Span]) -> None:
     theirs = encode_spans([as_opentelemetry_has_it(span) for span in spans])
