@@ -20,6 +20,7 @@ from chat.chunks import Chunk
 from chat.errors import AnswerInterrupted
 from chat.generation import Generation
 from chat.journal import Journal
+from chat.run_telemetry import RunTelemetry
 from chat.titling import TitleWish
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
@@ -77,6 +78,7 @@ class Answering:
         self.message = message
         self.bill = Bill(run.user_id, run.id, Purpose.ANSWER, answer_id=message.id, step=message.calls)
         self.title_wish = title_wish
+        self._telemetry = RunTelemetry()
         self._generation = generation
         self._journal = journal
         self._title = title
@@ -102,8 +104,10 @@ class Answering:
         self.run = replace(self.run, started_at=now())
         self._journal.open(self.run.id, head=self._position)
         self._open_message()
-        self._relay = asyncio.create_task(self._relay_answer(), name=f"relay {self.run.id}")
-        self.finished = asyncio.create_task(self._work(self._relay), name=f"run {self.run.id}")
+        with self._telemetry.begun(self.run):
+            self._relay = asyncio.create_task(self._relay_answer(), name=f"relay {self.run.id}")
+            self.finished = asyncio.create_task(self._work(self._relay), name=f"run {self.run.id}")
+        self.finished.add_done_callback(self._telemetry.over)
 
     def request_stop(self) -> None:
         """End the answer here, as the user wishes: the connection to the model is closed."""
@@ -198,6 +202,7 @@ class Answering:
         elif self.run.first_token_at is None:
             # The first words are never held back.
             self.run = replace(self.run, status=RunStatus.STREAMING, first_token_at=now())
+            self._telemetry.first_token()
             self._flush()
         elif self._answer.held_chars >= HELD_BACK_CHARS or loop.time() - self._flushed_at >= HELD_BACK_S:
             # The last words went out long enough ago. Sending now, while we are awake, spares a timer's waking.
@@ -248,7 +253,7 @@ class Answering:
                 return True
             stored = await store.find_run(self.run.user_id, self.run.id)
         except PyMongoError as error:
-            log.warning("progress not saved", run_id=str(self.run.id), error=type(error).__name__)
+            log.warning("progress not saved", error=type(error).__name__)
             return True
         is_ours = stored is not None and stored.active and stored.worker == self.run.worker
         if is_ours:
@@ -267,6 +272,7 @@ class Answering:
         self.run = replace(
             self.run, status=status, active=False, usage=self._own(usage), error=problem, finished_at=now()
         )
+        self._telemetry.ended(self.run)
         message = self._written(
             _MESSAGE_STATUS[status],
             text=self._answer.text(),
@@ -278,7 +284,7 @@ class Answering:
         await asyncio.wait({saving}, timeout=TOLD_AFTER_S)
         if saving.done() and saving.exception() is not None:
             # A fault of ours. The reaper saves what was kept on the way, so nobody is told that all of it is there.
-            ending = [*unsent, *_told_failure(AnswerInterrupted())]
+            ending = [*unsent, *chunks.failed(AnswerInterrupted().detail)]
         self._journal.append(self.run.id, ending)
         self._journal.close(self.run.id)
         await saving
@@ -294,7 +300,7 @@ class Answering:
         failure = relay.exception()
         if failure is not None:
             expected = failure if isinstance(failure, EloquentError) else EloquentError()
-            log.warning("run failed", run_id=str(self.run.id), code=expected.code, exc_info=failure)
+            log.warning("run failed", code=expected.code, exc_info=failure)
             return RunStatus.FAILED, *self._failed(expected)
         finished = relay.result()
         usage = {**(self._usage or {}), "finishReason": finished.reason.value}
@@ -305,13 +311,13 @@ class Answering:
     def _notices(self, usage: Usage) -> list[Chunk]:
         if not self._generation.prompt.was_truncated(usage.input_tokens):
             return []
-        log.warning("prompt truncated by the provider", run_id=str(self.run.id), model=self.run.model)
+        log.warning("prompt truncated by the provider", model=self.run.model)
         self.message = replace(self.message, context={**self._generation.prompt.told(), "truncated_by_provider": True})
         return [chunks.notice("truncated_by_provider", _TRUNCATED)]
 
     def _failed(self, error: EloquentError) -> tuple[list[Chunk], dict[str, Any] | None, dict[str, Any]]:
         problem = {"code": error.code, "detail": error.detail}
-        return _told_failure(error), self._usage, problem
+        return chunks.failed(error.detail), self._usage, problem
 
     @property
     def _usage(self) -> dict[str, Any] | None:
@@ -335,12 +341,8 @@ class Answering:
             try:
                 await store.keep_rest(self.run, message)
             except PyMongoError as error:
-                log.warning("answer not saved yet", run_id=str(self.run.id), error=type(error).__name__)
+                log.warning("answer not saved yet", error=type(error).__name__)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, _RETRY_MOST_S)
             else:
                 return
-
-
-def _told_failure(error: EloquentError) -> list[Chunk]:
-    return [chunks.FINISH_STEP, chunks.error(error.detail)]

@@ -104,6 +104,11 @@ def error(sentence: str) -> Chunk:
     return orjson.dumps({"type": "error", "errorText": sentence})
 
 
+def failed(sentence: str) -> list[Chunk]:
+    """The end of an answer that failed, in the middle of a step."""
+    return [FINISH_STEP, error(sentence)]
+
+
 def finish(reason: str, metadata: dict[str, Any]) -> Chunk:
     """The end of a whole answer, with usage as metadata."""
     return orjson.dumps({"type": "finish", "finishReason": reason, "messageMetadata": metadata})

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import groupby
+from time import perf_counter
 from typing import Final, TypeAlias, cast
 
 import msgspec
@@ -23,6 +24,7 @@ from chat.errors import AnswerInterrupted, BadCompletionRequest, Draining, TooMa
 from eloquent.foundation import lifecycle
 from eloquent.foundation.errors import EloquentError
 from eloquent.foundation.ids import UserId
+from eloquent.foundation.telemetry import metrics
 from inference.billing.bill import Bill, prompt_tokens
 from inference.billing.types import Purpose
 from inference.catalog import provider_of
@@ -62,6 +64,8 @@ class Completion:
         self._taken_at = 0.0
         self._wake_later: asyncio.TimerHandle | None = None
         self._awake = asyncio.Event()
+        self._made_at = perf_counter()
+        metrics.streams_in_flight.value += 1
         self.writing = asyncio.create_task(self._write(), name="completion")
         self.writing.add_done_callback(self._written)
 
@@ -151,7 +155,10 @@ class Completion:
                         self._wake_later = loop.call_later(HELD_BACK_S, self._wake)
 
     def _wake(self) -> None:
-        self.begun = True
+        if not self.begun:
+            self.begun = True
+            if self._held:
+                metrics.time_to_first_token.observe((perf_counter() - self._made_at) * 1000)
         if self._wake_later is not None:
             self._wake_later.cancel()
             self._wake_later = None
@@ -166,6 +173,7 @@ class Completion:
 
     def _written(self, writing: "asyncio.Task[None]") -> None:
         _at_work.discard(self)
+        metrics.streams_in_flight.value -= 1
         self._bill.close()
         error = AnswerInterrupted() if writing.cancelled() else writing.exception()
         if error is not None and not isinstance(error, EloquentError):

@@ -19,6 +19,7 @@ from chat.chunks import NOTHING
 from chat.errors import StreamBroke
 from chat.journal import BehindLog, Entries, LogCut
 from chat.posting import Wish
+from chat.run_telemetry import asked_over_socket
 from chat.sockets import MALFORMED, SEND_TIMEOUT_S, SignedInSocket
 from eloquent.foundation.errors import EloquentError, NotFound, NotSignedIn, Throttled, Unavailable, problem
 from eloquent.foundation.ids import RunId
@@ -106,10 +107,11 @@ class ChatConsumer(SignedInSocket):
             await self._refuse(request_id, EloquentError())
 
     async def _send_answer(self, frame: frames.Send, wish: Wish) -> None:
-        await self.require_access()
-        owner = self.identity.user_id
-        gate.count_frame(owner, starts_run=True)
-        run = await ui_runs.start(owner, frame.id, wish)
+        with asked_over_socket():
+            await self.require_access()
+            owner = self.identity.user_id
+            gate.count_frame(owner, starts_run=True)
+            run = await ui_runs.start(owner, frame.id, wish)
         self._runs[frame.request_id] = run.id
         entries = await runs.entries_begun_by(run)
         if frame.request_id in self._aborted:

@@ -17,6 +17,7 @@ from chat.chunks import Chunk
 from chat.errors import AnswerInterrupted
 from chat.journal import Journal, NotInJournal
 from chat.parts import calls_that_wait, parts_by_step, plain_text, words_of
+from chat.run_telemetry import count_end
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
 from eloquent.foundation import lifecycle
@@ -113,6 +114,7 @@ class Reaper:
         )
         await store.keep_run(rested)
         if last is not None:
+            count_end(rested.status)
             # Whoever still reads hears of the end now that it is saved.
             self._journal.append(run.id, last)
             self._journal.close(run.id)

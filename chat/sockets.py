@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -18,6 +19,8 @@ from accounts.notices import session_group, user_group
 from accounts.origins import is_own_or_allowed
 from eloquent.foundation.errors import EloquentError, NotSignedIn, Throttled, Unavailable
 from eloquent.foundation.ids import UserId
+from eloquent.foundation.logs import request_id_var, user_id_var
+from eloquent.foundation.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,7 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self._gone: Callable[[], None] | None = None
         self._is_closing = False
         self._counted: tuple[type, UserId] | None = None
+        request_id_var.set(secrets.token_hex(16))  # of the connection: all that comes in over it
         offered = self.scope.get("subprotocols", [])
         ticket = _ticket(self.scope, offered)
         # Accepted first: a browser is told the close code of an open socket only.
@@ -86,6 +90,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
             await self._refuse_socket(TOO_MANY_SOCKETS, "too_many_sockets", user=str(identity.user_id))
             return
         _open[counted] += 1
+        metrics.sockets_open.value += 1
+        user_id_var.set(str(identity.user_id))
         self._counted = counted
         self.identity = identity
         self._gone = admit(identity, self._sent_away)
@@ -117,6 +123,7 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         """Leave the groups and end what the socket has begun."""
         if self._counted is not None:
             _open[self._counted] -= 1
+            metrics.sockets_open.value -= 1
             if not _open[self._counted]:
                 del _open[self._counted]
         if self._gone is not None:

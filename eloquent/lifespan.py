@@ -25,11 +25,13 @@ import structlog
 from accounts import work as accounts_work
 from accounts.api_key_access import settle_api_keys
 from chat import completions, work
+from eloquent.foundation.config import get_config
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
 from eloquent.foundation.timeout_chain import DRAIN_S, LAST_CHUNKS_S, SAVING_S
+from eloquent.foundation.telemetry.switchboard import close_telemetry, open_telemetry
 from eloquent.roads import Receive, Scope, Send
 from inference.admission.queues import close_queues
 from inference.billing.bill import all_settled
@@ -76,6 +78,7 @@ class Lifespan:
             await self._open()
         except Exception as error:
             log.exception("the server could not start")
+            await close_telemetry()  # which is worth a report
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
@@ -88,6 +91,7 @@ class Lifespan:
         self._draining = None
         self._signals = 0
         open_for_work()
+        open_telemetry(get_config())  # first: clients of databases ask whether they are watched when they are made
         await work.startup()
         await accounts_work.open_accounts()
         _leave_the_old_alone()
@@ -121,6 +125,7 @@ class Lifespan:
             close_http_client,
             close_redis,
             close_database,
+            close_telemetry,
         ):
             try:
                 await close()

@@ -30,6 +30,7 @@ from accounts.device_cookie import remember_device
 from accounts.devices import address_of, device_of, device_var
 from accounts.limits.headers import NAMES as LIMIT_HEADERS
 from chat.openai_errors import openai_reply
+from eloquent import request_telemetry
 from eloquent.foundation import content_security
 from eloquent.foundation.callers import caller_of
 from eloquent.foundation.config import get_config
@@ -140,6 +141,7 @@ def request_road(get_response: GetResponse) -> GetResponse:
         started = perf_counter()
         # Not reset at the end: the context is this request's own, and a stream goes on after this returns.
         request_id_var.set(request_id)
+        request_telemetry.begun(request)
         origin = request.META.get("HTTP_ORIGIN")
         if origin is not None and _is_preflight(request):
             response: HttpResponseBase = _preflight_response(allowed=origin in allowed_origins)
@@ -148,7 +150,7 @@ def request_road(get_response: GetResponse) -> GetResponse:
                 refusal = count_if_stranger(request)
                 response = await get_response(request) if refusal is None else _refusal(request, refusal)
             except CancelledError:
-                _write_line(request, _CLIENT_LEFT, started)
+                _client_left(request, started)
                 raise
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 response = _method_not_allowed(request, response)
@@ -162,6 +164,7 @@ def request_road(get_response: GetResponse) -> GetResponse:
                 headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
         _add_missing(response, security_headers)
         _tell_limits(request, response)
+        request_telemetry.answered(request, response.status_code, (perf_counter() - started) * 1000)
         _log_response(request, response, started)
         return response
 
@@ -196,12 +199,13 @@ class DeskRoadMiddleware:
         try:
             response = await self._get_response(request)
         except CancelledError:
-            _write_line(request, _CLIENT_LEFT, started)
+            _client_left(request, started)
             raise
         return self._finish(request, response, started)
 
     def _open(self, request: HttpRequest) -> float:
         request_id_var.set(_request_id(request))
+        request_telemetry.begun(request)
         device_var.set(device_of(request))
         return perf_counter()
 
@@ -216,6 +220,7 @@ class DeskRoadMiddleware:
         if getattr(request, "signed_out", False):
             # The console's pages, and what was searched for in it; not cookies, by which the device is known again.
             headers["Clear-Site-Data"] = '"cache", "storage"'
+        request_telemetry.answered(request, response.status_code, None)
         _log_response(request, response, started)
         return response
 
@@ -299,16 +304,28 @@ def _log_response(request: HttpRequest, response: HttpResponseBase, started: flo
         def at_its_end() -> None:
             # Django closes a response outside of the context in which it was made.
             request_id_var.set(request_id)
-            _write_line(request, response.status_code, started, stream=True)
+            request_telemetry.resumed(request)
+            _ended(request, response.status_code, started, stream=True)
 
         # Closed by either handler when the stream has ended, whichever way.
         response._resource_closers.append(at_its_end)  # type: ignore[attr-defined]  # noqa: SLF001
-    elif request.path not in _NOT_LOGGED:
+    else:
         fields: dict[str, Any] = {"bytes": len(response.content)}  # type: ignore[attr-defined]
         refusal = getattr(response, "refusal", None)
         if refusal is not None:
             fields["code"] = refusal
-        _write_line(request, response.status_code, started, **fields)
+        _ended(request, response.status_code, started, **fields)
+
+
+def _client_left(request: HttpRequest, started: float) -> None:
+    request_telemetry.answered(request, _CLIENT_LEFT, None)
+    _ended(request, _CLIENT_LEFT, started)
+
+
+def _ended(request: HttpRequest, status: int, started: float, **fields: Any) -> None:
+    if request.path not in _NOT_LOGGED:
+        _write_line(request, status, started, **fields)
+    request_telemetry.ended(request, status, _route(request))
 
 
 def _write_line(request: HttpRequest, status: int, started: float, **fields: Any) -> None:

@@ -22,6 +22,7 @@ from inference.billing.bill import Bill
 from inference.billing.meter import Meter
 from inference.billing.types import Purpose
 from inference.breaker import Breaker
+from inference.call_telemetry import CallTelemetry
 from inference.catalog import models_for, models_offered, provider_of
 from inference.entries import with_defaults
 from inference.errors import AnswerCutOff, InferenceError, ModelAtRest, ModelFailed, ModelNotOffered, ModelTimeout
@@ -185,6 +186,7 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
     begun = finished = False
     turn = Turn([queue_of(server.name) for server in servers], *_caller(bill))
     rests_s: list[float] = []
+    entered_at = asyncio.get_running_loop().time()
     try:
         while True:
             async with aclosing(turn.until_admitted(model=model.name, within_s=model.timeouts.total_s)) as statuses:
@@ -200,6 +202,7 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
                 raise ModelAtRest(model.name, retry_after_s=min(rests_s))
             turn.pass_over()
         turn.stay()
+        told = CallTelemetry(model, queued_s=asyncio.get_running_loop().time() - entered_at)
         watch = Watch(model.timeouts)
         failure: InferenceError | None = None
         try:
@@ -211,7 +214,10 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
                     if not begun and kind is not Status:
                         begun = True
                         breaker.succeeded()
-                    finished = kind is Finished
+                        told.begun()
+                    if isinstance(event, Finished):
+                        finished = True
+                        told.finished(event)
                     meter.saw(event)
                     yield event
                     watch.waiting()
@@ -234,6 +240,7 @@ async def _call(  # noqa: C901, PLR0912, PLR0915  (one call from its opening to 
             raise failure from error
         finally:
             watch.stop()
+            told.ended(failure)
             if failure is not None:
                 breaker.failed(failure)
                 log.warning("%s did not answer: %s (%r, by %s)", model.id, failure.code, failure.__cause__, server.name)

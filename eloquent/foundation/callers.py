@@ -1,10 +1,11 @@
-"""Who makes a request, for its line in the log: noted by whoever finds out, read when the request is over."""
+"""Who makes a request, for its lines in the log: noted by whoever finds out, read when the request is over."""
 
 from typing import NamedTuple
 
 from django.http import HttpRequest
 
 from eloquent.foundation.ids import ApiKeyId, UserId
+from eloquent.foundation.logs import user_id_var
 
 
 class Caller(NamedTuple):
@@ -17,6 +18,7 @@ class Caller(NamedTuple):
 def note_caller(request: HttpRequest, user_id: UserId, *, key_id: ApiKeyId | None = None) -> None:
     """This is who asks. What they may not is refused later, and is known then to be theirs."""
     request.caller = Caller(user_id, key_id)  # type: ignore[attr-defined]
+    user_id_var.set(str(user_id))
 
 
 def caller_of(request: HttpRequest) -> Caller | None:

@@ -17,6 +17,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WTimeoutError
 
 from eloquent.foundation import driver
+from eloquent.foundation.telemetry.spans import is_tracing
 
 Document: TypeAlias = dict[str, Any]
 
@@ -93,7 +94,12 @@ def _client() -> AsyncMongoClient[Document]:
 
 
 def _connect() -> AsyncMongoClient[Document]:
-    driver.install()
+    if is_tracing():
+        from eloquent.foundation.telemetry import database_spans  # asks about each command
+
+        database_spans.install()
+    else:
+        driver.install()
     settings = _settings()
     uri: str = settings["HOST"]
     said = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)} | {name.lower() for name in settings["OPTIONS"]}

@@ -40,6 +40,14 @@ def http_origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def sentry_dsn(value: str) -> str:
+    """An address with a key before its host and a project's number at its end, as Sentry hands them out."""
+    parts = urlsplit(http_url(value))
+    if not parts.username or not parts.path.rpartition("/")[2].isdecimal():
+        raise ValueError("it must look like https://KEY@HOST/NUMBER")
+    return value
+
+
 def mongodb_uri(value: str) -> str:
     """An address that begins as MongoDB's do."""
     if not value.startswith(("mongodb://", "mongodb+srv://")):

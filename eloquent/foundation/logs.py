@@ -2,7 +2,8 @@
 
 Our code logs through structlog, libraries through `logging`; both end in the same handler and formatter. A line has
 `time` (UTC, ISO 8601), `level`, `logger`, `event`, `request_id` (null outside a request), the fields given with the
-event, and `exception` (the traceback, in one string) where there is one.
+event, and `exception` (the traceback, in one string) where there is one. Where they are known it has `trace_id` and
+`span_id` (32 and 16 hexadecimal digits, as W3C and X-Ray write them), `user` and `run_id`, too.
 """
 
 import json
@@ -19,9 +20,13 @@ import structlog
 
 from eloquent.foundation.config import Config
 from eloquent.foundation.masking import mask_uri
+from eloquent.foundation.telemetry.spans import current_span
 
 # Set by eloquent.middleware for the time of a request; a task that a request starts inherits it.
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
+# Set by whoever finds out; inherited likewise.
+user_id_var: ContextVar[str | None] = ContextVar("user_id", default=None)
+run_id_var: ContextVar[str | None] = ContextVar("run_id", default=None)
 
 MASK: Final = "********"
 
@@ -87,6 +92,10 @@ _QUIETER: Final = {
     # Below that it writes down whole messages and the ids of sessions.
     "mcp": "WARNING",
     "pymongo": "WARNING",
+    # What becomes of traces and reports is said once, by `eloquent.foundation.telemetry`, and not for each batch.
+    "opentelemetry": "CRITICAL",
+    "sentry_sdk": "CRITICAL",
+    "urllib3": "ERROR",
     # Django warns of each 4xx; the access line says it already.
     "django.request": "ERROR",
     "django.utils.autoreload": "WARNING",
@@ -141,7 +150,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": scrubbed_text(record.getMessage()),
             "request_id": request_id_var.get(),
-        }
+        } | _ids()
         for name, value in _fields(record).items():
             line.setdefault(name, value)
         if exception := self._exception(record):
@@ -167,13 +176,25 @@ class ConsoleLines(JsonLines):
     def format(self, record: logging.LogRecord) -> str:
         """The line, and below it the traceback if there is one."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        fields = {**_fields(record), "request_id": request_id_var.get()}
+        fields = {**_fields(record), "request_id": request_id_var.get()} | _ids()
         words = " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
         line = f"{time} {record.levelname.lower():<7} {scrubbed_text(record.getMessage())}  {words} ({record.name})"
         # What somebody sent (a path, say) must not begin a line of its own, nor talk to the terminal.
         line = line if line.isprintable() else "".join(map(_visible, line))
         exception = self._exception(record)
         return f"{line}\n{exception}" if exception else line
+
+
+def _ids() -> dict[str, str]:
+    """Of whatever is known here beside the request."""
+    ids = {}
+    if (user_id := user_id_var.get()) is not None:
+        ids["user"] = user_id
+    if (run_id := run_id_var.get()) is not None:
+        ids["run_id"] = run_id
+    if (span := current_span.get()) is not None:
+        ids["trace_id"], ids["span_id"] = f"{span.trace_id:032x}", f"{span.span_id:016x}"
+    return ids
 
 
 def _visible(character: str) -> str:

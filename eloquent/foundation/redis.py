@@ -8,6 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from eloquent.foundation.config import get_config
+from eloquent.foundation.telemetry.spans import is_tracing
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 
@@ -23,7 +24,12 @@ def redis_client() -> Redis | None:
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)
     if client is None:
-        client = Redis.from_url(
+        kind = Redis
+        if is_tracing():
+            from eloquent.foundation.telemetry.redis_spans import TracedRedis  # asks about each command
+
+            kind = TracedRedis
+        client = kind.from_url(
             url.get_secret_value(),
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
             socket_timeout=_ANSWER_TIMEOUT_S,

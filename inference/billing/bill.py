@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 from eloquent.foundation.clock import now
 from eloquent.foundation.ids import MessageId, RunId, UserId
 from eloquent.foundation.membership import groups_of
+from eloquent.foundation.telemetry import metrics
 from inference import store
 from inference.billing.budgets import WARNED_FROM, amount_of, budgets_for, untouched
 from inference.billing.current import current_budgets
@@ -125,6 +126,7 @@ class Bill:
             at=now(),
         )
         self.lines.append(line)
+        metrics.cost_micros.value += line.cost_micros or 0
         held = self._held if held is None else held
         self._held = []
         self._begin(_settle(line, held))

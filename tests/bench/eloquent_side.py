@@ -9,7 +9,7 @@ product.
 import json
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,16 @@ def _frame(conversation: ObjectId, model: str, text: str) -> str:
 
 @contextmanager
 def eloquent_side(
-    mongodb_uri: str, ollama_port: int, directory: Path, users: int, *, redis_url: str = "", database: str = DATABASE
+    mongodb_uri: str,
+    ollama_port: int,
+    directory: Path,
+    users: int,
+    *,
+    redis_url: str = "",
+    database: str = DATABASE,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[EloquentSide]:
-    """The product, migrated, running with the settings of production, and filled.
+    """The product, migrated, running with the settings of production and `more` of them, and filled.
 
     Raises:
         StartError: its migrations failed, or it did not start.
@@ -107,6 +114,7 @@ def eloquent_side(
     environment = settings_of(
         mongodb_uri=mongodb_uri, database=database, ollama_port=ollama_port, directory=directory, redis_url=redis_url
     )
+    environment |= more or {}
     migrate(environment, directory)
     with server("eloquent", environment, directory, PLAIN_UVICORN) as started:
         yield EloquentSide(started, mongodb_uri, users, database=database)

@@ -48,8 +48,8 @@ class Stage:
         arguments = ["-m", "tests.bench.upstream"]
         for pace in paces:
             arguments += ["--steady", pace.model]
-        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-        self.upstream = self._stack.enter_context(running("upstream", arguments, environment, directory))
+        self.environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+        self.upstream = self._stack.enter_context(running("upstream", arguments, self.environment, directory))
         self._valkey: Valkey | None = None
         self._migrated: set[str] = set()
         self._users: list[SignedIn] = []

@@ -231,3 +231,36 @@ def test_without_mail_nothing_can_be_proven(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_config().verification == "off"
     set_all(monkeypatch, {"MAIL_BACKEND": "ses"})
     assert load_config().verification == "optional"
+
+
+def test_what_operators_see_is_off_until_it_is_set() -> None:
+    config = load_config()
+    assert (config.otel_exporter_otlp_endpoint, config.sentry_dsn, config.metrics_format) == (None, None, "off")
+
+
+def test_faults_of_what_operators_see_are_told_and_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318",
+        "TRACE_SHARE_ANSWERS": "1.5",
+        "METRICS_FORMAT": "prometheus",
+        "SENTRY_DSN": "https://hunter2@sentry.example",
+    }
+    set_all(monkeypatch, wrong)
+    with pytest.raises(ConfigFaults) as raised:
+        load_config()
+    assert {fault.name for fault in raised.value.faults} == wrong.keys()
+    assert "hunter2" not in str(raised.value)
+    set_all(
+        monkeypatch,
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:hunter2@collector:4318/",
+            "TRACE_SHARE_ANSWERS": "0.5",
+            "METRICS_FORMAT": "emf",
+            "SENTRY_DSN": "https://hunter2@sentry.example/7",
+        },
+    )
+    config = load_config()
+    shown = {setting.name: setting.shown for setting in effective_settings(config)}
+    assert shown["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://me:********@collector:4318"
+    assert shown["SENTRY_DSN"] == "********"
+    assert config.otel_exporter_otlp_endpoint == "http://me:hunter2@collector:4318"

@@ -37,6 +37,8 @@ SERVER_SELECTION = "&serverSelectionTimeoutMS=5000"
 class Stage:
     """A chat with so many workers behind a dispatcher at `url`. `async with` starts and ends it."""
 
+    storyteller: type[Storyteller] = Storyteller
+
     def __init__(self, workers: int = 2, seed: int | None = None) -> None:
         self.seed = random.randrange(2**32) if seed is None else seed
         self.dice = random.Random(self.seed)
@@ -49,7 +51,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             place = MEMORY if MEMORY.is_dir() else None
             self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="survival-", dir=place)))
-            self.model = await stack.enter_async_context(Storyteller())
+            self.model = await stack.enter_async_context(self.storyteller())
             self.dispatcher = await stack.enter_async_context(Dispatcher(random.Random(self.seed)))
             self.url = self.dispatcher.url
             self.mongod = Mongod(self.directory / "mongod")

@@ -18,6 +18,7 @@ from eloquent.foundation import keys, openid_providers
 from eloquent.foundation.config.accounts import AccountSettings
 from eloquent.foundation.config.files import FileSettings
 from eloquent.foundation.config.models import ModelSettings
+from eloquent.foundation.config.observing import ObservingSettings
 from eloquent.foundation.config.serving import ServingSettings
 from eloquent.foundation.config.types import Environment
 from eloquent.foundation.masking import mask_uri
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-class Config(AccountSettings, FileSettings, ModelSettings, ServingSettings, frozen=True):
+class Config(AccountSettings, FileSettings, ModelSettings, ObservingSettings, ServingSettings, frozen=True):
     """The effective settings. Get it from `get_config`."""
 
     @property
@@ -122,7 +123,7 @@ def _is_secret(name: str) -> bool:
 def _shown(name: str, value: str) -> str:
     if not value:
         return "nothing"
-    if "://" in value and name.endswith(("_uri", "_url", "_host")):
+    if "://" in value and name.endswith(("_uri", "_url", "_host", "_endpoint")):
         return mask_uri(value)
     return "********" if _is_secret(name) else value
 

@@ -15,6 +15,7 @@ from tests.bench.rows import (
     search,
     sign_in,
     streams,
+    telemetry,
 )
 from tests.bench.rows.scale import RowScale
 from tests.bench.stage import Stage
@@ -33,5 +34,6 @@ ROWS: dict[str, Callable[[Stage, RowScale], Finding]] = {
         lists,
         search,
         sign_in,
+        telemetry,
     )
 }

@@ -1,0 +1,84 @@
+"""Writing this process's metrics once a period, from a thread of its own: a full pipe holds up nobody else."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+
+from eloquent.foundation.telemetry import metrics
+from eloquent.foundation.telemetry.emf import Value, document, thinned
+from eloquent.foundation.telemetry.metric_names import STATUS_CLASS, TRAFFIC, Metric
+from eloquent.foundation.telemetry.metrics import Counter
+
+_ENDED_WITHIN_S: Final = 2.0
+
+
+def _to_stdout(lines: str) -> None:
+    # Not stderr, where the log is: two writers of one pipe could cut into each other's lines.
+    sys.stdout.write(lines)
+    sys.stdout.flush()
+
+
+class Emission:
+    """Writes what has come together since it was made, once a period, until it is ended.
+
+    Args:
+        dimensions: those of every metric, with their values.
+        period_s: seconds between two writings.
+        write: takes whole lines.
+    """
+
+    def __init__(
+        self, dimensions: dict[str, str], *, period_s: float, write: Callable[[str], None] = _to_stdout
+    ) -> None:
+        self._dimensions = dimensions
+        self._period_s = period_s
+        self._write = write
+        self._told: dict[Counter, int] = {
+            counter: counter.value for counter in (*metrics.COUNTERS, *metrics.requests.values())
+        }
+        for distribution in metrics.DISTRIBUTIONS:
+            distribution.take()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Write once more, and return when that is done, or after 2 s."""
+        self._over.set()
+        self._thread.join(_ENDED_WITHIN_S)
+
+    def lines(self) -> str:
+        """What has come together since this was last asked, as whole lines."""
+        at_ms = time.time_ns() // 1_000_000
+        values: dict[Metric, Value] = {counter.metric: self._new_of(counter) for counter in metrics.COUNTERS}
+        values |= {gauge.metric: gauge.value for gauge in metrics.GAUGES}
+        for distribution in metrics.DISTRIBUTIONS:
+            if taken := distribution.take():
+                values[distribution.metric] = [round(value, 2) for value in thinned(taken)]
+        documents = [document(values, self._dimensions, at_ms=at_ms)]
+        for (traffic, digit), counter in metrics.requests.items():
+            if new := self._new_of(counter):
+                more = {TRAFFIC: traffic.value, STATUS_CLASS: f"{digit}xx"}
+                documents.append(document({counter.metric: new}, self._dimensions | more, at_ms=at_ms))
+        return b"".join(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in documents).decode()
+
+    def _new_of(self, counter: Counter) -> int:
+        value = counter.value
+        told, self._told[counter] = self._told[counter], value
+        return value - told
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._over.wait(self._period_s)
+            try:
+                self._write(self.lines())
+            except (OSError, ValueError):
+                return  # nobody reads what this process says any more

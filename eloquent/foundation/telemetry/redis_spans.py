@@ -1,0 +1,54 @@
+"""A client of Redis with a span for each round trip: the command's name, never a key or a value."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+
+from eloquent.foundation.telemetry.spans import Kind, Span, begun_span
+
+
+def _span(command: str) -> Span | None:
+    span = begun_span(command, Kind.CLIENT)
+    if span is not None:
+        span.note(db__system__name="redis", db__operation__name=command)
+    return span
+
+
+class TracedPipeline(Pipeline):
+    """Commands that go together are one span."""
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """See redis-py."""
+        span = _span("PIPELINE")
+        if span is None:
+            return await super().execute(raise_on_error)
+        span.note(db__operation__batch__size=len(self.command_stack))
+        try:
+            return await super().execute(raise_on_error)
+        except BaseException as error:
+            span.fail(type(error).__name__)
+            raise
+        finally:
+            span.end()
+
+
+class TracedRedis(Redis):
+    """See redis-py."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """See redis-py."""
+        span = _span(str(args[0]))
+        if span is None:
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        try:
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        except BaseException as error:
+            span.fail(type(error).__name__)
+            raise
+        finally:
+            span.end()
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """See redis-py."""
+        return TracedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
