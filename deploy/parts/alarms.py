@@ -5,6 +5,7 @@ its own: CloudWatch may use it, and can use none of AWS's own keys.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -31,7 +32,6 @@ def topics(scope: Construct, env: Environment, alarms: Alarms, *, where: str = "
         alarms: which ones tell on them.
         where: a word in front of their names, where another stack in the same region may have its own.
     """
-    conditions = {"StringEquals": {"aws:SourceAccount": env.account}}
     key = kms.Key(
         scope,
         "AlarmKey",
@@ -45,21 +45,26 @@ def topics(scope: Construct, env: Environment, alarms: Alarms, *, where: str = "
             principals=[iam.ServicePrincipal(_TELLER)],
             actions=["kms:Decrypt", "kms:GenerateDataKey*"],
             resources=["*"],
-            conditions=conditions,
+            conditions=_of_this_account(env),
         )
     )
-    every = (*alarms.single, *alarms.composite)
+    every: tuple[Alarm | Composite, ...] = (*alarms.single, *alarms.composite)
     severities = sorted({told(env, alarm.severity) for alarm in every} - {Severity.PART})
-    return {severity: _topic(scope, env, severity, key, where, conditions) for severity in severities}
+    return {
+        severity: _topic(scope, env, severity, key, name=naming.service_name(env, f"{where}{severity}"))
+        for severity in severities
+    }
 
 
-def _topic(
-    scope: Construct, env: Environment, severity: Severity, key: kms.Key, where: str, conditions: Mapping[str, object]
-) -> sns.Topic:
+def _of_this_account(env: Environment) -> dict[str, Any]:
+    return {"StringEquals": {"aws:SourceAccount": env.account}}
+
+
+def _topic(scope: Construct, env: Environment, severity: Severity, key: kms.Key, *, name: str) -> sns.Topic:
     topic = sns.Topic(
         scope,
         severity.title(),
-        topic_name=naming.service_name(env, f"{where}{severity}"),
+        topic_name=name,
         display_name=f"Eloquent {env.name}: {severity}",
         master_key=key,
         enforce_ssl=True,
@@ -69,7 +74,7 @@ def _topic(
             principals=[iam.ServicePrincipal(_TELLER)],
             actions=["sns:Publish"],
             resources=[topic.topic_arn],
-            conditions=dict(conditions),
+            conditions=_of_this_account(env),
         )
     )
     # Whoever has the address must say yes to a letter once: until then nobody is told of anything.
@@ -114,11 +119,11 @@ def _single(scope: Construct, env: Environment, alarm: Alarm, topics: Topics) ->
     )
 
 
-def _said(env: Environment, alarm: Alarm | Composite, topics: Topics) -> dict[str, object]:
+def _said(env: Environment, alarm: Alarm | Composite, topics: Topics) -> dict[str, Any]:
     severity = told(env, alarm.severity)
     arns = [] if severity is Severity.PART else [topics[severity].topic_arn]
     return {
-        "alarm_description": f"[{severity}] {alarm.meaning} What to do: {RUNBOOK}#{alarm.what}",
+        "alarm_description": f"[{severity}] {alarm.meaning} What to do: {RUNBOOK}#{alarm.section}",
         "alarm_actions": arns,
         "ok_actions": arns,
         "tags": [cdk.CfnTag(key="severity", value=severity.value)],

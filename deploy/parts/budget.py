@@ -35,9 +35,7 @@ def month_budget(scope: Construct, env: Environment) -> None:
                     threshold=percent,
                     threshold_type="PERCENTAGE",
                 ),
-                subscribers=[
-                    budgets.CfnBudget.SubscriberProperty(subscription_type="EMAIL", address=env.alarm_email)
-                ],
+                subscribers=[budgets.CfnBudget.SubscriberProperty(subscription_type="EMAIL", address=env.alarm_email)],
             )
             for kind, percent in THRESHOLDS
         ],

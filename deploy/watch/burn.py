@@ -58,9 +58,7 @@ PACES: Final = (
     Pace(what="burn-fast", share=0.02, long_s=HOUR, short_s=5 * MINUTE, severity=Severity.PAGE),
     Pace(what="burn-slow", share=0.05, long_s=6 * HOUR, short_s=30 * MINUTE, severity=Severity.PAGE),
     Pace(what="burn-day", share=0.10, long_s=DAY, short_s=2 * HOUR, severity=Severity.NOTIFY),
-    Pace(
-        what="burn-days", share=0.10, long_s=3 * DAY, short_s=6 * HOUR, severity=Severity.NOTIFY, days_in_a_row=3
-    ),
+    Pace(what="burn-days", share=0.10, long_s=3 * DAY, short_s=6 * HOUR, severity=Severity.NOTIFY, days_in_a_row=3),
 )
 
 REQUESTS: Final = " + ".join(f"FILL({name}, 0)" for name in SLO_SERIES if name not in {"errors", "refused"})
@@ -121,6 +119,7 @@ def _parts(each: Pace, watched: dict[str, Series]) -> Iterator[Alarm]:
             periods=count,
             # Where nobody asks, nothing is spent. That nobody measures is told by `metrics-silent`.
             missing=Missing.GOOD,
+            part_of=each.what,
         )
 
 

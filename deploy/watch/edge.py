@@ -18,7 +18,7 @@ def edge_alarms(distribution_id: str, certificate: str) -> Alarms:
         (
             Alarm(
                 what="edge-5xx",
-                meaning="One request in twenty fails at CloudFront: it does not reach the load balancer, or that fails.",
+                meaning="One request in twenty fails at CloudFront, which does not reach the load balancer, or at it.",
                 severity=Severity.PAGE,
                 watched={"share": of_edge(distribution_id, "5xxErrorRate", "Average")},
                 above=FAILING_PERCENT,

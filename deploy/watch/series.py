@@ -61,9 +61,7 @@ def of_requests(env: Environment, traffic: Traffic, status: str) -> Series:
 def of_objective(env: Environment, balancer: Balancer) -> dict[str, Series]:
     """What the objective is computed of, by the names in `SLO_SERIES`."""
     asked = {
-        f"{traffic.value}{status}": of_requests(env, traffic, status)
-        for traffic in PEOPLE
-        for status in STATUS_CLASSES
+        f"{traffic.value}{status}": of_requests(env, traffic, status) for traffic in PEOPLE for status in STATUS_CLASSES
     }
     return {
         **asked,
@@ -102,9 +100,7 @@ def of_service(env: Environment, name: str, statistic: str, *, is_model: bool = 
 
 def of_tasks(env: Environment, name: str, statistic: str, *, is_model: bool = False) -> Series:
     """What Container Insights counts of a service."""
-    return Series(
-        namespace="ECS/ContainerInsights", name=name, dimensions=_service(env, is_model), statistic=statistic
-    )
+    return Series(namespace="ECS/ContainerInsights", name=name, dimensions=_service(env, is_model), statistic=statistic)
 
 
 def of_cache(env: Environment, name: str, statistic: str) -> dict[str, Series]:

@@ -78,7 +78,7 @@ class Alarm:
     """Raised when in `periods` of the last `of` periods (all, unless said) the value is beyond the limit."""
 
     what: str
-    """`eloquent-prod-{what}` is its name, and `what` its heading in the runbook."""
+    """`eloquent-prod-{what}` is its name."""
     meaning: str
     """One sentence, for whoever is woken by it."""
     severity: Severity
@@ -95,6 +95,13 @@ class Alarm:
     missing: Missing
     everywhere: bool = False
     """Where little is watched, too."""
+    part_of: str = ""
+    """The composite alarm that it belongs to, whose heading in the runbook it shares."""
+
+    @property
+    def section(self) -> str:
+        """Its heading in the runbook."""
+        return self.part_of or self.what
 
     @property
     def limit(self) -> float:
@@ -113,6 +120,11 @@ class Composite:
     severity: Severity
     parts: tuple[str, ...]
     """Each the `what` of an alarm."""
+
+    @property
+    def section(self) -> str:
+        """Its heading in the runbook."""
+        return self.what
 
 
 @dataclass(frozen=True, slots=True)
