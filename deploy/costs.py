@@ -179,9 +179,9 @@ def _lines(stacks_by_name: Mapping[str, Stacks]) -> Iterator[str]:
     yield from (
         "# What an environment costs",
         "",
-        "Written by `python -m deploy.costs` from the templates and `deploy/prices.py`; a test compares. List prices in",
-        "dollars of us-east-1, unless confirmed; most other regions are dearer. A month has 730 hours. What has no price",
-        "here is not free: no source was found for it.",
+        "Written by `python -m deploy.costs` from the templates and `deploy/prices.py`; a test compares. List prices",
+        "in dollars of us-east-1, unless confirmed; most other regions are dearer. A month has 730 hours. What has no",
+        "price here is not free: no source was found for it.",
         "",
         "| | priced, a month | without a price |",
         "|---|---:|---|",
