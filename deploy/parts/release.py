@@ -117,6 +117,10 @@ def _attach(scope: Construct, env: Environment, service: ecs.FargateService, bal
             role=_moving_role(scope, env),
         )
     service.load_balancer_target(**target).attach_to_application_target_group(balancer.blue)
+    made = service.node.find_child("Service")
+    if "alternate_target" in target and isinstance(made, ecs.CfnService):
+        # CDK names the rule twice: as what the service uses, and as what must be there first.
+        made.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
 
 
 def _moving_role(scope: Construct, env: Environment) -> iam.Role:
