@@ -16,6 +16,7 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
+from deploy.parts import retention
 from deploy.watch.shape import RUNBOOK, Alarm, Alarms, Composite, Severity, queries, told
 
 Topics = Mapping[Severity, sns.Topic]
@@ -37,8 +38,7 @@ def topics(scope: Construct, env: Environment, alarms: Alarms, *, where: str = "
         "AlarmKey",
         description=f"What alarms of {env.name} say, until it is sent",
         enable_key_rotation=True,
-        # Nothing lies under it for longer than a letter takes.
-        removal_policy=cdk.RemovalPolicy.DESTROY,
+        removal_policy=retention.of_data(env),
     )
     key.add_to_resource_policy(
         iam.PolicyStatement(
