@@ -15,6 +15,7 @@ from deploy.stacks.edge import EdgeStack
 from deploy.stacks.frontend import FrontendStack
 from deploy.stacks.model import ModelStack, answers_itself
 from deploy.stacks.network import NetworkStack
+from deploy.stacks.observability import EdgeAlarmsStack, ObservabilityStack, watches_edge
 from deploy.stacks.registry import RegistryStack
 
 HERE: Final = Path(__file__).parent
@@ -61,8 +62,11 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
         stacks += [ModelStack(app, named("model"), settings=env, network=network, env=here)]
     api = ApiStack(app, named("api"), settings=env, network=network, data=data, tag=tag, env=here)
     stacks += [api]
-    stacks += [EdgeStack(app, named("edge"), settings=env, api=api, env=edge)]
-    stacks += [FrontendStack(app, named("frontend"), settings=env, env=here)]
+    front = EdgeStack(app, named("edge"), settings=env, api=api, env=edge)
+    stacks += [front, FrontendStack(app, named("frontend"), settings=env, env=here)]
+    stacks += [ObservabilityStack(app, named("observability"), settings=env, api=api, env=here)]
+    if watches_edge(env):
+        stacks += [EdgeAlarmsStack(app, named("edge-alarms"), settings=env, edge=front, env=edge)]
     for stack in stacks:
         cdk.Tags.of(stack).add("service", naming.SERVICE)
         cdk.Tags.of(stack).add("environment", env.name)

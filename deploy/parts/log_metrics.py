@@ -1,0 +1,39 @@
+"""Numbers made of log lines: the collector's errors, and the application's."""
+
+from typing import Final
+
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from deploy import naming
+from deploy.environment import Environment
+from deploy.watch.series import COLLECTOR_ERRORS, LOGGED_ERRORS, log_namespace
+
+# A line of the collector's has its place in the source (`caller`), one of ours its logger.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html
+PATTERNS: Final = {
+    COLLECTOR_ERRORS: '{ ($.level = "error" || $.level = "fatal") && $.caller = "*" }',
+    LOGGED_ERRORS: '{ ($.level = "error" || $.level = "critical") && $.logger = "*" }',
+}
+
+
+def log_metrics(scope: Construct, env: Environment) -> None:
+    """Counts lines of the API's log group, which must be there."""
+    for name, pattern in PATTERNS.items():
+        logs.CfnMetricFilter(
+            scope,
+            f"{name}Filter",
+            filter_name=naming.service_name(env, name.lower()),
+            log_group_name=naming.log_group(env),
+            filter_pattern=pattern,
+            metric_transformations=[
+                logs.CfnMetricFilter.MetricTransformationProperty(
+                    metric_namespace=log_namespace(env),
+                    metric_name=name,
+                    metric_value="1",
+                    # Written when lines come of which none is one of these.
+                    default_value=0,
+                    unit="Count",
+                )
+            ],
+        )
