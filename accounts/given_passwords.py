@@ -10,9 +10,7 @@ from accounts.audit.actions import Action
 from accounts.audit.recording import record
 from accounts.devices import Device
 from accounts.errors import WrongCredentials
-from accounts.life.links import remove_links
-from accounts.mail.addresses import link
-from accounts.mail.letters import post
+from accounts.password_changes import password_was_changed
 from accounts.passwords import check_new_password, hash_password, verify_password
 from accounts.second_factor.challenges import Challenge
 from accounts.sessions import Grant
@@ -48,9 +46,5 @@ async def set_own_password(email: str, *, given: str, new: str, device: Device) 
     if changed is None:
         raise Conflict
     await sessions.end_all_sessions(user.id, device=device)
-    await remove_links(user.id)
-    await record(Action.PASSWORD_CHANGED, actor=user.id, subject=user.id, device=device)
-    await post(
-        "password_changed", to=user.email, user_id=user.id, context={"by": "owner", "link": link("forgot-password")}
-    )
+    await password_was_changed(changed, device=device)
     return await let_in(changed, proof=Proof.PASSWORD, device=device)

@@ -1,13 +1,9 @@
 """A person's own account: reading and renaming it, a new password."""
 
 from accounts import sessions, store
-from accounts.audit.actions import Action
-from accounts.audit.recording import record
 from accounts.authentication import Identity
 from accounts.devices import Device
-from accounts.life.links import remove_links
-from accounts.mail.addresses import link
-from accounts.mail.letters import post
+from accounts.password_changes import password_was_changed
 from accounts.passwords import check_new_password, hash_password
 from accounts.proving import Evidence, proven_owner
 from accounts.sessions import Grant
@@ -50,11 +46,7 @@ async def change_password(identity: Identity, new: str, evidence: Evidence, *, d
     if changed is None:
         raise Conflict
     await sessions.end_other_sessions(identity)
-    await remove_links(user.id)
-    await record(Action.PASSWORD_CHANGED, actor=user.id, subject=user.id, device=device)
-    await post(
-        "password_changed", to=user.email, user_id=user.id, context={"by": "owner", "link": link("forgot-password")}
-    )
+    await password_was_changed(changed, device=device)
     return await sessions.restart_session(changed, identity.session_id)
 
 

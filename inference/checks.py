@@ -77,7 +77,22 @@ def check_language_models(app_configs: Sequence[Any] | None = None, **_: Any) ->
                     id="inference.E001",
                 )
             )
-    return [*found, *_vendors_faults(config), *_slots_faults(config)]
+    return [*found, *_vendors_faults(config), *_slots_faults(config), *_knowledge_faults(config)]
+
+
+def _knowledge_faults(config: Config) -> list[CheckMessage]:
+    if bool(config.pinecone_api_key) == bool(config.pinecone_index_name):
+        return []
+    there, missing = "PINECONE_API_KEY", "PINECONE_INDEX_NAME"
+    if config.pinecone_index_name:
+        there, missing = missing, there
+    return [
+        Warning(
+            f"{there} is set, but {missing} is not, so language models cannot search there.",
+            hint=f"Set {missing}, or remove {there}.",
+            id="inference.W011",
+        )
+    ]
 
 
 def _slots_faults(config: Config) -> list[CheckMessage]:

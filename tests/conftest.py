@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import redis
@@ -29,6 +30,10 @@ KEPT_COLLECTIONS = {"auth_permission", "django_content_type", "django_migrations
 # What a run found when it compared what it logged with its secrets; in a parallel run, each of its processes.
 _leaks: list[str] = []
 _keeper: list[secrecy.Keeper] = []
+
+# A machine that does something else besides is no fault of the code.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 _unmarked: ContextVar[bool] = ContextVar("unmarked", default=False)
 

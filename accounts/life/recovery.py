@@ -9,10 +9,11 @@ from accounts.devices import Device
 from accounts.life import closing
 from accounts.life.beside import beside
 from accounts.life.errors import LinkNotValid
-from accounts.life.links import Purpose, look_at_link, make_link, remove_links, use_link
+from accounts.life.links import Purpose, look_at_link, make_link, use_link
 from accounts.life.verification import require_mail
 from accounts.mail.addresses import link
 from accounts.mail.letters import post
+from accounts.password_changes import password_was_changed
 from accounts.passwords import check_new_password, hash_password
 from accounts.second_factor.challenges import Challenge
 from accounts.second_factor.factors import factors_of
@@ -68,23 +69,20 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
     if changed is None:
         raise LinkNotValid
     await closing.end_sessions(user.id)
-    await remove_links(user.id)
     gone: dict[str, Any] = {"keys_revoked": 0, "identities_removed": 0}
     if user.email_verified_at is None:
         gone["keys_revoked"] = await closing.revoke_api_keys(user.id)
         gone["identities_removed"] = await store.remove_identities_of(user.id)
-    await record(Action.PASSWORD_RESET, actor=user.id, subject=user.id, device=device, **gone)
-    if not user.is_active:
-        await record(Action.REACTIVATED, actor=user.id, subject=user.id, device=device)
     keys_left = len(await store.living_api_keys_of(user.id, at=now(), after=None, limit=1)) > 0
-    context = {
+    told = {
         "by": "link",
-        "link": link("forgot-password"),
         "keys_left": keys_left,
         "identities_left": len(await store.identities_of(user.id, limit=1)) > 0,
         "reopened": not user.is_active,
     }
-    await post("password_changed", to=changed.email, user_id=user.id, context=context)
+    await password_was_changed(changed, device=device, action=Action.PASSWORD_RESET, noted=gone, told=told)
+    if not user.is_active:
+        await record(Action.REACTIVATED, actor=user.id, subject=user.id, device=device)
     return await let_in(changed, proof=Proof.RESET_LINK, device=device)
 
 

@@ -41,8 +41,11 @@ class _Registered(msgspec.Struct, frozen=True):
     timeout_s: float
     needs_approval: bool
     permission: str | None
+    can_work: Callable[[], bool] | None
 
     def allowed(self, permissions: Iterable[str]) -> bool:
+        if self.can_work is not None and not self.can_work():
+            return False
         return self.permission is None or self.permission in permissions
 
 
@@ -54,7 +57,12 @@ class Registry:
         self._threads = threading.BoundedSemaphore(MOST_THREADS)
 
     def tool(
-        self, *, timeout_s: float, needs_approval: bool = False, permission: str | None = None
+        self,
+        *,
+        timeout_s: float,
+        needs_approval: bool = False,
+        permission: str | None = None,
+        can_work: Callable[[], bool] | None = None,
     ) -> Callable[[Function], Function]:
         """Register a function under its own name; the function stays what it was.
 
@@ -63,6 +71,7 @@ class Registry:
                 it must end by itself.
             needs_approval: whether the user is to be asked before each call. Asking is the caller's part.
             permission: who lacks it neither sees the tool nor can call it. None is for everybody.
+            can_work: whether the settings let it work; while they do not, there is no such tool.
 
         Raises:
             TypeError: a parameter without a type, no docstring, or a name that no language model could use.
@@ -74,7 +83,7 @@ class Registry:
                 raise TypeError(f"{name} cannot be a tool's name: taken, or not lower case with single underscores.")
             arguments = Arguments(function)
             shown = Tool(name, arguments.description, arguments.schema)
-            self._tools[name] = _Registered(shown, function, arguments, timeout_s, needs_approval, permission)
+            self._tools[name] = _Registered(shown, function, arguments, timeout_s, needs_approval, permission, can_work)
             return function
 
         return register

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Iterable
 
 from eloquent.foundation.config import get_config
-from inference.tools import calculator, clock, registry
+from inference.tools import calculator, clock, knowledge, registry
 from inference.tools.base import Caller, ToolResult
 from inference.tools.mcp import McpTools
 from inference.tools.mcp_settings import mcp_settings
 from inference.types import Tool
 
 # Importing them has registered them.
-OWN = (calculator, clock)
+OWN = (calculator, clock, knowledge)
 
 
 async def tools_for(user_permissions: Iterable[str]) -> tuple[Tool, ...]:

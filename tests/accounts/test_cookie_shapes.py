@@ -37,7 +37,7 @@ def refreshed(client: httpx.Client, cookie: bytes) -> httpx.Response:
     return client.post("/api/v1/auth/refresh", headers=[(b"cookie", cookie), (b"origin", origin)])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.one_of(HEADER_BYTES, st.lists(PIECES, max_size=12).map(lambda pieces: b"".join(pieces).strip())))
 @example(b"")
 @example(NAME + b"=" + b"A" * 80)
@@ -56,7 +56,7 @@ def test_whoever_has_never_had_a_token_of_a_session_cannot_end_it(client: httpx.
     token = client.post("/api/v1/auth/register", json=person, headers={"Origin": origin}).cookies[REFRESH_COOKIE]
     client.cookies.clear()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.integers(0, 36), st.sampled_from("ABCxyz019-_"))
     def changed(place: int, other: str) -> None:
         if other != token[place]:

@@ -12,7 +12,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from bson import ObjectId
 from django.core.management import CommandError, call_command
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import store
@@ -226,7 +226,6 @@ VALUES = st.recursive(
 
 
 @given(st.lists(st.dictionaries(TEXTS, VALUES), max_size=4), st.data())
-@settings(deadline=None)
 def test_a_list_is_cut_into_its_objects_wherever_its_pieces_end(objects: list[Any], data: st.DataObject) -> None:
     raw = json.dumps(objects, ensure_ascii=False, indent=data.draw(st.sampled_from([None, 1]))).encode()
     cuts = sorted({0, len(raw), *data.draw(st.lists(st.integers(0, len(raw)), max_size=8))})

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.search.excerpts import EXCERPT_CHARS, Reader, excerpt
@@ -40,7 +40,6 @@ def test_a_pair_is_every_two_neighbours() -> None:
 
 
 @given(ANYTHING)
-@settings(deadline=None)
 def test_whatever_is_typed_is_a_query_whose_words_are_harmless(text: str) -> None:
     query = parse_query(text)
     assert len(query.pieces) <= MOST_PIECES

@@ -116,7 +116,7 @@ async def _play(story: Story, steps: list[tuple[str, object]], journals: list[Jo
             assert await task == story.written
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_every_reader_in_one_process_sees_each_chunk_once_and_in_order(steps: list[tuple[str, object]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,7 @@ def test_every_reader_in_one_process_sees_each_chunk_once_and_in_order(steps: li
         asyncio.run(_play(Story(), steps, [MemoryJournal()], None))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_every_reader_in_two_processes_sees_each_chunk_once_and_in_order(steps: list[tuple[str, object]]) -> None:
     async def story() -> None:

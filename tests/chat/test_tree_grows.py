@@ -205,7 +205,6 @@ class Talk:
 @settings(
     max_examples=6,
     phases=[Phase.explicit, Phase.generate],  # shrinking would ask the server for minutes
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(STEPS, min_size=3, max_size=9))

@@ -108,12 +108,23 @@ def test_all_faults_are_reported_at_once_with_name_finding_and_expectation(monke
     assert "postgres://user:********@db/x" in text
 
 
-@pytest.mark.parametrize("environment", ["staging", "prod"])
+@pytest.mark.parametrize(
+    "place",
+    [{"ELOQUENT_ENV": "staging"}, {"ELOQUENT_ENV": "prod"}, {"ELOQUENT_ENV": "dev", "PRODUCTION_RULES": "true"}],
+)
 def test_production_starts_with_real_settings_and_makes_no_keys(
-    monkeypatch: pytest.MonkeyPatch, environment: str
+    monkeypatch: pytest.MonkeyPatch, place: dict[str, str]
 ) -> None:
-    set_all(monkeypatch, GOOD_PRODUCTION | {"ELOQUENT_ENV": environment})
+    set_all(monkeypatch, GOOD_PRODUCTION | place)
     assert load_config().strict
+    assert not Path(".eloquent").exists()
+
+
+def test_a_dev_environment_with_productions_rules_refuses_what_production_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"ELOQUENT_ENV": "dev", "PRODUCTION_RULES": "true"})
+    with pytest.raises(ConfigFaults) as raised:
+        load_config()
+    assert {"SECRET_KEY", "JWT_PRIVATE_KEY"} <= {fault.name for fault in raised.value.faults}
     assert not Path(".eloquent").exists()
 
 

@@ -3,7 +3,7 @@
 Names in the environment are the attributes' in upper case (`MONGODB_URI`). An empty value counts as not set.
 All faults are reported together: `ConfigFaults` names each setting, what was found (secrets masked) and what is
 expected. A development machine makes its own keys and keeps them in the state directory; staging and production
-refuse to start without real ones.
+refuse to start without real ones, and so does dev with `PRODUCTION_RULES`.
 """
 
 import os
@@ -57,7 +57,7 @@ class Config(AccountSettings, FileSettings, ModelSettings, ServingSettings, froz
     @property
     def strict(self) -> bool:
         """Whether the rules of production hold."""
-        return self.eloquent_env in (Environment.STAGING, Environment.PROD)
+        return self.production_rules or self.eloquent_env in (Environment.STAGING, Environment.PROD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,15 @@ class ModelSettings(BaseModel, frozen=True):
         description="tools that a model which can use tools may call when a question names none, comma separated: "
         "current_time,calculate",
     )
+    pinecone_api_key: SecretStr | None = Field(None, description="a key of Pinecone: language models may search there")
+    pinecone_index_name: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?$",
+        description="the index they search, one that embeds texts by itself; its records have a field text",
+    )
+    pinecone_controller_host: HttpUrl = Field(
+        "https://api.pinecone.io", description="where Pinecone tells the address of an index; Pinecone Local's, say"
+    )
     mcp_servers: SecretStr = Field(
         SecretStr(""),
         description='tools of MCP servers, JSON: {"name": {"url": "https://host/mcp", "token"?, "tools"?: [names]}}',

@@ -13,6 +13,9 @@ class ServingSettings(BaseModel, frozen=True):
     """Where and how this process serves."""
 
     eloquent_env: Environment = Field(Environment.DEV, description="dev, test, staging or prod")
+    production_rules: bool = Field(
+        False, description="the rules of production in dev, too: for a dev environment that is no developer's machine"
+    )
     debug: bool = Field(False, description="Django's debug pages; refused in staging and prod")
     secret_key: SecretStr = Field(
         SecretStr(""), description="50 or more random characters; signs admin sessions, seals secrets at rest"

@@ -55,7 +55,7 @@ step = st.tuples(st.sampled_from(["take", "take", "take", "back"]), st.floats(0,
 
 
 @pytest.mark.django_db
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(step, min_size=5, max_size=25))
 async def test_redis_and_the_process_slow_alike(clock: dict[str, float], steps: Any) -> None:
     key = uuid4().hex
