@@ -11,6 +11,7 @@ from deploy import naming
 from deploy.environment import EDGE_REGION, Environment
 from deploy.stacks.api import ApiStack
 from deploy.stacks.data import DataStack
+from deploy.stacks.delivery import DeliveryStack
 from deploy.stacks.edge import EdgeStack
 from deploy.stacks.frontend import FrontendStack
 from deploy.stacks.model import ModelStack, answers_itself
@@ -57,6 +58,7 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
     stacks += [api]
     stacks += [EdgeStack(app, named("edge"), settings=env, api=api, env=edge)]
     stacks += [FrontendStack(app, named("frontend"), settings=env, env=here)]
+    stacks += [DeliveryStack(app, named("delivery"), settings=env, api=api, env=here)]
     for stack in stacks:
         cdk.Tags.of(stack).add("service", naming.SERVICE)
         cdk.Tags.of(stack).add("environment", env.name)

@@ -1,4 +1,4 @@
-"""`python -m deploy.rotate --env prod NAME`: another value for a secret, without anybody being signed out or turned away.
+"""`python -m deploy.rotate --env prod NAME`: another value for a secret, and nobody is signed out.
 
 SECRET_KEY, REDIS_URL   a value is made up here
 JWT                     the application makes a key, publishes it, and signs with it later

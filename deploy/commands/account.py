@@ -1,7 +1,7 @@
 """What every command of the delivery needs: an environment, AWS in it, and a way to ask and to say.
 
-These run with the application's packages, which have boto3: `.venv/bin/python -m deploy.rollback --env prod`. A sentence
-that is said or raised here never holds a secret.
+These run with the application's packages, which have boto3: `.venv/bin/python -m deploy.rollback --env prod`.
+A sentence that is said or raised here never holds a secret.
 """
 
 import argparse
@@ -122,9 +122,7 @@ def carry_out(act: Callable[[Account], None], environment: str) -> int:
     return REFUSED
 
 
-def until(
-    account: Account, look: Callable[[], Any], *, what: str, limit_s: float, every_s: float = 10
-) -> Any:
+def until(account: Account, look: Callable[[], Any], *, what: str, limit_s: float, every_s: float = 10) -> Any:
     """What `look` returns once that is something.
 
     Raises:

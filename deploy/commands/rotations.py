@@ -40,7 +40,6 @@ def rotate_secret_key(account: Account) -> None:
     values.set(fallbacks, ",".join(_once([old, new, *before])))
     values.make_current(key)
     service.change("2 of 2: every task uses the new key", forceNewDeployment=True)
-    values.set(fallbacks, ",".join(_once([old, *(each for each in before if each != new)])))
 
 
 def rotate_cache_password(account: Account) -> None:
