@@ -5,6 +5,7 @@ import sys
 
 from deploy.environments import ENVIRONMENTS
 from deploy.factory import build
+from deploy.policy.guard import guard
 
 
 def main() -> int:
@@ -13,7 +14,9 @@ def main() -> int:
     if name not in ENVIRONMENTS:
         sys.stderr.write(f"ELOQUENT_ENV is {name or 'not set'}: name one of {', '.join(ENVIRONMENTS)}.\n")
         return 2
-    build(ENVIRONMENTS[name], tag=os.environ.get("IMAGE_TAG", "bootstrap")).app.synth()
+    platform = build(ENVIRONMENTS[name], tag=os.environ.get("IMAGE_TAG", "bootstrap"))
+    guard(platform)
+    platform.app.synth()
     return 0
 
 

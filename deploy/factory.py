@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aws_cdk as cdk
 
@@ -30,6 +30,12 @@ class Platform:
     stacks: tuple[cdk.Stack, ...]
 
 
+def context() -> dict[str, Any]:
+    """CDK's flags. Without the command line nobody reads `cdk.json`, and the same stacks become other templates."""
+    flags: dict[str, Any] = json.loads((HERE / "cdk.json").read_text())["context"]
+    return flags
+
+
 def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None) -> Platform:
     """Describe everything of the environment; nothing is looked up, and nothing written before `app.synth()`.
 
@@ -38,8 +44,8 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
         tag: of the images that run; one that is there.
         outdir: where `synth` writes.
     """
-    context = json.loads((HERE / "cdk.json").read_text())["context"]
-    app = cdk.App(context=context, outdir=outdir)
+    # Without CDK's own metadata, which the command line would add: what is tested is what is deployed.
+    app = cdk.App(context=context(), outdir=outdir, analytics_reporting=False)
     # With a real account CDK asks AWS for its zones, even where they are named: this is the answer, given beforehand.
     app.node.set_context(f"availability-zones:account={env.account}:region={env.region}", list(env.zones))
     here = cdk.Environment(account=env.account, region=env.region)

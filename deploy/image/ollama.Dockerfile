@@ -11,7 +11,8 @@ ENV OLLAMA_MODELS=/models \
     OLLAMA_MODEL=${MODEL} \
     HOME=/tmp
 
-# A build without a model fails here. The server is there for as long as the model is fetched.
+# A build without a model fails here. The server is there for as long as the model is fetched, and ended by its number.
+# hadolint ignore=DL3001
 RUN test -n "${MODEL}" \
     && { ollama serve & } \
     && server=$! \

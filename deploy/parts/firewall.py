@@ -23,6 +23,8 @@ from deploy.parts import retention
 WORDS_OF_PEOPLE: Final = ("/api/", "/v1/")
 """Below these, bodies and questions are what people and programs say to each other."""
 SIGN_IN: Final = "/api/v1/auth/"
+BY_THEMSELVES: Final = ("/api/v1/auth/refresh", "/api/v1/auth/socket-ticket")
+"""Asked by pages that are signed in, and by a whole office at once when a release has closed its sockets."""
 
 REQUESTS_IN_5_MIN: Final = 3_000
 """From one address. An office behind one is many people; each of them asks a few times a minute."""
@@ -100,7 +102,7 @@ def firewall(scope: Construct, env: Environment) -> waf.CfnWebACL:
 
 def _rules() -> Iterator[Rule]:
     place = count()
-    yield _limit(next(place), "sign-ins", SIGN_INS_IN_5_MIN, only=_below(SIGN_IN))
+    yield _limit(next(place), "sign-ins", SIGN_INS_IN_5_MIN, only=_signing_in())
     yield _limit(next(place), "requests", REQUESTS_IN_5_MIN)
     for group in GROUPS:
         yield _managed(next(place), group)
@@ -154,9 +156,7 @@ def _elsewhere(place: int) -> Rule:
         for group in GROUPS
         for _, label in group.excused
     ]
-    others = [
-        Statement(not_statement=waf.CfnWebACL.NotStatementProperty(statement=_below(path))) for path in WORDS_OF_PEOPLE
-    ]
+    others = [_not(_below(path)) for path in WORDS_OF_PEOPLE]
     return Rule(
         name="elsewhere",
         priority=place,
@@ -173,12 +173,25 @@ def _elsewhere(place: int) -> Rule:
     )
 
 
+def _signing_in() -> Statement:
+    others = [_not(_path(path, "EXACTLY")) for path in BY_THEMSELVES]
+    return Statement(and_statement=waf.CfnWebACL.AndStatementProperty(statements=[_below(SIGN_IN), *others]))
+
+
+def _not(statement: Statement) -> Statement:
+    return Statement(not_statement=waf.CfnWebACL.NotStatementProperty(statement=statement))
+
+
 def _below(path: str) -> Statement:
+    return _path(path, "STARTS_WITH")
+
+
+def _path(path: str, how: str) -> Statement:
     # As written, without making it prettier first: `/x/../api/` is no way into an exception.
     return Statement(
         byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
             field_to_match=waf.CfnWebACL.FieldToMatchProperty(uri_path={}),
-            positional_constraint="STARTS_WITH",
+            positional_constraint=how,
             search_string=path,
             text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="NONE")],
         )

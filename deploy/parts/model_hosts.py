@@ -42,16 +42,20 @@ def model_hosts(
         # A parameter of the template that CloudFormation looks up itself, at each deployment of this stack.
         machine_image=ecs.EcsOptimizedImage.amazon_linux2023(ecs.AmiHardwareType.GPU),
         user_data=_user_data(cluster),
-        role=role,
+        # CDK would add the rights of an agent on any cluster.
+        role=role.without_policy_updates(),
         security_group=group,
-        associate_public_ip_address=False,
         require_imdsv2=True,
         http_put_response_hop_limit=HOPS,
         block_devices=[
             ec2.BlockDevice(
                 device_name="/dev/xvda",
                 volume=ec2.BlockDeviceVolume.ebs(
-                    DISK_GIB, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3, throughput=DISK_MIB_S
+                    DISK_GIB,
+                    encrypted=True,
+                    volume_type=ec2.EbsDeviceVolumeType.GP3,
+                    throughput=DISK_MIB_S,
+                    delete_on_termination=True,
                 ),
             )
         ],

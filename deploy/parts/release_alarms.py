@@ -51,11 +51,26 @@ def _unready(balancer: Balancer) -> cloudwatch.IMetric:
     used: dict[str, cloudwatch.IMetric] = {}
     terms = []
     for name, group in zip(("blue", "green"), groups, strict=False):
-        used[f"{name}_bad"] = group.metrics.unhealthy_host_count(period=MINUTE, statistic="Minimum")
-        used[f"{name}_good"] = group.metrics.healthy_host_count(period=MINUTE, statistic="Maximum")
+        used[f"{name}_bad"] = _hosts(balancer, group, "UnHealthyHostCount", "Minimum")
+        used[f"{name}_good"] = _hosts(balancer, group, "HealthyHostCount", "Maximum")
         terms.append(f"IF(FILL({name}_bad, 0) > 0 AND FILL({name}_good, 0) < 1, 1, 0)")
     return cloudwatch.MathExpression(
         expression=" + ".join(terms), using_metrics=used, period=MINUTE, label="Versions without a ready task"
+    )
+
+
+def _hosts(balancer: Balancer, group: elb.ApplicationTargetGroup, name: str, statistic: str) -> cloudwatch.IMetric:
+    # Not the group's own metrics: the one that CodeDeploy moves to is at no listener when this is written.
+    dimensions = {
+        "LoadBalancer": balancer.itself.load_balancer_full_name,
+        "TargetGroup": group.target_group_full_name,
+    }
+    return cloudwatch.Metric(
+        namespace="AWS/ApplicationELB",
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        period=MINUTE,
     )
 
 

@@ -32,11 +32,13 @@ PLATFORM: Final = ecs.RuntimePlatform(
     # What the tests run on runs in the cloud: no wheel of another processor is met there for the first time.
     cpu_architecture=ecs.CpuArchitecture.X86_64,
 )
-COMMAND: Final = ("python", "-m", "eloquent.embedded.web_server", "--host", "0.0.0.0", "--port", str(PORT))  # noqa: S104
-MIGRATE: Final = ("python", "manage.py", "migrate", "--no-input")
+COMMAND: Final = ("python", "-m", "eloquent.serving.web_server", "--keep-alive", str(SERVER_KEEP_ALIVE_S))
+"""Where it listens and with how many workers, HOST, PORT and WORKERS say."""
+MIGRATE: Final = ("python", "manage.py", "migrate_once")
+"""Any number of them take turns, so that a pipeline that is started twice harms nothing."""
+ALIVE: Final = ("python", "-m", "eloquent.serving.probe")
 OBSERVED: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT": sidecar.ENDPOINT, "METRICS_FORMAT": "emf"}
 """For a task with the collector beside it."""
-_ALIVE: Final = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/healthz', timeout=4)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,12 @@ def api_tasks(
         NAME,
         **made,
         environment=own_settings(env, tag) | OBSERVED,
-        command=[*COMMAND, "--workers", str(env.workers), "--keep-alive", str(SERVER_KEEP_ALIVE_S)],
+        command=[*COMMAND],
         port_mappings=[ecs.PortMapping(container_port=PORT, name=NAME)],
         ulimits=[ecs.Ulimit(name=ecs.UlimitName.NOFILE, soft_limit=OPEN_FILES, hard_limit=OPEN_FILES)],
         # Alive, not ready: a database that is away is no reason to be killed.
         health_check=ecs.HealthCheck(
-            command=["CMD", "python", "-c", _ALIVE],
+            command=["CMD", *ALIVE],
             interval=cdk.Duration.seconds(15),
             timeout=cdk.Duration.seconds(5),
             retries=3,

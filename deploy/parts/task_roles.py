@@ -46,6 +46,11 @@ def answering_role(scope: Construct, name: str, env: Environment, *, files_bucke
     return role
 
 
+def powerless_role(scope: Construct, name: str, env: Environment) -> iam.Role:
+    """The task role of what asks nothing of AWS: with none at all, a task on a host could try the host's."""
+    return iam.Role(scope, name, assumed_by=_tasks_of(env))
+
+
 def _tasks_of(env: Environment) -> iam.ServicePrincipal:
     # Only for tasks of this account: ECS must not be talked into using the role for another's.
     tasks = f"arn:aws:ecs:{env.region}:{env.account}:*"

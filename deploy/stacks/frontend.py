@@ -40,6 +40,7 @@ class FrontendStack(cdk.Stack):
 
     def __init__(self, scope: Construct, name: str, *, settings: Environment, **options: Any) -> None:
         super().__init__(scope, name, termination_protection=settings.protected, **options)
+        role = _role(self, settings)
         app = amplify.CfnApp(
             self,
             "App",
@@ -47,7 +48,7 @@ class FrontendStack(cdk.Stack):
             description=f"Built from {settings.frontend_repository}",
             # Pages that are made when they are asked for, not files alone.
             platform="WEB_COMPUTE",
-            iam_service_role=_role(self, settings).role_arn,
+            iam_service_role=role.role_arn,
             build_spec=json.dumps(BUILD, indent=2),
             custom_headers=_headers(settings),
             environment_variables=[
@@ -56,6 +57,7 @@ class FrontendStack(cdk.Stack):
             ],
             enable_branch_auto_deletion=False,
         )
+        _let_log(self, settings, role, app)
         branch = amplify.CfnBranch(
             self,
             "Branch",
@@ -120,7 +122,7 @@ def _headers(env: Environment) -> str:
 def _role(scope: Construct, env: Environment) -> iam.Role:
     """Who writes the log of the pages: Amplify, for an app of this account."""
     apps = f"arn:aws:amplify:{env.region}:{env.account}:apps/*"
-    role = iam.Role(
+    return iam.Role(
         scope,
         "Pages",
         assumed_by=iam.ServicePrincipal(
@@ -128,12 +130,20 @@ def _role(scope: Construct, env: Environment) -> iam.Role:
             conditions={"StringEquals": {"aws:SourceAccount": env.account}, "ArnLike": {"aws:SourceArn": apps}},
         ),
     )
-    group = f"arn:aws:logs:{env.region}:{env.account}:log-group:/aws/amplify/*"
-    role.add_to_policy(
-        iam.PolicyStatement(
-            sid="Logs",
-            actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            resources=[group, f"{group}:log-stream:*"],
-        )
+
+
+def _let_log(scope: Construct, env: Environment, role: iam.Role, app: amplify.CfnApp) -> None:
+    """A policy apart from the role: it names the app, which is made with the role."""
+    group = f"arn:aws:logs:{env.region}:{env.account}:log-group:/aws/amplify/{app.attr_app_id}"
+    iam.Policy(
+        scope,
+        "PagesLogs",
+        roles=[role],
+        statements=[
+            iam.PolicyStatement(
+                sid="Logs",
+                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[group, f"{group}:log-stream:*"],
+            )
+        ],
     )
-    return role

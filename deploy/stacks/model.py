@@ -20,8 +20,8 @@ from deploy.parts.borrowed import borrowed_group, private_subnets
 from deploy.parts.model_hosts import model_hosts
 from deploy.parts.model_scaling import scale_with_waiting
 from deploy.parts.sidecar import own_image
-from deploy.parts.task import LOG_BUFFER_MIB
-from deploy.parts.task_roles import starting_role
+from deploy.parts.task import LOG_BUFFER_MIB, USER
+from deploy.parts.task_roles import powerless_role, starting_role
 from deploy.stacks.network import NetworkStack
 
 NAME: Final = "ollama"
@@ -113,10 +113,7 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
         family=naming.service_name(env, "model"),
         network_mode=ecs.NetworkMode.AWS_VPC,
         execution_role=starting.without_policy_updates(),
-        # It asks nothing of AWS: a role without a right.
-        task_role=iam.Role(
-            scope, "Answering", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com")
-        ).without_policy_updates(),
+        task_role=powerless_role(scope, "Answering", env).without_policy_updates(),
     )
     task.add_volume(name="tmp")
     container = task.add_container(
@@ -138,6 +135,7 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
             "OLLAMA_NOPRUNE": "1",
         },
         port_mappings=[ecs.PortMapping(container_port=PORT)],
+        user=USER,
         readonly_root_filesystem=True,
         # Loaded, not only started: the first to ask would wait for the disk else.
         health_check=ecs.HealthCheck(

@@ -1,0 +1,56 @@
+"""Reading templates in tests: one resource of a kind, and environments other than the three."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from deploy import naming
+from deploy.environment import Environment
+from deploy.factory import build
+from deploy.tests.conftest import Template
+
+TAG = "0" * 40
+
+
+def all_of(template: Template, kind: str) -> list[dict[str, Any]]:
+    """Properties of all resources of a kind (`ECS::Service`)."""
+    return [each.get("Properties", {}) for each in template["Resources"].values() if each["Type"] == f"AWS::{kind}"]
+
+
+def one(template: Template, kind: str) -> dict[str, Any]:
+    """Properties of the only one."""
+    (found,) = all_of(template, kind)
+    return found
+
+
+def named(template: Template, kind: str, beginning: str) -> tuple[str, dict[str, Any]]:
+    """The logical id of the only one whose id begins so, and the whole resource."""
+    ((found, resource),) = (
+        (logical_id, each)
+        for logical_id, each in template["Resources"].items()
+        if each["Type"] == f"AWS::{kind}" and logical_id.startswith(beginning)
+    )
+    return found, resource
+
+
+def container(template: Template, name: str) -> dict[str, Any]:
+    """A container's definition, of whichever task it is in."""
+    (found,) = (
+        each
+        for task in all_of(template, "ECS::TaskDefinition")
+        for each in task["ContainerDefinitions"]
+        if each["Name"] == name
+    )
+    return found
+
+
+def written_out(env: Environment, directory: Path) -> dict[str, Template]:
+    """Templates of an environment that is not one of the three, by the stack's short name."""
+    platform = build(env, tag=TAG, outdir=str(directory))
+    platform.app.synth(skip_validation=True)
+    return {
+        stack.stack_name.removeprefix(naming.stack_name(env, "")): json.loads(
+            (directory / stack.template_file).read_text()
+        )
+        for stack in platform.stacks
+    }
