@@ -63,7 +63,7 @@ class DeliveryStack(cdk.Stack):
             ],
         )
         if self._provider is not None:
-            role.add_dependency(self._provider)
+            role.add_resource_dependency(self._provider)
 
 
 def brings_issuer(env: Environment) -> bool:

@@ -55,9 +55,11 @@ def test_a_definition_that_is_still_active_is_used_as_it_is(history):
     assert "register_task_definition" not in history.cluster.names()
 
 
-def test_a_version_can_be_named_however_old(history):
+def test_a_version_can_be_named_however_old_and_comes_back_as_it_was(history):
+    next(each for each in history.cluster.definitions.values() if tag_of(each) == "one")["cpu"] = "256"
     roll_back(history.account, agreed, to="one")
     assert _runs(history) == "one"
+    assert history.cluster.definitions[history.cluster.running]["cpu"] == "256"
 
 
 def test_a_version_that_ecs_has_forgotten_comes_back_by_its_image(history):
