@@ -11,6 +11,7 @@ from deploy import naming
 from deploy.environment import EDGE_REGION, Environment
 from deploy.stacks.api import ApiStack
 from deploy.stacks.data import DataStack
+from deploy.stacks.delivery import DeliveryStack
 from deploy.stacks.edge import EdgeStack
 from deploy.stacks.frontend import FrontendStack
 from deploy.stacks.model import ModelStack, answers_itself
@@ -67,6 +68,7 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
     stacks += [ObservabilityStack(app, named("observability"), settings=env, api=api, env=here)]
     if watches_edge(env):
         stacks += [EdgeAlarmsStack(app, named("edge-alarms"), settings=env, edge=front, env=edge)]
+    stacks += [DeliveryStack(app, named("delivery"), settings=env, api=api, env=here)]
     for stack in stacks:
         cdk.Tags.of(stack).add("service", naming.SERVICE)
         cdk.Tags.of(stack).add("environment", env.name)

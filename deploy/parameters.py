@@ -56,6 +56,8 @@ def secrets_of(env: Environment) -> tuple[Secret, ...]:
     """The environment's secrets, in a steady order."""
     return (
         Secret("SECRET_KEY", "50 or more random characters", made=True),
+        # Its first value is a key that never was: ECS starts no task while a secret has none.
+        Secret("SECRET_KEY_FALLBACKS", "keys that SECRET_KEY was before, comma separated", made=True),
         Secret("JWT_PRIVATE_KEY", "an RSA key in PEM that signs access tokens"),
         Secret("MONGODB_URI", "MongoDB Atlas at its private address"),
         Secret("REDIS_URL", "the cache, rediss:// with the password that AWS made up for it", made=True),

@@ -111,12 +111,39 @@ ACKNOWLEDGED: Final = (
         )
         for folder in ("attachments", "exports")
     ),
+    *(
+        Acknowledged("AwsSolutions-IAM5[Resource::*]", where, _NO_NARROWER)
+        for where in ("delivery/Push", "delivery/Deploy")
+    ),
+    *(
+        Acknowledged(f"AwsSolutions-IAM5[Resource::arn:aws:{what}]", "delivery/Deploy", reason)
+        for what, reason in (
+            (
+                "ecs:{region}:{account}:service-deployment/eloquent-{env}/eloquent-{env}-api/*",
+                "Deployments of this one service, which ECS numbers.",
+            ),
+            (
+                "ecs:{region}:{account}:service-revision/eloquent-{env}/eloquent-{env}-api/*",
+                "Revisions of this one service, which ECS numbers.",
+            ),
+            (
+                "ecs:{region}:{account}:task-definition/eloquent-{env}-migration:*",
+                "Each release has a revision of its own of this one definition.",
+            ),
+            ("ecs:{region}:{account}:task/eloquent-{env}/*", "A task's number is known when it runs."),
+            (
+                "logs:{region}:{account}:log-group:/eloquent/{env}/api:log-stream:migration/*",
+                "A migration's stream is named by its task's number.",
+            ),
+        )
+    ),
 )
 
 
 def without_names(rule: str, env: Environment) -> str:
     """A rule as all environments have it: `{account}`, `{region}` and `{env}` in the place of this one's."""
     named = rule.replace(env.account, "{account}").replace(env.region, "{region}")
+    named = named.replace(f"/eloquent-{env.name}/", "/eloquent-{env}/")
     return named.replace(f"eloquent-{env.name}-", "eloquent-{env}-").replace(
         f"/eloquent/{env.name}/", "/eloquent/{env}/"
     )

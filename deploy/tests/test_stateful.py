@@ -26,6 +26,7 @@ EVERYWHERE = {
     "data/files6F97A25D": "AWS::S3::Bucket",
     "data/cachepasswordB07240D6": "AWS::SecretsManager::Secret",
     "data/secretSECRETKEYF5BC780B": "AWS::SecretsManager::Secret",
+    "data/secretSECRETKEYFALLBACKS42065BEE": "AWS::SecretsManager::Secret",
     "data/secretJWTPRIVATEKEY": "AWS::SecretsManager::Secret",
     "data/secretMONGODBURI": "AWS::SecretsManager::Secret",
     "data/secretREDISURL": "AWS::SecretsManager::Secret",

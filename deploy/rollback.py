@@ -1,0 +1,73 @@
+"""`python -m deploy.rollback --env prod [--to TAG]`: the service goes back to a version that ran well.
+
+ECS itself takes a version back that does not come up or raises an alarm. This is for one that came up and is wrong.
+The database stays as it is: migrations only add, so the version before works with what the newer one has added
+(docs/decisions/0054). Infrastructure stays, too; for that, deploy the commit before.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from deploy import naming
+from deploy.commands.account import Account, Agree, Refused, agree_at_the_keyboard, agreed, arguments, carry_out
+from deploy.commands.definitions import copy_of, tag_of
+from deploy.commands.service import ApiService
+from deploy.environments import ENVIRONMENTS
+
+
+def roll_back(account: Account, agree: Agree, *, to: str = "") -> None:
+    """Back to `to`, or to the newest version that ran well and is not the one that runs.
+
+    Raises:
+        Refused: nothing to go back to, the operator did not agree, or ECS ended it otherwise.
+    """
+    service = ApiService(account)
+    running = service.running()
+    target, tag = _target(service, running, to)
+    _check_image(account, tag)
+    if not agree(f"{account.environment.name}: from {tag_of(running)} to {tag}. The database stays as it is."):
+        raise Refused("Nothing was changed.")
+    inactive = target.get("status") != "ACTIVE"
+    arn = (
+        copy_of(account.client("ecs"), target, tag=tag)
+        if inactive or tag_of(target) != tag
+        else target["taskDefinitionArn"]
+    )
+    service.change(f"Back to {tag}", taskDefinition=arn)
+
+
+def _target(service: ApiService, running: dict[str, Any], to: str) -> tuple[dict[str, Any], str]:
+    """A definition to go back to, and the release it is to run."""
+    if to == tag_of(running):
+        raise Refused(f"{to} runs already.")
+    for definition in service.ran_well():
+        tag = tag_of(definition)
+        if tag == to or (not to and tag != tag_of(running)):
+            return definition, tag
+    if not to:
+        raise Refused("No other version has run well within ninety days: name one with --to.")
+    # Its own definition is forgotten: what runs, with that image.
+    return running, to
+
+
+def _check_image(account: Account, tag: str) -> None:
+    ecr = account.client("ecr")
+    try:
+        ecr.describe_images(repositoryName=naming.API_REPOSITORY, imageIds=[{"imageTag": tag}])
+    except ecr.exceptions.ImageNotFoundException:
+        raise Refused(f"{tag} is not in the registry any more.") from None
+
+
+def main(argv: Sequence[str]) -> int:
+    """0 when the service is steady with the other version."""
+    parser = arguments("Go back to a version that ran well. Shows what it would do, and asks.")
+    parser.add_argument("--to", default="", metavar="TAG", help="which (the one that ran well before)")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    asked = parser.parse_args(argv)
+    agree = agreed if asked.yes else agree_at_the_keyboard(ENVIRONMENTS[asked.env])
+    return carry_out(lambda account: roll_back(account, agree, to=asked.to), asked.env)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
