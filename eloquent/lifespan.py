@@ -25,6 +25,7 @@ import structlog
 from accounts import work as accounts_work
 from accounts.api_key_access import settle_api_keys
 from chat import completions, work
+from eloquent.foundation.config import unknown_in_aws
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S, open_for_work, start_draining
@@ -91,6 +92,8 @@ class Lifespan:
         self._draining = None
         self._signals = 0
         open_for_work()
+        for sentence in unknown_in_aws():
+            log.warning("a name that no setting has", where=sentence)
         await work.startup()
         await accounts_work.open_accounts()
         _leave_the_old_alone()

@@ -13,6 +13,11 @@ class ServingSettings(BaseModel, frozen=True):
     """Where and how this process serves."""
 
     eloquent_env: Environment = Field(Environment.DEV, description="dev, test, staging or prod")
+    config_source: Literal["environment", "aws"] = Field(
+        "environment",
+        description="aws: what neither the environment nor .env sets is read from Parameter Store and, where it is "
+        "secret, from Secrets Manager, at /eloquent/{ELOQUENT_ENV}/NAME",
+    )
     debug: bool = Field(False, description="Django's debug pages; refused in staging and prod")
     secret_key: SecretStr = Field(
         SecretStr(""), description="50 or more random characters; signs admin sessions, seals secrets at rest"
