@@ -1,0 +1,59 @@
+"""One image for all tests of it, and what a container of it needs around it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from eloquent.foundation.keys import make_secret, make_signing_key
+from tests.deploy.buildah import Buildah
+from tests.deploy.container import Container
+
+TAG = "eloquent-api:test"
+EPOCH = 1_700_000_000
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+HOST = "api.example.org"
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Container]:
+    """The image as it is built for a release. The first time takes minutes, later ones what has changed."""
+    buildah = Buildah()
+    arguments = {"REVISION": REVISION, "VERSION": "1.2.3", "SOURCE": f"https://{HOST}/source"}
+    buildah.build(TAG, SOURCE_DATE_EPOCH=str(EPOCH), **arguments)
+    container, root = buildah.mounted(TAG)
+    try:
+        yield Container(root, buildah.config(TAG))
+    finally:
+        buildah.removed(container)
+
+
+@pytest.fixture
+def settings() -> Iterator[dict[str, str]]:
+    """Production's, with this run's servers and a database of the test's own."""
+    name = f"eloquent-image-{os.getpid()}"
+    client: MongoClient[dict[str, Any]] = MongoClient(os.environ["MONGODB_URI"])
+    client.drop_database(name)
+    yield {
+        "ELOQUENT_ENV": "prod",
+        "SECRET_KEY": make_secret(),
+        "JWT_PRIVATE_KEY": make_signing_key(),
+        "ALLOWED_HOSTS": HOST,
+        "HOST": "127.0.0.1",
+        "MONGODB_URI": os.environ["MONGODB_URI"],
+        "MONGODB_NAME": name,
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "TITLE_MODEL": "off",
+    }
+    client.drop_database(name)
+    client.close()
+
+
+@pytest.fixture
+def stored(settings: dict[str, str]) -> Iterator[Database[dict[str, Any]]]:
+    """The container's database."""
+    with MongoClient[dict[str, Any]](settings["MONGODB_URI"]) as client:
+        yield client[settings["MONGODB_NAME"]]
