@@ -60,6 +60,9 @@ class Buildah:
     def build(self, tag: str, **arguments: str) -> None:
         """The image of the Dockerfile. Layers that have not changed since the last time are taken from the store."""
         self._have_base()
+        # buildah does not see that a label is another one when its argument is.
+        known, wanted = self._cache / "arguments.json", json.dumps(arguments)
+        fresh = [] if known.exists() and known.read_text() == wanted else ["--no-cache"]
         certificates = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as pip:
             # This machine's way to a registry, which is no part of the image.
@@ -67,11 +70,12 @@ class Buildah:
             pip.flush()
             Path(pip.name).chmod(0o644)
             self.run(
-                *("bud", "--isolation", "chroot", "--pull-never", "--format", "docker", "--layers"),
+                *("bud", "--isolation", "chroot", "--pull-never", "--format", "docker", "--layers", *fresh),
                 *("--volume", f"{certificates}:{certificates}:ro", "--volume", f"{pip.name}:/etc/pip.conf:ro"),
                 *(word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")),
                 *("--file", DOCKERFILE, "--tag", tag, ROOT),
             )
+        known.write_text(wanted)
 
     def config(self, tag: str) -> dict[str, Any]:
         """What the image says of itself: Env, Cmd, User, Healthcheck, Labels and the rest."""

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from pymongo.database import Database
 
 from eloquent.foundation.keys import make_secret, make_signing_key
 from tests.deploy.buildah import Buildah
@@ -31,12 +31,12 @@ def image() -> Iterator[Container]:
         buildah.removed(container)
 
 
-@pytest.fixture
-def settings() -> Iterator[dict[str, str]]:
-    """Production's, with this run's servers and a database of the test's own."""
-    name = f"eloquent-image-{os.getpid()}"
+@contextmanager
+def production(name: str) -> Iterator[dict[str, str]]:
+    """Production's settings, with this run's servers and a database of its own."""
+    database = f"eloquent-image-{name}-{os.getpid()}"
     client: MongoClient[dict[str, Any]] = MongoClient(os.environ["MONGODB_URI"])
-    client.drop_database(name)
+    client.drop_database(database)
     yield {
         "ELOQUENT_ENV": "prod",
         "SECRET_KEY": make_secret(),
@@ -44,16 +44,9 @@ def settings() -> Iterator[dict[str, str]]:
         "ALLOWED_HOSTS": HOST,
         "HOST": "127.0.0.1",
         "MONGODB_URI": os.environ["MONGODB_URI"],
-        "MONGODB_NAME": name,
+        "MONGODB_NAME": database,
         "REDIS_URL": os.environ["REDIS_URL"],
         "TITLE_MODEL": "off",
     }
-    client.drop_database(name)
+    client.drop_database(database)
     client.close()
-
-
-@pytest.fixture
-def stored(settings: dict[str, str]) -> Iterator[Database[dict[str, Any]]]:
-    """The container's database."""
-    with MongoClient[dict[str, Any]](settings["MONGODB_URI"]) as client:
-        yield client[settings["MONGODB_NAME"]]

@@ -5,8 +5,11 @@ is read-only, `setpriv` of the image itself to become the user without capabilit
 network is the machine's.
 """
 
+import contextlib
+import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,7 +49,7 @@ class Container:
             *(f"{name}={value}" for name, value in environment.items()),
             *(self.config["Cmd"] if command is None else command),
         ]
-        unshare = [system_program("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child"]
+        unshare = [system_program("unshare", "util-linux"), "--mount", "--pid", "--fork"]
         return Process([*unshare, "sh", "-c", _SET_UP, "set-up", str(self.root), *inside])
 
     def run(self, *command: str, **settings: str) -> str:
@@ -67,8 +70,10 @@ class Process:
     """A program in a container."""
 
     def __init__(self, command: Sequence[str]) -> None:
+        # A file, since nobody reads while it runs.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
         self._outside = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
         )
 
     @property
@@ -102,14 +107,16 @@ class Process:
     def ended(self, within_s: float) -> tuple[int, str]:
         """Wait for its end: the code, and what it printed."""
         try:
-            said, _ = self._outside.communicate(timeout=within_s)
+            self._outside.wait(within_s)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        return self._outside.returncode, said
+        self._output.seek(0)
+        return self._outside.returncode, self._output.read().decode(errors="replace")
 
     def kill(self) -> None:
-        """End it. `unshare` takes process 1 along."""
+        """End it, and all that it started. The kernel forgets to do so for `unshare` once process 1 is another user."""
         if self.is_running():
-            self._outside.kill()
-        self._outside.communicate()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self._outside.wait(10)
