@@ -107,7 +107,7 @@ def test_two_builds_of_the_same_sources_are_the_same_files(image: Container) -> 
 import pathlib, py_compile, sys
 different = []
 for source in sorted(pathlib.Path('/app').rglob('*.py')):
-    made = pathlib.Path('/tmp/again.pyc')
+    made = pathlib.Path('/tmp/Again.pyc')
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     py_compile.compile(str(source), cfile=str(made), dfile=str(source), invalidation_mode=mode, doraise=True)
     kept = source.parent / '__pycache__' / f'{source.stem}.{sys.implementation.cache_tag}.pyc'

@@ -159,7 +159,7 @@ def test_only_tmp_can_be_written(image: Container) -> None:
         code, said = image.start(["python", "-c", f"open('{place}/x', 'w')"]).ended(30)
         assert code == 1
         assert "Read-only file system" in said or "Permission denied" in said
-    image.run("python", "-c", "open('/tmp/x', 'w')")
+    image.run("python", "-c", "open('/tmp/X', 'w')")
 
 
 def test_without_its_settings_it_says_what_is_missing_and_ends(image: Container) -> None:

@@ -215,6 +215,16 @@ def test_one_that_was_throttled_once_is_asked_again(failing: FakeAws) -> None:
     assert load_config().log_level == "WARNING"
 
 
+def test_secrets_on_a_second_page_are_read(failing: FakeAws) -> None:
+    failing.answers["GetParametersByPath"] = parameters(**PARAMETERS)
+    first = secrets(SECRET_KEY=SECRET) | {"NextToken": "more"}
+    failing.answers["BatchGetSecretValue"] = [first, secrets(JWT_PRIVATE_KEY=KEY)]
+    assert load_config().jwt_private_key.get_secret_value() == KEY
+    asked = [body for operation, body in failing.asked if operation == "BatchGetSecretValue"]
+    assert [body.get("NextToken") for body in asked] == [None, "more"]
+    assert all(body["Filters"] == [{"Key": "name", "Values": ["/eloquent/prod/"]}] for body in asked)
+
+
 def test_a_page_that_fails_fails_all(failing: FakeAws) -> None:
     first = parameters(**PARAMETERS) | {"NextToken": "more"}
     failing.answers["GetParametersByPath"] = [first, AwsError("AccessDeniedException")]
