@@ -28,7 +28,7 @@ run: $(VENV)/.installed ## Start everything: database, language model, server; p
 	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
 test: $(VENV)/.installed-dev ## Run the tests, except those of the next three
-	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures" $(ARGS)
+	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures and not deploy" $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium

@@ -25,13 +25,13 @@ import structlog
 from accounts import work as accounts_work
 from accounts.api_key_access import settle_api_keys
 from chat import completions, work
-from eloquent.foundation.config import get_config
+from eloquent.foundation.config import get_config, unknown_in_aws
 from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
-from eloquent.foundation.timeout_chain import DRAIN_S, LAST_CHUNKS_S, SAVING_S
 from eloquent.foundation.telemetry.switchboard import close_telemetry, open_telemetry
+from eloquent.foundation.timeout_chain import DRAIN_S, LAST_CHUNKS_S, SAVING_S
 from eloquent.roads import Receive, Scope, Send
 from inference.admission.queues import close_queues
 from inference.billing.bill import all_settled
@@ -92,6 +92,8 @@ class Lifespan:
         self._signals = 0
         open_for_work()
         open_telemetry(get_config())  # first: clients of databases ask whether they are watched when they are made
+        for sentence in unknown_in_aws():
+            log.warning("a name that no setting has", where=sentence)
         await work.startup()
         await accounts_work.open_accounts()
         _leave_the_old_alone()

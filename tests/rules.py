@@ -196,6 +196,7 @@ LET_THROUGH: Final[dict[str, dict[str, str]]] = {
         "inference/providers/anthropic.py": "over that client's transport",
         "inference/providers/bedrock.py": "asks whether anything listens there",
         "inference/tools/mcp_client.py": "over the guarded transport",
+        "eloquent/serving/probe.py": "asks the server of its own container",
         "eloquent/embedded/web.py": "asks the server that it started whether it is ready",
         "eloquent/embedded/llamacpp.py": "as above",
         "eloquent/embedded/ports.py": "looks whether a port of this machine is free",

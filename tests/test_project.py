@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "eloquent.foundation": {"eloquent.foundation"},
     "eloquent.mongodb": {"eloquent.mongodb"},
     "eloquent.embedded": {"eloquent.embedded", "eloquent.foundation"},
+    "eloquent.serving": {"eloquent.serving", "eloquent.foundation"},
     "accounts": GROUND | {"accounts"},
     "inference": GROUND | {"inference"},
     "chat": GROUND | {"chat", "accounts", "inference"},

@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from eloquent.embedded.http_protocol import BoundedHttp
+from eloquent.serving.http_protocol import BoundedHttp
 
 
 class _Server(uvicorn.Server):

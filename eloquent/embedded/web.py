@@ -44,7 +44,7 @@ class WebServer(EmbeddedServer):
     def command(self, port: int) -> list[str]:
         """This Python with our server module."""
         where = ["--host", self.host, "--port", str(port), "--workers", str(self.workers)]
-        return [sys.executable, "-m", "eloquent.embedded.web_server", *where]
+        return [sys.executable, "-m", "eloquent.serving.web_server", *where]
 
     def environment(self) -> Mapping[str, str]:
         """Ours, the addresses of the servers it needs, and where it listens."""

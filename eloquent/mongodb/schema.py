@@ -4,6 +4,8 @@ The original makes every unique index partial on `{field: {"$type": ...}}`, so t
 other as in SQL. The planner never proves that a look-up falls inside such a filter, and answers it by reading the
 whole collection. Here the index of required fields is whole; that of nullable fields is partial on "at least the
 smallest value of the type", a filter that an equality look-up is known to satisfy.
+
+A migration is no transaction here: what was killed in the middle is begun anew, and finds what it had made.
 """
 
 from __future__ import annotations  # Django's Field takes its parameters only while types are checked
@@ -12,9 +14,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from bson import ObjectId
+from django.db import DatabaseError
 from django.db.models import Field, Index, Model
 from django_mongodb_backend import schema
 from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import CollectionInvalid
 from pymongo.operations import IndexModel
 
 # The smallest value of each stored type. Comparison never crosses types in MongoDB, so null stays outside.
@@ -30,6 +34,19 @@ SMALLEST: Final[dict[str, Any]] = {
 
 class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
     """The original's schema editor with unique indexes that serve look-ups."""
+
+    def create_model(self, model: type[Model]) -> None:
+        """Create the collection and its indexes, or finish them: a migration that was killed has begun, and no more."""
+        try:
+            super().create_model(model)
+        except DatabaseError as error:
+            if not isinstance(error.__cause__, CollectionInvalid):
+                raise
+            self._create_model_indexes(model)
+            for field in model._meta.local_many_to_many:
+                through = field.remote_field.through
+                if through is not None and through._meta.auto_created:
+                    self.create_model(through)
 
     def add_index(
         self,

@@ -23,7 +23,7 @@ from tests.bench.servers import PROJECT, UVICORN, Server, StartError, running
 
 HISTORY_TURNS = 3
 # As `make run` starts it; and with the same flags as any other application's server, for a comparison.
-OWN_SERVER = ("-m", "eloquent.embedded.web_server", "--host", ports.LOOPBACK)
+OWN_SERVER = ("-m", "eloquent.serving.web_server", "--host", ports.LOOPBACK)
 PLAIN_UVICORN = (*UVICORN, "eloquent.asgi:application")
 _SSE = ({}, {"Accept": "text/event-stream"})
 

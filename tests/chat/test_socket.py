@@ -15,9 +15,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from accounts import liveness
 from accounts.limits.policies import Pace
 from chat import consumers
-from eloquent.embedded import web_server
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
+from eloquent.serving import web_server
 from inference.errors import ModelBusy
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel

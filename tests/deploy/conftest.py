@@ -1,62 +1,30 @@
-"""An account of prod in which nothing is real: moto, with an ECS of our own (`cluster.py`)."""
+"""An account of AWS in which nothing is real; one image for all tests of it, and what a container of it needs."""
 
-import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
+from pymongo import MongoClient
 
-from deploy.commands.account import Account
-from deploy.environment import Environment
-from deploy.environments import PROD
+from eloquent.foundation.keys import make_secret, make_signing_key
+from tests.deploy.buildah import Buildah
+from tests.deploy.cloud import Cloud
 from tests.deploy.cluster import Cluster
+from tests.deploy.container import Container
 
-ACCOUNT = "123456789012"
-"""Moto's own."""
+TAG = "eloquent-api:test"
+EPOCH = 1_700_000_000
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+HOST = "api.example.org"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/deploy/" in item.nodeid:
             item.add_marker(pytest.mark.deploy)
-
-
-@dataclass
-class Cloud:
-    """The account, and what became of it."""
-
-    cluster: Cluster
-    said: list[str] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
-    instead: dict[str, Any] = field(default_factory=dict)
-    """Service → who stands in for moto."""
-    environment: Environment = field(default_factory=lambda: replace(PROD, account=ACCOUNT))
-
-    def client(self, service: str, region: str = "eu-central-1") -> Any:
-        """A client of moto's."""
-        return boto3.client(service, region_name=region)
-
-    @property
-    def account(self) -> Account:
-        """As the commands get it."""
-
-        def make(service: str, region: str) -> Any:
-            return self.cluster if service == "ecs" else self.instead.get(service) or self.client(service, region)
-
-        return Account(self.environment, make=make, pause=self.pauses.append, say=self.said.append)
-
-    def push(self, tag: str, repository: str = "eloquent/api") -> None:
-        """Put an image into the registry."""
-        ecr = self.client("ecr")
-        known = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
-        if repository not in known:
-            ecr.create_repository(repositoryName=repository)
-        kind = "application/vnd.oci.image.manifest.v1+json"
-        manifest = {"schemaVersion": 2, "mediaType": kind, "config": {"digest": f"sha256:{tag}"}, "layers": []}
-        ecr.put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag)
 
 
 @pytest.fixture
@@ -67,3 +35,37 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
         yield Cloud(Cluster("eloquent-prod", "eloquent-prod-api"))
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Container]:
+    """The image as it is built for a release. The first time takes minutes, later ones what has changed."""
+    buildah = Buildah()
+    arguments = {"REVISION": REVISION, "VERSION": "1.2.3", "SOURCE": f"https://{HOST}/source"}
+    buildah.build(TAG, SOURCE_DATE_EPOCH=str(EPOCH), **arguments)
+    container, root = buildah.mounted(TAG)
+    try:
+        yield Container(root, buildah.config(TAG))
+    finally:
+        buildah.removed(container)
+
+
+@contextmanager
+def production(name: str) -> Iterator[dict[str, str]]:
+    """Production's settings, with this run's servers and a database of its own."""
+    database = f"eloquent-image-{name}-{os.getpid()}"
+    client: MongoClient[dict[str, Any]] = MongoClient(os.environ["MONGODB_URI"])
+    client.drop_database(database)
+    yield {
+        "ELOQUENT_ENV": "prod",
+        "SECRET_KEY": make_secret(),
+        "JWT_PRIVATE_KEY": make_signing_key(),
+        "ALLOWED_HOSTS": HOST,
+        "HOST": "127.0.0.1",
+        "MONGODB_URI": os.environ["MONGODB_URI"],
+        "MONGODB_NAME": database,
+        "REDIS_URL": os.environ["REDIS_URL"],
+        "TITLE_MODEL": "off",
+    }
+    client.drop_database(database)
+    client.close()

@@ -212,7 +212,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
 
 def workers_of(up: Up) -> list[psutil.Process]:
     """The serving processes, oldest first."""
-    servers = [child for child in up.children() if "eloquent.embedded.web_server" in " ".join(child.cmdline())]
+    servers = [child for child in up.children() if "eloquent.serving.web_server" in " ".join(child.cmdline())]
     spawned = [child for server in servers for child in server.children() if "spawn_main" in " ".join(child.cmdline())]
     return sorted(spawned, key=lambda worker: worker.create_time())
 
@@ -251,7 +251,7 @@ def test_several_workers_without_redis_are_refused(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     where = ["--host", "127.0.0.1", "--port", "0", "--workers", "2"]
     refused = subprocess.run(
-        [sys.executable, "-m", "eloquent.embedded.web_server", *where],
+        [sys.executable, "-m", "eloquent.serving.web_server", *where],
         env={**environment, "PYTHONPATH": str(PROJECT), "ELOQUENT_STATE_DIR": str(tmp_path)},
         cwd=tmp_path,
         capture_output=True,

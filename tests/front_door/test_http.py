@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websockets.sync.client
 
-from eloquent.embedded.http_protocol import LARGEST_HEAD, MOST_HEADERS, BoundedHttp, room_for_connections
+from eloquent.serving.http_protocol import LARGEST_HEAD, MOST_HEADERS, BoundedHttp, room_for_connections
 from tests.front_door.threaded_server import Connection, ThreadedServer, serving
 
 SECOND = b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"

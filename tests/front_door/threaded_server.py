@@ -11,8 +11,8 @@ import uvicorn
 import uvloop
 
 from eloquent.asgi import application
-from eloquent.embedded.http_protocol import BoundedHttp
 from eloquent.foundation import lifecycle
+from eloquent.serving.http_protocol import BoundedHttp
 from inference.catalog import offering
 from inference.providers.scripted import Scripted, saying
 from tests.chat.conftest import SCRIPTED

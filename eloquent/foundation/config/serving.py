@@ -16,6 +16,11 @@ class ServingSettings(BaseModel, frozen=True):
     production_rules: bool = Field(
         False, description="the rules of production in dev, too: for a dev environment that is no developer's machine"
     )
+    config_source: Literal["environment", "aws"] = Field(
+        "environment",
+        description="aws: what neither the environment nor .env sets is read from Parameter Store and, where it is "
+        "secret, from Secrets Manager, at /eloquent/{ELOQUENT_ENV}/NAME",
+    )
     debug: bool = Field(False, description="Django's debug pages; refused in staging and prod")
     secret_key: SecretStr = Field(
         SecretStr(""), description="50 or more random characters; signs admin sessions, seals secrets at rest"

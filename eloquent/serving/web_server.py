@@ -1,8 +1,8 @@
-"""The web server: `python -m eloquent.embedded.web_server --host HOST --port PORT [--workers N]`.
+"""The web server: `python -m eloquent.serving.web_server [--host HOST] [--port PORT] [--workers N]`.
 
-The options of uvicorn that matter stand here, once. Several workers are processes that share one listening socket: any
-of them may get any request. One that dies, or hangs, is replaced; the first signal lets all of them drain, a second one
-hurries them.
+Where it listens is what HOST, PORT and WORKERS say, unless the options do. The options of uvicorn that matter stand
+here, once. Several workers are processes that share one listening socket: any of them may get any request. One that
+dies, or hangs, is replaced; the first signal lets all of them drain, a second one hurries them.
 """
 
 import argparse
@@ -13,9 +13,9 @@ from contextlib import suppress
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from eloquent.embedded.http_protocol import BoundedHttp
-from eloquent.foundation.config import get_config
+from eloquent.foundation.config import ConfigFaults, get_config
 from eloquent.foundation.timeout_chain import SERVER_CLOSING_S, SOCKET_PING_S
+from eloquent.serving.http_protocol import BoundedHttp
 
 LARGEST_FRAME = 256 * 1024
 MISUSE = 2
@@ -40,16 +40,22 @@ class Workers(Multiprocess):
 def main() -> int:
     """Serves until SIGTERM or SIGINT; not 0 when it could not."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--workers", type=int)
     parser.add_argument("--keep-alive", type=int, default=KEEP_ALIVE_S, help="seconds that a silent connection is kept")
     arguments = parser.parse_args()
+    try:
+        settings = get_config()
+    except ConfigFaults as faults:
+        sys.stderr.write(f"{faults}\n")
+        return MISUSE
+    workers = settings.workers if arguments.workers is None else arguments.workers
     config = uvicorn.Config(
-        "eloquent.asgi:application" if arguments.workers == 1 else "eloquent.worker:application",
-        host=arguments.host,
-        port=arguments.port,
-        workers=arguments.workers,
+        "eloquent.asgi:application" if workers == 1 else "eloquent.worker:application",
+        host=arguments.host or settings.host,
+        port=settings.port if arguments.port is None else arguments.port,
+        workers=workers,
         loop="uvloop",
         http=BoundedHttp,
         ws="websockets-sansio",
@@ -65,16 +71,16 @@ def main() -> int:
         # The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
         timeout_graceful_shutdown=SERVER_CLOSING_S,
     )
-    if arguments.workers == 1:
+    if workers == 1:
         server = uvicorn.Server(config)
         server.run()
         return 0 if server.started else 1
-    if get_config().redis_url is None:
+    if settings.redis_url is None:
         sys.stderr.write("Several workers share running answers through Redis: set REDIS_URL, or WORKERS=1.\n")
         return MISUSE
-    workers = Workers(config, sockets=[config.bind_socket()])
-    workers.run()
-    return int(any(worker.exitcode for worker in workers.processes))
+    supervisor = Workers(config, sockets=[config.bind_socket()])
+    supervisor.run()
+    return int(any(worker.exitcode for worker in supervisor.processes))
 
 
 if __name__ == "__main__":
