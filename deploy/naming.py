@@ -20,11 +20,6 @@ OLLAMA_REPOSITORY: Final = "eloquent/ollama"
 COLLECTOR_VERSION: Final = "v0.47.0"
 OLLAMA_VERSION: Final = "0.13.5"
 
-METRICS: Final = "Eloquent"
-"""The namespace of the application's own metrics; this and the two below as `telemetry/metric_names.py` has them."""
-STREAMS_METRIC: Final = "StreamsInFlight"
-QUEUE_METRIC: Final = "QueueWait"
-
 
 def path_of(env: Environment, setting: str) -> str:
     """Where a setting's value lies, in SSM or Secrets Manager: `/eloquent/prod/LOG_LEVEL`."""

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
+from eloquent.foundation.telemetry.metric_names import NAMESPACE, QUEUE_WAIT
 
 WAITING_TOO_LONG_MS: Final = 5_000
 HARDLY_WAITING_MS: Final = 500
@@ -40,8 +41,8 @@ def _alarm(scope: Construct, env: Environment, name: str, *, ms: int, above: boo
         alarm_name=naming.alarm_name(env, name),
         alarm_description="Changes the number of models. Nobody is woken.",
         metric=cloudwatch.Metric(
-            namespace=naming.METRICS,
-            metric_name=naming.QUEUE_METRIC,
+            namespace=NAMESPACE,
+            metric_name=QUEUE_WAIT.name,
             dimensions_map={"Environment": env.name, "Service": naming.SERVICE},
             statistic="p90",
             period=cdk.Duration.minutes(1),

@@ -8,6 +8,7 @@ from aws_cdk import aws_ecs as ecs
 
 from deploy import naming
 from deploy.environment import Environment
+from eloquent.foundation.telemetry.metric_names import NAMESPACE, STREAMS_IN_FLIGHT
 
 CPU_PERCENT: Final = 60
 OUT_AFTER: Final = cdk.Duration.seconds(60)
@@ -29,8 +30,8 @@ def scale_with_load(service: ecs.FargateService, env: Environment) -> None:
         "Streams",
         policy_name=naming.service_name(env, "streams"),
         metric=cloudwatch.Metric(
-            namespace=naming.METRICS,
-            metric_name=naming.STREAMS_METRIC,
+            namespace=NAMESPACE,
+            metric_name=STREAMS_IN_FLIGHT.name,
             dimensions_map={"Environment": env.name, "Service": naming.SERVICE},
             # Each process says its own number, so the average is a process's share of all answers.
             statistic="Average",

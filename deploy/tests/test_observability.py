@@ -114,14 +114,6 @@ def test_every_metric_of_the_application_is_on_the_dashboard(templates, name):
     assert {metric.name for metric in own.METRICS} <= shown
 
 
-def test_scaling_watches_the_same_names():
-    assert (
-        own.NAMESPACE,
-        own.STREAMS_IN_FLIGHT.name,
-        own.QUEUE_WAIT.name,
-    ) == (naming.METRICS, naming.STREAMS_METRIC, naming.QUEUE_METRIC)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_measured_by_name_is_called_so_in_its_own_stack(templates, name):
     stacks, env = templates[name], ENVIRONMENTS[name]

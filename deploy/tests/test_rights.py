@@ -64,8 +64,8 @@ def test_a_profile_is_asked_with_the_model_in_each_of_its_regions(templates):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nobody_but_the_owners_account_manages_the_key(name, templates):
-    ((_, key),) = Templates(ENVIRONMENTS[name], templates[name]).of_type("AWS::KMS::Key")
+def test_nobody_but_the_owners_account_manages_the_key_of_what_is_kept(name, templates):
+    ((_, key),) = Templates(ENVIRONMENTS[name], {"data": templates[name]["data"]}).of_type("AWS::KMS::Key")
     principals = {json.dumps(one["Principal"]) for one in key["KeyPolicy"]["Statement"]}
     assert principals == {json.dumps({"AWS": f"arn:aws:iam::{ENVIRONMENTS[name].account}:root"})}
     assert key["EnableKeyRotation"] is True

@@ -15,7 +15,7 @@ import pytest_asyncio
 from pymongo import MongoClient
 
 from eloquent.embedded.ports import any_free_port
-from eloquent.foundation.lifecycle import DRAIN_TIMEOUT_S
+from eloquent.foundation.timeout_chain import DRAIN_S
 from tests.deploy.conftest import HOST, production
 from tests.deploy.container import Container, Process
 from tests.fakes.ollama import FakeModel, FakeOllama
@@ -105,7 +105,7 @@ async def test_an_answer_is_finished_and_saved_when_the_task_is_stopped_in_its_m
                         gate.set()
             assert text == "".join(WORDS)
             assert kinds[-1] == "finish"
-        code, said = await asyncio.to_thread(process.ended, DRAIN_TIMEOUT_S)
+        code, said = await asyncio.to_thread(process.ended, DRAIN_S)
     assert code == 0, said
     with MongoClient[dict[str, Any]](settings["MONGODB_URI"]) as client:
         stored = client[settings["MONGODB_NAME"]]

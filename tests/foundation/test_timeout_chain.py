@@ -6,7 +6,6 @@ import uvicorn
 from chat import openai_api
 from chat.journal import log
 from eloquent import lifespan
-from eloquent.embedded import web_server
 from eloquent.foundation import timeout_chain as chain
 from eloquent.foundation.timeout_chain import (
     CDN_KEEP_ALIVE_S,
@@ -22,6 +21,7 @@ from eloquent.foundation.timeout_chain import (
     SOCKET_PING_S,
     STOP_TIMEOUT_S,
 )
+from eloquent.serving import web_server
 
 
 def test_a_silent_stream_says_that_it_is_alive_before_anybody_gives_up():
