@@ -198,7 +198,6 @@ LET_THROUGH: Final[dict[str, dict[str, str]]] = {
         "inference/providers/bedrock.py": "asks whether anything listens there",
         "inference/tools/mcp_client.py": "over the guarded transport",
         "eloquent/serving/probe.py": "asks the server of its own container",
-        "deploy/smoke.py": "is a client from outside, where nothing of the server is",
         "eloquent/embedded/web.py": "asks the server that it started whether it is ready",
         "eloquent/embedded/llamacpp.py": "as above",
         "eloquent/embedded/ports.py": "looks whether a port of this machine is free",
