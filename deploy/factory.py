@@ -14,6 +14,7 @@ from deploy.stacks.data import DataStack
 from deploy.stacks.delivery import DeliveryStack
 from deploy.stacks.edge import EdgeStack
 from deploy.stacks.frontend import FrontendStack
+from deploy.stacks.migration import MigrationStack
 from deploy.stacks.model import ModelStack, answers_itself
 from deploy.stacks.network import NetworkStack
 from deploy.stacks.observability import EdgeAlarmsStack, ObservabilityStack, watches_edge
@@ -61,14 +62,15 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
     stacks = [registry, network, data]
     if answers_itself(env):
         stacks += [ModelStack(app, named("model"), settings=env, network=network, env=here)]
-    api = ApiStack(app, named("api"), settings=env, network=network, data=data, tag=tag, env=here)
-    stacks += [api]
+    migration = MigrationStack(app, named("migration"), settings=env, network=network, data=data, tag=tag, env=here)
+    api = ApiStack(app, named("api"), settings=env, network=network, data=data, migration=migration, tag=tag, env=here)
+    stacks += [migration, api]
     front = EdgeStack(app, named("edge"), settings=env, api=api, env=edge)
     stacks += [front, FrontendStack(app, named("frontend"), settings=env, env=here)]
     stacks += [ObservabilityStack(app, named("observability"), settings=env, api=api, env=here)]
     if watches_edge(env):
         stacks += [EdgeAlarmsStack(app, named("edge-alarms"), settings=env, edge=front, env=edge)]
-    stacks += [DeliveryStack(app, named("delivery"), settings=env, api=api, env=here)]
+    stacks += [DeliveryStack(app, named("delivery"), settings=env, migration=migration, env=here)]
     for stack in stacks:
         cdk.Tags.of(stack).add("service", naming.SERVICE)
         cdk.Tags.of(stack).add("environment", env.name)

@@ -7,31 +7,23 @@ import sys
 from collections.abc import Sequence
 
 from deploy import naming
-from deploy.commands.account import Account, arguments, carry_out
-from deploy.commands.definitions import copy_of, definition_of, tag_of
+from deploy.commands.account import Account, Refused, arguments, carry_out
+from deploy.commands.definitions import definition_of, tag_of
 from deploy.commands.one_off import run_once
 
 
 def migrate(account: Account, tag: str) -> None:
     """Run them.
 
-    The service's stack brings its own definition for the release, but only together with the service; so the one of the
-    release before is copied with the new image, and the copy is set aside afterwards.
-
     Raises:
-        Refused: they did not end well. The service was not touched.
+        Refused: they did not end well, or the stack that brings the task has another release. The service was not
+            touched.
     """
-    ecs = account.client("ecs")
-    newest = definition_of(ecs, naming.service_name(account.environment, "migration"))
-    if tag_of(newest) == tag:
-        run_once(account, newest)
-        return
-    made = copy_of(ecs, newest, tag=tag)
-    try:
-        run_once(account, definition_of(ecs, made))
-    finally:
-        # The family's newest is again the one that CloudFormation knows.
-        ecs.deregister_task_definition(taskDefinition=made)
+    newest = definition_of(account.client("ecs"), naming.service_name(account.environment, "migration"))
+    if (there := tag_of(newest)) != tag:
+        stack = naming.stack_name(account.environment, "migration")
+        raise Refused(f"The migrations are those of {there}: deploy the stack {stack} with IMAGE_TAG={tag} first.")
+    run_once(account, newest)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -5,7 +5,6 @@ from typing import Any, Final
 from deploy import naming
 from deploy.commands.account import Account, Refused, until
 from deploy.commands.definitions import own_container
-from deploy.commands.service import ApiService
 
 LONGEST_S: Final = 1800
 _TAIL: Final = 60
@@ -30,8 +29,7 @@ def run_once(account: Account, definition: dict[str, Any], *, command: list[str]
         cluster=cluster,
         taskDefinition=definition["taskDefinitionArn"],
         launchType="FARGATE",
-        # The service's: private subnets, and the group that the database and the cache let in.
-        networkConfiguration=ApiService(account).description()["networkConfiguration"],
+        networkConfiguration=_network(account),
         overrides=overrides,
         startedBy="deploy",
     )
@@ -53,6 +51,27 @@ def run_once(account: Account, definition: dict[str, Any], *, command: list[str]
     finally:
         _show_log(account, container, task)
     _judge(ended, container["name"])
+
+
+def _network(account: Account) -> dict[str, Any]:
+    """The service's: private subnets, and the group that the database and the cache let in."""
+    name = naming.stack_name(account.environment, "migration")
+    cloudformation = account.client("cloudformation")
+    try:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except cloudformation.exceptions.ClientError as error:
+        # CloudFormation's word for a name that no stack has.
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise Refused(f"There is no stack {name} yet: see «Bring-up in order» in deploy/README.md.") from error
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+    return {
+        "awsvpcConfiguration": {
+            "subnets": outputs["MigrationSubnets"].split(","),
+            "securityGroups": [outputs["MigrationGroup"]],
+            "assignPublicIp": "DISABLED",
+        }
+    }
 
 
 def _judge(ended: dict[str, Any], name: str) -> None:

@@ -5,7 +5,6 @@ the application itself may read neither. What belongs to the release or to the t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import aws_cdk as cdk
@@ -41,15 +40,7 @@ OBSERVED: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT": sidecar.ENDPOINT, "METRICS_FOR
 """For a task with the collector beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tasks:
-    """The two definitions, and the roles that both have."""
-
-    service: ecs.FargateTaskDefinition
-    migration: ecs.FargateTaskDefinition
-
-
-def api_tasks(
+def api_task(
     scope: Construct,
     env: Environment,
     *,
@@ -58,19 +49,12 @@ def api_tasks(
     group: logs.ILogGroup,
     starting: iam.Role,
     answering: iam.Role,
-) -> Tasks:
-    """Both definitions of the release `tag`, whose lines go to `group`."""
-    made: dict[str, Any] = {
-        "image": sidecar.own_image(scope, env, naming.image_of(env, naming.API_REPOSITORY, tag)),
-        "secrets": _handed_over(scope, env, secret_arns),
-        "user": USER,
-        "readonly_root_filesystem": True,
-        "stop_timeout": cdk.Duration.seconds(STOP_TIMEOUT_S),
-    }
+) -> ecs.FargateTaskDefinition:
+    """What serves, of the release `tag`; its lines go to `group`."""
     service = _definition(scope, "Task", env, family=naming.service_name(env), starting=starting, answering=answering)
     application = service.add_container(
         NAME,
-        **made,
+        **_container(scope, env, tag, secret_arns),
         environment=own_settings(env, tag) | OBSERVED,
         command=[*COMMAND],
         port_mappings=[ecs.PortMapping(container_port=PORT, name=NAME)],
@@ -91,6 +75,20 @@ def api_tasks(
     application.add_container_dependencies(
         ecs.ContainerDependency(container=collector, condition=ecs.ContainerDependencyCondition.START)
     )
+    return service
+
+
+def migration_task(
+    scope: Construct,
+    env: Environment,
+    *,
+    tag: str,
+    secret_arns: Mapping[str, str],
+    group: logs.ILogGroup,
+    starting: iam.Role,
+    answering: iam.Role,
+) -> ecs.FargateTaskDefinition:
+    """What migrates, in the very image that serves afterwards."""
     migration = _definition(
         scope,
         "Migration",
@@ -103,13 +101,23 @@ def api_tasks(
         migration,
         migration.add_container(
             "migration",
-            **made,
+            **_container(scope, env, tag, secret_arns),
             environment=own_settings(env, tag),
             command=[*MIGRATE],
             logging=_log_driver(group, "migration"),
         ),
     )
-    return Tasks(service, migration)
+    return migration
+
+
+def _container(scope: Construct, env: Environment, tag: str, secret_arns: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "image": sidecar.own_image(scope, env, naming.image_of(env, naming.API_REPOSITORY, tag)),
+        "secrets": _handed_over(scope, env, secret_arns),
+        "user": USER,
+        "readonly_root_filesystem": True,
+        "stop_timeout": cdk.Duration.seconds(STOP_TIMEOUT_S),
+    }
 
 
 def own_settings(env: Environment, tag: str) -> dict[str, str]:

@@ -67,7 +67,7 @@ ACKNOWLEDGED: Final = (
             where,
             "What is plain text are no secrets: those come from Secrets Manager, and rule ELQ-007 holds the names.",
         )
-        for where in ("api/Task/Resource", "api/Migration/Resource", "model/Task/Resource")
+        for where in ("api/Task/Resource", "migration/Migration/Resource", "model/Task/Resource")
     ),
     Acknowledged(
         "AwsSolutions-AS3",
@@ -82,8 +82,8 @@ ACKNOWLEDGED: Final = (
     *(
         Acknowledged("AwsSolutions-IAM5[Resource::*]", where, _NO_NARROWER)
         for where in (
-            "api/Answering/DefaultPolicy/Resource",
-            "api/Starting/DefaultPolicy/Resource",
+            "migration/Answering/DefaultPolicy/Resource",
+            "migration/Starting/DefaultPolicy/Resource",
             "model/Host/DefaultPolicy/Resource",
             "model/Starting/DefaultPolicy/Resource",
         )
@@ -98,7 +98,7 @@ ACKNOWLEDGED: Final = (
             f"AwsSolutions-IAM5[Resource::arn:aws:logs:{{region}}:{{account}}:log-group:{group}]", where, _OWN_STREAMS
         )
         for group, where in (
-            ("/eloquent/{env}/api:log-stream:*", "api/Starting/DefaultPolicy/Resource"),
+            ("/eloquent/{env}/api:log-stream:*", "migration/Starting/DefaultPolicy/Resource"),
             ("/eloquent/{env}/ollama:log-stream:*", "model/Starting/DefaultPolicy/Resource"),
             ("/aws/amplify/<App.AppId>:log-stream:*", "frontend/PagesLogs/Resource"),
         )
@@ -106,7 +106,7 @@ ACKNOWLEDGED: Final = (
     *(
         Acknowledged(
             f"AwsSolutions-IAM5[Resource::arn:aws:s3:::eloquent-{{env}}-files-{{account}}/{folder}/*]",
-            "api/Answering/DefaultPolicy/Resource",
+            "migration/Answering/DefaultPolicy/Resource",
             "Files of users, each with a key of its own, in this one folder.",
         )
         for folder in ("attachments", "exports")
@@ -131,6 +131,10 @@ ACKNOWLEDGED: Final = (
                 "Each release has a revision of its own of this one definition.",
             ),
             ("ecs:{region}:{account}:task/eloquent-{env}/*", "A task's number is known when it runs."),
+            (
+                "cloudformation:{region}:{account}:stack/eloquent-{env}-migration/*",
+                "AWS makes up the number of this one stack.",
+            ),
             (
                 "logs:{region}:{account}:log-group:/eloquent/{env}/api:log-stream:migration/*",
                 "A migration's stream is named by its task's number.",

@@ -15,7 +15,7 @@ from deploy import naming
 from deploy.environment import EDGE_REGION, Environment
 from deploy.environments import ENVIRONMENTS
 from deploy.parts.release import release_alarm_names
-from deploy.stacks.api import ApiStack
+from deploy.stacks.migration import MigrationStack
 
 ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
@@ -35,7 +35,7 @@ class DeliveryStack(cdk.Stack):
     """
 
     def __init__(
-        self, scope: Construct, name: str, *, settings: Environment, api: ApiStack, env: cdk.Environment
+        self, scope: Construct, name: str, *, settings: Environment, migration: MigrationStack, env: cdk.Environment
     ) -> None:
         super().__init__(scope, name, env=env, termination_protection=settings.protected)
         self._provider: iam.CfnOIDCProvider | None = None
@@ -44,7 +44,7 @@ class DeliveryStack(cdk.Stack):
             # Another environment may be using it.
             self._provider.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         self._role(settings, PUSHES, _pushing(settings))
-        self._role(settings, DEPLOYS, _deploying(settings, _task_roles(api)))
+        self._role(settings, DEPLOYS, _deploying(settings, _task_roles(migration)))
 
     def _role(self, env: Environment, what: str, statements: Iterator[iam.PolicyStatement]) -> None:
         """A role whose policy is written once, here; its name is known to `deploy/place.py`."""
@@ -170,12 +170,17 @@ def _deploying(env: Environment, task_roles: Sequence[str]) -> Iterator[iam.Poli
         ],
     )
     yield iam.PolicyStatement(sid="Images", actions=["ecr:DescribeImages"], resources=[_repository(env)])
+    # Where a task that runs once has to run.
+    yield iam.PolicyStatement(
+        sid="Outputs",
+        actions=["cloudformation:DescribeStacks"],
+        resources=[f"arn:aws:cloudformation:{env.region}:{env.account}:stack/{naming.stack_name(env, 'migration')}/*"],
+    )
 
 
-def _task_roles(api: ApiStack) -> list[str]:
+def _task_roles(migration: MigrationStack) -> list[str]:
     """Of the application's tasks: what starts them, and what runs in them."""
-    roles = [api.node.find_child(name) for name in ("Starting", "Answering")]
-    return [role.role_arn for role in roles if isinstance(role, iam.Role)]
+    return [migration.starting.role_arn, migration.answering.role_arn]
 
 
 def _repository(env: Environment) -> str:

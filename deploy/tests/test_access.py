@@ -10,7 +10,7 @@ from deploy.parts.bedrock_access import Grant, bedrock_grants
 from deploy.tests.templates_of import all_of, named
 
 NAMES = tuple(ENVIRONMENTS)
-STACKS = ("api", "model", "edge", "frontend")
+STACKS = ("migration", "api", "model", "edge", "frontend")
 # AWS knows no resource for these.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTraceSegments", "ecs:DiscoverPollEndpoint"}
 # What a star stands for: names that are made while it runs.
@@ -58,7 +58,7 @@ def test_a_star_in_a_resource_stands_for_names_that_are_made_later(templates, na
 @pytest.mark.parametrize("name", NAMES)
 def test_what_starts_a_task_reads_its_own_settings_and_secrets_and_no_others(templates, name):
     env = ENVIRONMENTS[name]
-    found = rights(templates[name]["api"], "Starting")
+    found = rights(templates[name]["migration"], "Starting")
     assert found["PlainSettings"]["Action"] == "ssm:GetParameters"
     assert set(found["PlainSettings"]["Resource"]) == {
         naming.parameter_arn(env, setting) for setting in parameters.plain_settings(env)
@@ -77,7 +77,7 @@ def test_what_starts_a_task_reads_its_own_settings_and_secrets_and_no_others(tem
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_application_itself_may_read_no_setting_and_no_secret(templates, name):
-    found = rights(templates[name]["api"], "Answering")
+    found = rights(templates[name]["migration"], "Answering")
     wanted = {"Files", "FilesNames", "FilesKey", "Mail", "Traces"}
     assert set(found) - {"Bedrock", "BedrockModels"} == wanted
     assert not {
@@ -90,16 +90,16 @@ def test_the_application_itself_may_read_no_setting_and_no_secret(templates, nam
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_key_serves_through_one_service_each(templates, name):
-    env, api = ENVIRONMENTS[name], templates[name]["api"]
+    env, before = ENVIRONMENTS[name], templates[name]["migration"]
     for role, sid, service in (("Starting", "SecretsKey", "secretsmanager"), ("Answering", "FilesKey", "s3")):
-        found = rights(api, role)[sid]
+        found = rights(before, role)[sid]
         assert found["Condition"] == {"StringEquals": {"kms:ViaService": f"{service}.{env.region}.amazonaws.com"}}
         assert found["Resource"]["Fn::GetStackOutput"]["StackName"] == naming.stack_name(env, "data")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_are_those_of_this_environment_alone(templates, name):
-    found = rights(templates[name]["api"], "Answering")
+    found = rights(templates[name]["migration"], "Answering")
     bucket = f"arn:aws:s3:::{naming.bucket_name(ENVIRONMENTS[name], 'files')}"
     assert found["Files"]["Resource"] == [f"{bucket}/attachments/*", f"{bucket}/exports/*"]
     assert found["FilesNames"]["Resource"] == bucket
@@ -108,14 +108,14 @@ def test_files_are_those_of_this_environment_alone(templates, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_letters_go_out_from_the_one_address(templates, name):
     env = ENVIRONMENTS[name]
-    mail = rights(templates[name]["api"], "Answering")["Mail"]
+    mail = rights(templates[name]["migration"], "Answering")["Mail"]
     assert mail["Resource"] == f"arn:aws:ses:{env.region}:{env.account}:identity/{env.hosted_zone_name}"
     address = mail["Condition"]["StringEquals"]["ses:FromAddress"]
     assert f"<{address}>" in parameters.plain_settings(env)["MAIL_FROM"]
 
 
 def test_a_profile_is_asked_for_itself_and_in_each_of_its_regions(templates):
-    found = rights(templates["prod"]["api"], "Answering")
+    found = rights(templates["prod"]["migration"], "Answering")
     profile = "arn:aws:bedrock:eu-central-1:000000000000:inference-profile/eu.amazon.nova-lite-v1:0"
     assert found["Bedrock"]["Resource"] == profile
     assert found["BedrockModels"]["Resource"] == [

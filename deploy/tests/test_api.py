@@ -9,7 +9,9 @@ from deploy.parts import sidecar
 from deploy.tests.templates_of import TAG, all_of, container, named, one
 
 NAMES = tuple(ENVIRONMENTS)
-LATER_STACKS = ("model", "api", "edge", "frontend")
+LATER_STACKS = ("model", "migration", "api", "edge", "frontend")
+STACK_OF = {"api": "api", "collector": "api", "migration": "migration"}
+"""Container → stack."""
 
 
 def image_of(definition):
@@ -84,7 +86,7 @@ def test_tasks_have_no_public_address_and_the_applications_group_alone(templates
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", ["api", "migration", "collector"])
 def test_a_container_can_write_nowhere_but_into_its_tmp(templates, name, what):
-    found = container(templates[name]["api"], what)
+    found = container(templates[name][STACK_OF[what]], what)
     assert found["ReadonlyRootFilesystem"] is True
     mounted = [each["ContainerPath"] for each in found.get("MountPoints", [])]
     assert mounted == ([] if what == "collector" else ["/tmp"])
@@ -95,7 +97,7 @@ def test_a_container_can_write_nowhere_but_into_its_tmp(templates, name, what):
 @pytest.mark.parametrize("what", ["api", "migration"])
 def test_settings_come_from_where_they_lie_and_no_secret_is_written_down(templates, name, what):
     env = ENVIRONMENTS[name]
-    handed_over = secrets_of(container(templates[name]["api"], what))
+    handed_over = secrets_of(container(templates[name][STACK_OF[what]], what))
     plain = {setting: naming.parameter_arn(env, setting) for setting in parameters.plain_settings(env)}
     assert {setting: handed_over[setting] for setting in plain} == plain
     secret = {each.name for each in parameters.secrets_of(env)}
@@ -104,7 +106,7 @@ def test_settings_come_from_where_they_lie_and_no_secret_is_written_down(templat
         (kind,) = handed_over[setting]
         assert kind == "Fn::GetStackOutput"
         assert handed_over[setting][kind]["StackName"] == naming.stack_name(env, "data")
-    assert not set(settings_of(container(templates[name]["api"], what))) & (secret | set(plain))
+    assert not set(settings_of(container(templates[name][STACK_OF[what]], what))) & (secret | set(plain))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,16 +125,19 @@ def test_the_application_is_told_where_it_is_and_who_stands_beside_it(templates,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_migrations_run_in_the_very_image_of_the_release_and_without_a_collector(templates, name):
-    api, env = templates[name]["api"], ENVIRONMENTS[name]
-    migration = container(api, "migration")
+    api, before, env = templates[name]["api"], templates[name]["migration"], ENVIRONMENTS[name]
+    migration = container(before, "migration")
     assert image_of(migration) == image_of(container(api, "api")) == naming.image_of(env, "eloquent/api", TAG)
     assert migration["Command"] == ["python", "manage.py", "migrate_once"]
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in settings_of(migration)
-    service, alone = (one_task(api, "Task"), one_task(api, "Migration"))
+    service, alone = (one_task(api, "Task"), one_task(before, "Migration"))
     assert [each["Name"] for each in alone["ContainerDefinitions"]] == ["migration"]
     for role in ("ExecutionRoleArn", "TaskRoleArn"):
-        assert service[role] == alone[role]
-    assert {"MigrationTask", "MigrationSubnets", "MigrationGroup"} <= set(api["Outputs"])
+        (_, attribute), borrowed = alone[role]["Fn::GetAtt"], service[role]["Fn::GetStackOutput"]
+        assert attribute == "Arn"
+        assert borrowed["StackName"] == naming.stack_name(env, "migration")
+        assert before["Outputs"][borrowed["OutputName"]]["Value"] == alone[role]
+    assert {"MigrationSubnets", "MigrationGroup"} <= set(before["Outputs"])
 
 
 def one_task(template, beginning):
@@ -145,7 +150,7 @@ def test_every_image_is_our_own(templates, name):
     own = f"{env.account}.dkr.ecr.{env.region}.amazonaws.com/eloquent/"
     found = [
         image_of(each)
-        for stack in ("api", "model")
+        for stack in ("migration", "api", "model")
         if stack in templates[name]
         for task in all_of(templates[name][stack], "ECS::TaskDefinition")
         for each in task["ContainerDefinitions"]
@@ -157,10 +162,10 @@ def test_every_image_is_our_own(templates, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_slow_log_holds_no_answer_up(templates, name):
     for what in ("api", "migration", "collector"):
-        options = container(templates[name]["api"], what)["LogConfiguration"]["Options"]
+        options = container(templates[name][STACK_OF[what]], what)["LogConfiguration"]["Options"]
         assert options["mode"] == "non-blocking"
         assert options["max-buffer-size"] == f"{25 * 1024 * 1024}b"
-    group = one(templates[name]["api"], "Logs::LogGroup")
+    group = one(templates[name]["migration"], "Logs::LogGroup")
     assert group["LogGroupName"] == f"/eloquent/{name}/api"
     assert group["RetentionInDays"] == int(ENVIRONMENTS[name].log_days)
 
@@ -176,10 +181,10 @@ def test_alive_is_asked_by_ecs_and_ready_by_the_load_balancer(templates, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_service_is_made_after_the_rights_that_its_tasks_start_with(templates, name):
-    api = templates[name]["api"]
-    needed = {named(api, "IAM::Policy", beginning)[0] for beginning in ("Starting", "Answering")}
-    assert needed <= set(named(api, "ECS::Service", "Service")[1]["DependsOn"])
+def test_the_service_is_made_after_the_rights_that_its_tasks_start_with_and_the_task_that_migrates(platforms, name):
+    (api,) = (stack for stack in platforms[name].stacks if stack.stack_name.endswith("-api"))
+    before = {stack.stack_name for stack in api.dependencies}
+    assert naming.stack_name(ENVIRONMENTS[name], "migration") in before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -227,7 +232,7 @@ def test_without_its_collector_the_application_goes_on(templates, name):
 
 def test_what_outlives_its_stack_is_what_is_protected(templates):
     kept = {
-        name: named(templates[name]["api"], "Logs::LogGroup", "Logs")[1]["DeletionPolicy"]
+        name: named(templates[name]["migration"], "Logs::LogGroup", "Logs")[1]["DeletionPolicy"]
         for name in (DEV.name, PROD.name)
     }
     assert kept == {"dev": "Delete", "prod": "Retain"}

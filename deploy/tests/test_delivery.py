@@ -28,6 +28,7 @@ PUSH = {
     "ecr:UploadLayerPart",
 }
 DEPLOY = {
+    "cloudformation:DescribeStacks",
     "cloudwatch:DescribeAlarms",
     "ecr:DescribeImages",
     "ecs:DeregisterTaskDefinition",
@@ -129,7 +130,7 @@ def test_only_the_roles_of_the_application_are_passed_on_and_only_to_tasks(envir
     assert len(passed["Resource"]) == 2
     for resource in passed["Resource"]:
         # References to the very roles, from the service's stack: no name that another role could take.
-        assert f"eloquent-{environment.name}-api" in json.dumps(resource)
+        assert f"eloquent-{environment.name}-migration" in json.dumps(resource)
         assert "*" not in json.dumps(resource)
 
 

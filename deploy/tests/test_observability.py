@@ -282,7 +282,7 @@ def test_the_month_has_a_budget_and_letters_at_80_and_100_percent_and_before(tem
 @pytest.mark.parametrize("name", NAMES)
 def test_lines_are_counted_in_the_log_that_the_service_writes(templates, name):
     filters = all_of(templates[name]["observability"], "Logs::MetricFilter")
-    groups = {each["LogGroupName"] for each in all_of(templates[name]["api"], "Logs::LogGroup")}
+    groups = {each["LogGroupName"] for each in all_of(templates[name]["migration"], "Logs::LogGroup")}
     assert {each["LogGroupName"] for each in filters} == groups
     assert {each["MetricTransformations"][0]["MetricName"] for each in filters} == {COLLECTOR_ERRORS, LOGGED_ERRORS}
     queries = all_of(templates[name]["observability"], "Logs::QueryDefinition")

@@ -9,7 +9,7 @@ import boto3
 from deploy.commands.account import Account
 from deploy.environment import Environment
 from deploy.environments import PROD
-from tests.deploy.cluster import Cluster
+from tests.deploy.cluster import NETWORK, Cluster
 
 ACCOUNT = "123456789012"
 """Moto's own."""
@@ -38,6 +38,17 @@ class Cloud:
             return self.cluster if service == "ecs" else self.instead.get(service) or self.client(service, region)
 
         return Account(self.environment, make=make, pause=self.pauses.append, say=self.said.append)
+
+    def migration_stack(self) -> None:
+        """The stack that says where a task runs that runs once."""
+        network = NETWORK["awsvpcConfiguration"]
+        outputs = {"MigrationSubnets": ",".join(network["subnets"]), "MigrationGroup": network["securityGroups"][0]}
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+        }
+        name = "eloquent-prod-migration"
+        self.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
     def push(self, tag: str, repository: str = "eloquent/api") -> None:
         """Put an image into the registry."""

@@ -15,9 +15,11 @@ FAMILY = "eloquent-prod-migration"
 
 @pytest.fixture
 def before(cloud):
-    """Release one serves, and its migrations have run."""
+    """Release one serves; the stack of the migrations has release two."""
+    cloud.migration_stack()
     cloud.cluster.define(FAMILY, "one")
     cloud.cluster.deployed(cloud.cluster.define("eloquent-prod-api", "one"))
+    cloud.cluster.define(FAMILY, "two")
     return cloud
 
 
@@ -28,19 +30,20 @@ def _ran(cloud):
 def test_the_new_releases_image_runs_and_the_service_is_left_alone(before):
     migrate(before.account, "two")
     assert _ran(before) == ["two"]
-    assert "update_service" not in before.cluster.names()
-    assert before.cluster.names().index("run_task") < before.cluster.names().index("deregister_task_definition")
+    assert {"update_service", "register_task_definition"}.isdisjoint(before.cluster.names())
 
 
-def test_its_definition_is_set_aside_so_that_the_stacks_own_is_the_newest_again(before):
-    migrate(before.account, "two")
-    assert tag_of(before.cluster.describe_task_definition(taskDefinition=FAMILY)["taskDefinition"]) == "one"
+def test_another_release_than_the_stacks_is_refused(before):
+    with pytest.raises(Refused, match="those of two: deploy the stack eloquent-prod-migration with IMAGE_TAG=three"):
+        migrate(before.account, "three")
+    assert _ran(before) == []
 
 
-def test_the_same_release_once_more_needs_no_new_definition(before):
-    migrate(before.account, "one")
-    assert _ran(before) == ["one"]
-    assert {"register_task_definition", "deregister_task_definition"}.isdisjoint(before.cluster.names())
+def test_before_there_is_a_service_the_migrations_run_too(cloud):
+    cloud.migration_stack()
+    cloud.cluster.define(FAMILY, "one")
+    migrate(cloud.account, "one")
+    assert _ran(cloud) == ["one"]
 
 
 def test_migrations_that_fail_end_everything_and_show_why(before):
@@ -54,7 +57,6 @@ def test_migrations_that_fail_end_everything_and_show_why(before):
     with pytest.raises(Refused, match="migration ended with 1"):
         migrate(before.account, "two")
     assert "  Applying chat.0042… FAILED" in before.said
-    assert before.cluster.names()[-1] == "deregister_task_definition"
 
 
 def test_an_image_that_cannot_be_pulled_is_no_success(before):
@@ -76,7 +78,7 @@ def test_migrations_that_do_not_end_are_stopped(before):
     assert "stop_task" in before.cluster.names()
 
 
-def test_before_the_first_deployment_it_says_where_to_read_on(cloud):
+def test_before_its_stack_is_there_it_says_where_to_read_on(cloud):
     cloud.cluster.define(FAMILY, "one")
     with pytest.raises(Refused, match="Bring-up in order"):
         migrate(cloud.account, "one")

@@ -58,6 +58,7 @@ def kept(cloud):
         client.create_secret(Name=path, SecretString=value)
     cloud.cluster.deployed(cloud.cluster.define("eloquent-prod-api", "one"))
     cloud.cluster.define("eloquent-prod-migration", "one")
+    cloud.migration_stack()
     cloud.instead["elasticache"] = cloud.cache = Cache()
     cloud.given = [_values(cloud)]
     update = cloud.cluster.update_service
