@@ -41,6 +41,7 @@ test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and 
 
 test-deploy: $(VENV)/.installed-dev $(DEPLOY_VENV)/.installed ## Run the tests of the platform on AWS: templates, rules, image, rehearsals
 	@JSII_NODE=$(DEPLOY_NODE) $(DEPLOY_PYTHON) -m pytest -c deploy/pytest.ini --rootdir deploy deploy/tests $(ARGS)
+	@$(PYTHON) -m tests.deploy.tools
 	@$(PYTHON) -m pytest -m deploy $(ARGS)
 
 test-bench: $(VENV)/.installed-dev ## Run every measure of the bench, very small

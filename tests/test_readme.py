@@ -25,6 +25,7 @@ RUN_ELSEWHERE = {
     "make check",
     "make test-browser",
     "make test-clients",
+    "make test-deploy",
     "make test-bench",  # takes too long to be run each time; the smallest bench is, by a test
     "make bench",
     "make soak",
