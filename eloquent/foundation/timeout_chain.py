@@ -3,7 +3,7 @@
     browser ── CloudFront ── load balancer ── this server
     silence:   HEARTBEAT_S < LOAD_BALANCER_IDLE_S < CDN_READ_S                  whoever is nearer gives up first
     kept open: CDN_KEEP_ALIVE_S < LOAD_BALANCER_IDLE_S < SERVER_KEEP_ALIVE_S    nobody uses what the next one closes
-    leaving:   DRAIN_S + SAVING_S + LAST_CHUNKS_S + SERVER_CLOSING_S < STOP_TIMEOUT_S < DEREGISTRATION_S
+    leaving:   DRAIN_S + SAVING_S + LAST_CHUNKS_S + SERVER_CLOSING_S + LAST_SPANS_S < STOP_TIMEOUT_S < DEREGISTRATION_S
 
 Standard library alone, because what describes the platform (`deploy/`) reads it where Django is not installed.
 `tests/foundation/test_timeout_chain.py` holds the order, and that each number is the one in force. All are seconds.
@@ -40,6 +40,9 @@ LAST_CHUNKS_S: Final = 0.5
 
 SERVER_CLOSING_S: Final = 5
 """uvicorn waits so long for connections to close, after all that."""
+
+LAST_SPANS_S: Final = 4.0
+"""Then traces, metrics and reports that wait have so long to get away."""
 
 STOP_TIMEOUT_S: Final = 120
 """ECS kills a task so long after SIGTERM: the most that Fargate allows."""

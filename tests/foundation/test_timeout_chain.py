@@ -14,6 +14,7 @@ from eloquent.foundation.timeout_chain import (
     DRAIN_S,
     HEARTBEAT_S,
     LAST_CHUNKS_S,
+    LAST_SPANS_S,
     LOAD_BALANCER_IDLE_S,
     SAVING_S,
     SERVER_CLOSING_S,
@@ -33,7 +34,7 @@ def test_nobody_sends_on_a_connection_that_the_next_one_is_closing():
 
 
 def test_a_server_that_leaves_is_done_before_it_is_killed():
-    assert DRAIN_S + SAVING_S + LAST_CHUNKS_S + SERVER_CLOSING_S < STOP_TIMEOUT_S < DEREGISTRATION_S
+    assert DRAIN_S + SAVING_S + LAST_CHUNKS_S + SERVER_CLOSING_S + LAST_SPANS_S < STOP_TIMEOUT_S < DEREGISTRATION_S
 
 
 def test_the_platforms_own_bounds_are_kept():

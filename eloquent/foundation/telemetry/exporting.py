@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from eloquent.foundation.telemetry.otlp import encoded
 from eloquent.foundation.telemetry.spans import Span
+from eloquent.foundation.timeout_chain import LAST_SPANS_S
 
 MOST_WAITING: Final = 4096
 """Spans that wait for the collector at most; those that come then push out the oldest."""
@@ -24,7 +25,6 @@ ANSWER_TIMEOUT_S: Final = 3.0
 """What the collector has for one batch, all tries together."""
 REST_S: Final = 30.0
 """After a batch that was not taken the next ones are thrown away for so long, before they cost anything."""
-CLOSED_WITHIN_S: Final = 4.0
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class Export:
         self._take(span)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Send what waits, and return when that is done, or after 4 s. Blocks."""
+        """Send what waits, and return when that is done, or after `LAST_SPANS_S`. Blocks."""
         closing = threading.Thread(target=self._processor.shutdown, name="last traces", daemon=True)
         closing.start()
-        closing.join(CLOSED_WITHIN_S)
+        closing.join(LAST_SPANS_S)

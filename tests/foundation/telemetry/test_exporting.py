@@ -23,7 +23,7 @@ BACK = "the collector of traces is back"
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(exporting, "SENT_EVERY_MS", 20)
     monkeypatch.setattr(exporting, "ANSWER_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(exporting, "CLOSED_WITHIN_S", 2.0)
+    monkeypatch.setattr(exporting, "LAST_SPANS_S", 2.0)
     token = current_span.set(None)
     yield
     record_spans(None, {})
