@@ -5,8 +5,8 @@ Account ids, zones and domains are the owner's: `environments.py` has them. All 
 
 import ipaddress
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -101,7 +101,7 @@ class Environment:
     atlas_service_name: str = ""
     """PrivateLink: what Atlas calls its endpoint service, `com.amazonaws.vpce.us-east-1.vpce-svc-…`."""
     atlas_peering_id: str = ""
-    """Peering: `pcx-…`, and the addresses at Atlas's end."""
+    """Peering: `pcx-…`, nothing before there is one (Atlas asks for the network's id first), and Atlas's addresses."""
     atlas_network: str = ""
 
     cloudfront_prefix_list: str
@@ -146,6 +146,11 @@ class Environment:
     """Where Amplify builds the frontend from: `https://github.com/example/frontend`."""
     repository: str
     """Whose workflows may deploy: `example/eloquent`."""
+    github_subject: str = ""
+    """How GitHub's tokens name that repository, where not `repo:example/eloquent`: those that were made or renamed
+    after June 2026 have numbers in it. Its settings (*Actions*, *OIDC*) show it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """More settings of the application that are no secrets, or others than `parameters.py` gives: name → value."""
     protected: bool
     """Whether data outlives a deleted stack."""
 
@@ -176,6 +181,11 @@ class Environment:
         return self.protected or not self.nat_gateways
 
     @property
+    def subject(self) -> str:
+        """Whom GitHub's tokens are for: the repository's jobs in the GitHub environment of this name."""
+        return f"{self.github_subject or f'repo:{self.repository}'}:environment:{self.name}"
+
+    @property
     def origin(self) -> str:
         """Where browsers find the API."""
         return f"https://{self.domain}"
@@ -189,8 +199,10 @@ def _faults(env: Environment) -> Iterator[str]:
         yield f"nat_gateways: 0, but {', '.join(env.needs_internet)} can only be reached over the internet"
     if env.atlas is AtlasRoad.PRIVATELINK and not env.atlas_service_name.startswith("com.amazonaws.vpce."):
         yield "atlas_service_name: the com.amazonaws.vpce.… name that Atlas gives for its private endpoint"
-    if env.atlas is AtlasRoad.PEERING and not (env.atlas_peering_id.startswith("pcx-") and env.atlas_network):
-        yield "atlas_peering_id, atlas_network: the pcx-… of the peering, and Atlas's CIDR"
+    if env.atlas is AtlasRoad.PEERING and not (
+        env.atlas_network and (not env.atlas_peering_id or env.atlas_peering_id.startswith("pcx-"))
+    ):
+        yield "atlas_peering_id, atlas_network: the pcx-… of the peering, if there is one yet, and Atlas's CIDR"
 
 
 def _place_faults(env: Environment) -> Iterator[str]:
@@ -210,9 +222,9 @@ def _place_faults(env: Environment) -> Iterator[str]:
         yield f"network: {env.network}; a private /16"
     elif env.atlas_network and network.overlaps(ipaddress.ip_network(env.atlas_network)):
         yield f"network: {env.network} overlaps Atlas's {env.atlas_network}"
-    for field in ("cloudfront_prefix_list", "s3_prefix_list"):
-        if not re.fullmatch(r"pl-[0-9a-f]{8,17}", getattr(env, field)):
-            yield f"{field}: {getattr(env, field)!r}; pl-… as the region calls it"
+    for known in ("cloudfront_prefix_list", "s3_prefix_list"):
+        if not re.fullmatch(r"pl-[0-9a-f]{8,17}", getattr(env, known)):
+            yield f"{known}: {getattr(env, known)!r}; pl-… as the region calls it"
     yield from _domain_faults(env)
 
 

@@ -72,8 +72,8 @@ def ollama_host(env: Environment) -> str:
 
 
 def bucket_name(env: Environment, what: str) -> str:
-    """A bucket; the account makes it unlike anybody else's: `eloquent-prod-files-123456789012`."""
-    return f"{SERVICE}-{env.name}-{what}-{env.account}"
+    """A bucket, unlike anybody else's and one of another region: `eloquent-prod-files-eu-west-1-123456789012`."""
+    return f"{SERVICE}-{env.name}-{what}-{env.region}-{env.account}"
 
 
 def collector_image(env: Environment) -> str:

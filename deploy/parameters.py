@@ -49,7 +49,7 @@ def plain_settings(env: Environment) -> Mapping[str, str]:
         values |= {"OLLAMA_HOST": naming.ollama_host(env), "OLLAMA_MODEL": env.ollama_model}
     if Answering.BEDROCK in env.answering:
         values |= {"BEDROCK_REGION": env.region}
-    return {name: value for name, value in values.items() if value}
+    return {name: value for name, value in (values | dict(env.settings)).items() if value}
 
 
 def secrets_of(env: Environment) -> tuple[Secret, ...]:

@@ -23,6 +23,7 @@ HEADERS: Final = {
     "referrer-policy": "same-origin",
 }
 API: Final = "/api/v1"
+USER_AGENT: Final = "eloquent-smoke"
 QUESTION: Final = "Say yes."
 
 
@@ -83,7 +84,8 @@ class Site:
         self, connection: http.client.HTTPConnection, method: str, path: str, *, body: Any, token: str, accept: str = ""
     ) -> None:
         """A request on a connection; its answer is the caller's."""
-        headers = {"Accept": accept or "*/*"}
+        # The firewall stops whoever does not say what they are.
+        headers = {"Accept": accept or "*/*", "User-Agent": USER_AGENT}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if body is not None:

@@ -23,6 +23,10 @@ class Refused(Exception):
     """It was not done, or did not go well; the sentence says what is so now."""
 
 
+class StillUnderWay(Refused):
+    """It took longer than anybody waits, and may end well or badly."""
+
+
 def client_of(service: str, region: str) -> Any:
     """AWS by the credentials that the process has."""
     # Loaded here: who only asks for help, or has no AWS, needs none of it.
@@ -126,12 +130,12 @@ def until(account: Account, look: Callable[[], Any], *, what: str, limit_s: floa
     """What `look` returns once that is something.
 
     Raises:
-        Refused: it was nothing all the time.
+        StillUnderWay: it was nothing all the time.
     """
     waited = 0.0
     while not (found := look()):
         if waited >= limit_s:
-            raise Refused(f"{what}: not within {limit_s / 60:.0f} minutes. It may still be under way.")
+            raise StillUnderWay(f"{what}: not within {limit_s / 60:.0f} minutes. It may still be under way.")
         account.pause(every_s)
         waited += every_s
     return found

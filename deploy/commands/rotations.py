@@ -9,7 +9,7 @@ import string
 from urllib.parse import quote, urlsplit
 
 from deploy import naming
-from deploy.commands.account import Account, Refused, until
+from deploy.commands.account import Account, Refused, StillUnderWay, until
 from deploy.commands.definitions import definition_of
 from deploy.commands.one_off import run_once
 from deploy.commands.secret_values import SecretValues
@@ -91,6 +91,8 @@ def replace(account: Account, name: str, value: str) -> None:
     values.set(path, value)
     try:
         ApiService(account).change(f"Every task uses the new {name}", forceNewDeployment=True)
+    except StillUnderWay as still:
+        raise Refused(f"{still} The new {name} stays: revoke the old one only when every task has it.") from None
     except Refused as refused:
         if not before:
             raise

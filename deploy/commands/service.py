@@ -1,7 +1,6 @@
 """The API's service: what it runs, what it ran well before, and giving it something else."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from deploy import naming
@@ -30,12 +29,18 @@ class ApiService:
         Raises:
             Refused: there is none.
         """
-        asked = {"cluster": self._at["cluster"], "services": [self._at["service"]]}
-        for service in self._ecs.describe_services(**asked)["services"]:
-            if service["status"] == "ACTIVE":
-                found: dict[str, Any] = service
-                return found
+        if (found := self._found()) is not None:
+            return found
         raise Refused(f"There is no service {self._at['service']} yet: see «Bring-up in order» in deploy/README.md.")
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        return self._found() is not None
+
+    def _found(self) -> dict[str, Any] | None:
+        asked = {"cluster": self._at["cluster"], "services": [self._at["service"]]}
+        listed: list[dict[str, Any]] = self._ecs.describe_services(**asked)["services"]
+        return next((service for service in listed if service["status"] == "ACTIVE"), None)
 
     def running(self) -> dict[str, Any]:
         """The task definition that it has."""
@@ -65,23 +70,30 @@ class ApiService:
             changes: as ECS's UpdateService takes them.
 
         Raises:
-            Refused: ECS took it back, or it took too long.
+            StillUnderWay: it took too long.
+            Refused: ECS took it back.
         """
         if self._account.environment.release is Release.CODEDEPLOY:
             raise Refused("CodeDeploy replaces this service's tasks; ECS does not. Use `aws deploy create-deployment`.")
-        started = datetime.now(UTC)
+        before = self._newest()
         self._ecs.update_service(**self._at, **changes)
         self._account.say(f"{what}: ECS is at it.")
         deployment = until(
-            self._account, lambda: self._ended(started), what=what, limit_s=LONGEST_DEPLOYMENT_S, every_s=15
+            self._account, lambda: self._ended(before), what=what, limit_s=LONGEST_DEPLOYMENT_S, every_s=15
         )
         if deployment["status"] != "SUCCESSFUL":
             reason = deployment.get("statusReason", "no reason was given")
             raise Refused(f"{what}: ECS ended it as {deployment['status']} ({reason}). The version before serves.")
         self._account.say(f"{what}: steady.")
 
-    def _ended(self, started: datetime) -> dict[str, Any] | None:
-        # Those from before are of no interest, and at first ours may not be listed.
-        listed = self._ecs.list_service_deployments(**self._at, createdAt={"after": started})["serviceDeployments"]
+    def _ended(self, before: dict[str, Any] | None) -> dict[str, Any] | None:
+        # By its number, not by the time: clocks differ, and at first ours may not be listed.
+        newest = self._newest()
+        if newest is None or (before and newest["serviceDeploymentArn"] == before["serviceDeploymentArn"]):
+            return None
+        return newest if newest["status"] in _OVER else None
+
+    def _newest(self) -> dict[str, Any] | None:
+        listed = self._ecs.list_service_deployments(**self._at)["serviceDeployments"]
         newest: dict[str, Any] | None = max(listed, key=lambda deployment: deployment["createdAt"], default=None)
-        return newest if newest is not None and newest["status"] in _OVER else None
+        return newest

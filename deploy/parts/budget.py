@@ -22,7 +22,7 @@ def month_budget(scope: Construct, env: Environment) -> None:
         scope,
         "Budget",
         budget=budgets.CfnBudget.BudgetDataProperty(
-            budget_name=naming.service_name(env, "month"),
+            budget_name=f"{naming.service_name(env, 'month')}-{env.region}",
             budget_type="COST",
             time_unit="MONTHLY",
             budget_limit=budgets.CfnBudget.SpendProperty(amount=env.monthly_budget_usd, unit="USD"),

@@ -175,25 +175,29 @@ def _elsewhere(place: int) -> Rule:
 
 def _signing_in() -> Statement:
     others = [_not(_path(path, "EXACTLY")) for path in BY_THEMSELVES]
-    return Statement(and_statement=waf.CfnWebACL.AndStatementProperty(statements=[_below(SIGN_IN), *others]))
+    return Statement(and_statement=waf.CfnWebACL.AndStatementProperty(statements=[_below(SIGN_IN, read=True), *others]))
 
 
 def _not(statement: Statement) -> Statement:
     return Statement(not_statement=waf.CfnWebACL.NotStatementProperty(statement=statement))
 
 
-def _below(path: str) -> Statement:
-    return _path(path, "STARTS_WITH")
+def _below(path: str, *, read: bool = False) -> Statement:
+    return _path(path, "STARTS_WITH", read=read)
 
 
-def _path(path: str, how: str) -> Statement:
-    # As written, without making it prettier first: `/x/../api/` is no way into an exception.
+def _path(path: str, how: str, *, read: bool = False) -> Statement:
+    # A limit is for the path as the application reads it: `/%61pi/` is no way around. An exception is for the path as
+    # it was written: `/x/../api/` is no way into one.
+    kinds = ("URL_DECODE", "NORMALIZE_PATH") if read else ("NONE",)
     return Statement(
         byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
             field_to_match=waf.CfnWebACL.FieldToMatchProperty(uri_path={}),
             positional_constraint=how,
             search_string=path,
-            text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="NONE")],
+            text_transformations=[
+                waf.CfnWebACL.TextTransformationProperty(priority=place, type=kind) for place, kind in enumerate(kinds)
+            ],
         )
     )
 

@@ -105,7 +105,7 @@ ACKNOWLEDGED: Final = (
     ),
     *(
         Acknowledged(
-            f"AwsSolutions-IAM5[Resource::arn:aws:s3:::eloquent-{{env}}-files-{{account}}/{folder}/*]",
+            f"AwsSolutions-IAM5[Resource::arn:aws:s3:::eloquent-{{env}}-files-{{region}}-{{account}}/{folder}/*]",
             "migration/Answering/DefaultPolicy/Resource",
             "Files of users, each with a key of its own, in this one folder.",
         )

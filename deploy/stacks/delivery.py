@@ -83,7 +83,7 @@ def trust(env: Environment) -> dict[str, object]:
                 "Condition": {
                     "StringEquals": {
                         f"{ISSUER}:aud": AUDIENCE,
-                        f"{ISSUER}:sub": f"repo:{env.repository}:environment:{env.name}",
+                        f"{ISSUER}:sub": env.subject,
                     }
                 },
             }

@@ -88,10 +88,12 @@ class NetworkStack(cdk.Stack):
             road.add_to_policy(statement)
 
     def _way_to_peer(self, env: Environment) -> None:
-        """Routes to Atlas's network. Its end of the peering is accepted, and ours let in, by an owner at Atlas.
+        """Routes to Atlas's network. Atlas asks for the peering, an owner accepts it here and lets us in there.
 
         A cluster's ordinary name leads to its private addresses as soon as it is asked for over the peering.
         """
+        if not env.atlas_peering_id:
+            return
         for number, subnet in enumerate(self.vpc.select_subnets(subnet_group_name=PRIVATE).subnets, start=1):
             ec2.CfnRoute(
                 self,

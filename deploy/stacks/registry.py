@@ -42,6 +42,12 @@ class RegistryStack(cdk.Stack):
                         tag_status=ecr.TagStatus.UNTAGGED,
                         max_image_age=cdk.Duration.days(_UNTAGGED_DAYS),
                     ),
-                    ecr.LifecycleRule(rule_priority=2, tag_status=ecr.TagStatus.ANY, max_image_count=_KEPT),
+                    # Tagged ones alone: a release is an index with an image and its attestation, which count as well.
+                    ecr.LifecycleRule(
+                        rule_priority=2,
+                        tag_status=ecr.TagStatus.TAGGED,
+                        tag_pattern_list=["*"],
+                        max_image_count=_KEPT,
+                    ),
                 ],
             )

@@ -1,6 +1,8 @@
 """A firewall's verdict, worked out from a template: what AWS's groups find is given, the rest is read."""
 
+from posixpath import normpath
 from typing import Any
+from urllib.parse import unquote
 
 Rule = dict[str, Any]
 
@@ -54,8 +56,10 @@ def matches(statement: Rule, path: str, labels: set[str]) -> bool:
                 "FieldToMatch": {"UriPath": {}},
                 "PositionalConstraint": how,
                 "SearchString": beginning,
-                "TextTransformations": [{"Type": "NONE"}],
+                "TextTransformations": kinds,
             }
         }:
+            if [each["Type"] for each in kinds] == ["URL_DECODE", "NORMALIZE_PATH"]:
+                path = normpath(unquote(path))
             return path == beginning if how == "EXACTLY" else path.startswith(beginning)
     raise AssertionError(f"a statement that this does not know: {statement}")

@@ -205,6 +205,12 @@ def test_an_address_has_a_limit_and_a_tighter_one_for_signing_in(acl):
     assert "ScopeDownStatement" not in general
 
 
+@pytest.mark.parametrize("path", ["/%61pi/v1/auth/login", "/x/../api/v1/auth/login", "//api/v1/auth/login"[1:]])
+def test_the_limit_of_signing_in_is_for_the_path_as_it_is_read(acl, path):
+    (tight,) = (each["Statement"]["RateBasedStatement"] for each in acl["Rules"] if each["Name"] == "sign-ins")
+    assert matches(tight["ScopeDownStatement"], path, set())
+
+
 def test_the_firewall_looks_at_as_much_of_a_body_as_costs_nothing(acl):
     assert acl["AssociationConfig"]["RequestBody"]["CLOUDFRONT"]["DefaultSizeInspectionLimit"] == "KB_16"
 

@@ -6,6 +6,7 @@ import pytest
 
 from deploy.environment import Answering, ImpossibleEnvironment, Release
 from deploy.environments import DEV, ENVIRONMENTS, PROD, STAGING
+from deploy.parameters import plain_settings
 
 
 def test_there_are_three_and_no_two_share_a_network_or_a_domain():
@@ -55,6 +56,23 @@ def test_what_does_not_go_together_is_refused(env, change, told):
     with pytest.raises(ImpossibleEnvironment) as refused:
         replace(env, **change)
     assert told in str(refused.value)
+
+
+def test_a_network_may_be_there_before_it_is_peered_with():
+    assert replace(DEV, atlas_peering_id="").atlas_peering_id == ""
+
+
+def test_github_may_call_the_repository_something_else():
+    assert PROD.subject == "repo:example/eloquent:environment:prod"
+    numbered = replace(PROD, github_subject="repo:example@1/eloquent@2")
+    assert numbered.subject == "repo:example@1/eloquent@2:environment:prod"
+
+
+def test_any_setting_can_be_given_or_changed():
+    more = replace(DEV, settings={"RATE_LIMIT_RUNS_PER_MINUTE": "30", "LOG_LEVEL": "WARNING", "MAIL_BACKEND": ""})
+    given = plain_settings(more)
+    assert (given["RATE_LIMIT_RUNS_PER_MINUTE"], given["LOG_LEVEL"]) == ("30", "WARNING")
+    assert "MAIL_BACKEND" not in given
 
 
 def test_all_faults_are_told_at_once():

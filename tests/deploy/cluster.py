@@ -92,7 +92,15 @@ class Cluster:
         at = datetime.now(UTC) - timedelta(days=30) + timedelta(hours=number)
         revision = f"arn:aws:ecs:eu-central-1:123456789012:service-revision/{self.name}/{self.service}/{number}"
         self.revisions[revision] = definition
-        self.deployments.append({"createdAt": at, "targetServiceRevisionArn": revision, "status": status})
+        deployment = revision.replace(":service-revision/", ":service-deployment/")
+        self.deployments.append(
+            {
+                "serviceDeploymentArn": deployment,
+                "createdAt": at,
+                "targetServiceRevisionArn": revision,
+                "status": status,
+            }
+        )
         if status == "SUCCESSFUL":
             self.running = definition
 

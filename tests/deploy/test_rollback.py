@@ -1,6 +1,7 @@
 """`python -m deploy.rollback`: the version that ran well before, and nothing without the operator's word."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -99,6 +100,19 @@ def test_a_rollback_that_ecs_takes_back_is_told(history, ended):
     history.cluster.becomes = ended
     with pytest.raises(Refused, match=ended):
         roll_back(history.account, agreed)
+
+
+def test_a_clock_that_is_fast_hides_no_deployment(history, monkeypatch):
+    update = history.cluster.update_service
+
+    def update_in_the_past(**asked):
+        answer = update(**asked)
+        history.cluster.deployments[-1]["createdAt"] -= timedelta(minutes=5)
+        return answer
+
+    monkeypatch.setattr(history.cluster, "update_service", update_in_the_past)
+    roll_back(history.account, agreed)
+    assert "steady" in history.said[-1]
 
 
 def test_a_deployment_that_never_ends_is_not_waited_for_forever(history):

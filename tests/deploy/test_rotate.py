@@ -187,6 +187,13 @@ def test_a_value_with_which_nothing_comes_up_is_taken_back(kept):
     assert _values(kept) == VALUES
 
 
+def test_a_value_that_may_be_in_use_by_now_is_not_taken_back(kept):
+    kept.cluster.becomes = "IN_PROGRESS"
+    with pytest.raises(Refused, match="The new ANTHROPIC_API_KEY stays"):
+        _rotate(kept, "ANTHROPIC_API_KEY", "right")
+    assert _values(kept)["/eloquent/prod/ANTHROPIC_API_KEY"] == "right"
+
+
 @pytest.mark.parametrize("name", ["LOG_LEVEL", "OPENAI_API_KEY", "SECRET_KEY_FALLBACKS", "JWT_PRIVATE_KEY"])
 def test_what_is_no_secret_of_this_environment_is_refused(kept, name):
     with pytest.raises(Refused, match="name one of SECRET_KEY, REDIS_URL, JWT, MONGODB_URI"):

@@ -57,6 +57,9 @@ def _serving(answers, headers=GOOD_HEADERS, context: ssl.SSLContext | None = Non
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if not self.headers.get("User-Agent"):
+                self.send_error(403)  # as the firewall does
+                return
             asked.append((self.command, self.path))
             status, body = answers.get((self.command, self.path), (404, ""))
             self.send_response(status)
