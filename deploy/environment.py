@@ -126,6 +126,8 @@ class Environment:
     ollama_model: str = ""
     ollama_instance: str = ""
     ollama_hosts: int = 0
+    answers_at_once: int = 4
+    """That one of our own models gives on its GPU."""
     ollama_hosts_most: int = 0
     """While people wait for one; 0 for never more than `ollama_hosts`."""
     bedrock_model: str = ""

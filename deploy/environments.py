@@ -42,6 +42,7 @@ DEV: Final = Environment(
     frontend_repository="https://github.com/example/frontend",
     repository="example/eloquent",
     protected=False,
+    settings={"REGISTRATION": "invitation"},
 )
 
 STAGING: Final = Environment(
@@ -77,6 +78,7 @@ STAGING: Final = Environment(
     frontend_repository="https://github.com/example/frontend",
     repository="example/eloquent",
     protected=False,
+    settings={"REGISTRATION": "invitation", "STAFF_SECOND_FACTOR": "true"},
 )
 
 PROD: Final = Environment(
@@ -119,6 +121,8 @@ PROD: Final = Environment(
     frontend_repository="https://github.com/example/frontend",
     repository="example/eloquent",
     protected=True,
+    # Who may register is the first question of an owner: open, invitation, domain or closed.
+    settings={"REGISTRATION": "open", "EMAIL_VERIFICATION": "required", "STAFF_SECOND_FACTOR": "true"},
 )
 
 ENVIRONMENTS: Final = {env.name: env for env in (DEV, STAGING, PROD)}

@@ -47,6 +47,9 @@ def plain_settings(env: Environment) -> Mapping[str, str]:
     }
     if Answering.OLLAMA in env.answering:
         values |= {"OLLAMA_HOST": naming.ollama_host(env), "OLLAMA_MODEL": env.ollama_model}
+        # As many as all hosts give that there can be. What comes before there are so many waits inside Ollama, and more
+        # hosts come when people wait; beyond that they wait in the application, which tells them their place.
+        values |= {"MODEL_SLOTS": f"ollama={env.answers_at_once * env.models_most}"}
     if Answering.BEDROCK in env.answering:
         values |= {"BEDROCK_REGION": env.region}
     return {name: value for name, value in (values | dict(env.settings)).items() if value}

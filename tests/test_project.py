@@ -114,7 +114,7 @@ def test_no_file_speaks_of_the_machine_or_of_work_left(word: str) -> None:
 
 def test_ci_runs_every_group_of_tests_of_the_product() -> None:
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert {"make test", "make check", "make test-browser", "make test-clients"} <= set(ci)
+    assert {"make test", "make check", "make test-browser", "make test-clients", "make test-deploy"} <= set(ci)
 
 
 @pytest.mark.parametrize(

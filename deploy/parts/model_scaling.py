@@ -1,6 +1,7 @@
-"""How many of our own models there are: by how long people wait for one, as the application measures it.
+"""How many of our own models there are: by how long people wait for the first word, as the application measures it.
 
-A GPU is busy with a single answer, so neither its use nor the processor's says that another is needed. The queue does.
+A GPU is busy with a single answer, so neither its use nor the processor's says that another is needed. That wait does,
+wherever the queue is: in the application, or inside Ollama.
 """
 
 from typing import Final
@@ -14,10 +15,10 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
-from eloquent.foundation.telemetry.metric_names import NAMESPACE, QUEUE_WAIT
+from eloquent.foundation.telemetry.metric_names import NAMESPACE, TIME_TO_FIRST_TOKEN
 
 WAITING_TOO_LONG_MS: Final = 5_000
-HARDLY_WAITING_MS: Final = 500
+HARDLY_WAITING_MS: Final = 1_500
 OUT_AFTER_MIN: Final = 3
 OUT_COOLDOWN_MIN: Final = 10
 IN_AFTER_MIN: Final = 30
@@ -42,7 +43,7 @@ def _alarm(scope: Construct, env: Environment, name: str, *, ms: int, above: boo
         alarm_description="Changes the number of models. Nobody is woken.",
         metric=cloudwatch.Metric(
             namespace=NAMESPACE,
-            metric_name=QUEUE_WAIT.name,
+            metric_name=TIME_TO_FIRST_TOKEN.name,
             dimensions_map={"Environment": env.name, "Service": naming.SERVICE},
             statistic="p90",
             period=cdk.Duration.minutes(1),

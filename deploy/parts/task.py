@@ -123,6 +123,7 @@ def _container(scope: Construct, env: Environment, tag: str, secret_arns: Mappin
 def own_settings(env: Environment, tag: str) -> dict[str, str]:
     """What no operator changes: where it runs and which release it is."""
     return {
+        "AWS_REGION": env.region,
         "ELOQUENT_ENV": env.name,
         "ELOQUENT_RELEASE": tag,
         "PRODUCTION_RULES": "true",

@@ -28,8 +28,6 @@ NAME: Final = "ollama"
 PORT: Final = 11434
 MEMORY_MIB: Final = 12288
 """Reserved of the host's 16 GiB, of which the driver and the agent have theirs; the model itself lies on the GPU."""
-ANSWERS_AT_ONCE: Final = 4
-"""Each has its own window in the GPU's memory: 8 billion parameters and four windows of 8,192 tokens fit into 24 GB."""
 WINDOW_TOKENS: Final = 8192
 STOP_TIMEOUT_S: Final = 120
 
@@ -127,10 +125,10 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
             # The model stays on the GPU, and there is one.
             "OLLAMA_KEEP_ALIVE": "-1",
             "OLLAMA_MAX_LOADED_MODELS": "1",
-            "OLLAMA_NUM_PARALLEL": str(ANSWERS_AT_ONCE),
+            "OLLAMA_NUM_PARALLEL": str(env.answers_at_once),
             "OLLAMA_CONTEXT_LENGTH": str(WINDOW_TOKENS),
-            # The application queues, and tells people their place; a second queue behind it would be a silence.
-            "OLLAMA_MAX_QUEUE": str(ANSWERS_AT_ONCE * 4),
+            # All that the application lets through may wait at one host, while the others are still to come.
+            "OLLAMA_MAX_QUEUE": str(env.answers_at_once * env.models_most),
             # Nothing is fetched from the internet, and no model is thrown away.
             "OLLAMA_NOPRUNE": "1",
         },

@@ -112,6 +112,7 @@ def test_settings_come_from_where_they_lie_and_no_secret_is_written_down(templat
 @pytest.mark.parametrize("name", NAMES)
 def test_the_application_is_told_where_it_is_and_who_stands_beside_it(templates, name):
     assert settings_of(container(templates[name]["api"], "api")) == {
+        "AWS_REGION": ENVIRONMENTS[name].region,
         "ELOQUENT_ENV": name,
         "ELOQUENT_RELEASE": TAG,
         "PRODUCTION_RULES": "true",

@@ -68,6 +68,11 @@ def test_github_may_call_the_repository_something_else():
     assert numbered.subject == "repo:example@1/eloquent@2:environment:prod"
 
 
+def test_where_ollama_answers_no_more_is_let_through_than_all_hosts_give():
+    assert plain_settings(PROD)["MODEL_SLOTS"] == f"ollama={PROD.answers_at_once * PROD.models_most}"
+    assert "MODEL_SLOTS" not in plain_settings(STAGING)
+
+
 def test_any_setting_can_be_given_or_changed():
     more = replace(DEV, settings={"RATE_LIMIT_RUNS_PER_MINUTE": "30", "LOG_LEVEL": "WARNING", "MAIL_BACKEND": ""})
     given = plain_settings(more)

@@ -68,10 +68,6 @@ class Series:
     dimensions: Mapping[str, str]
     statistic: str
 
-    def with_statistic(self, statistic: str) -> "Series":
-        """The same metric, seen otherwise."""
-        return Series(namespace=self.namespace, name=self.name, dimensions=self.dimensions, statistic=statistic)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:

@@ -7,6 +7,7 @@ dies, or hangs, is replaced; the first signal lets all of them drain, a second o
 
 import argparse
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -21,6 +22,8 @@ LARGEST_FRAME = 256 * 1024
 MISUSE = 2
 KEEP_ALIVE_S = 5
 _LOOK_EVERY_S = 0.1
+# uvicorn's workers end by the very signal that they have obeyed.
+_ENDED_AS_ASKED = frozenset({0, -signal.SIGTERM, -signal.SIGINT})
 
 
 class Workers(Multiprocess):
@@ -78,9 +81,10 @@ def main() -> int:
     if settings.redis_url is None:
         sys.stderr.write("Several workers share running answers through Redis: set REDIS_URL, or WORKERS=1.\n")
         return MISUSE
+    os.environ["ELOQUENT_SUPERVISOR_PID"] = str(os.getpid())  # see eloquent/worker.py, which only a worker may import
     supervisor = Workers(config, sockets=[config.bind_socket()])
     supervisor.run()
-    return int(any(worker.exitcode for worker in supervisor.processes))
+    return int(any(worker.exitcode not in _ENDED_AS_ASKED for worker in supervisor.processes))
 
 
 if __name__ == "__main__":

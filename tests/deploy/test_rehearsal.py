@@ -120,6 +120,17 @@ async def test_an_answer_is_finished_and_saved_when_the_task_is_stopped_in_its_m
     assert [line for line in logged if line["level"] in {"error", "critical"}] == []
 
 
+async def test_two_workers_below_process_1_serve_and_end_with_it(image: Container, migrated: dict[str, str]) -> None:
+    async with serving(image, migrated | {"WORKERS": "2"}) as (process, address):
+        async with httpx.AsyncClient(base_url=address) as balancer:
+            for _ in range(20):
+                assert (await balancer.get("/readyz")).status_code == 200
+        process.send(signal.SIGTERM)
+        code, said = await asyncio.to_thread(process.ended, DRAIN_S)
+    assert code == 0, said
+    assert said.count("Started server process") == 2, "and none of them had to be replaced"
+
+
 async def test_the_server_is_process_1_of_a_user_without_any_right(served: tuple[Process, str]) -> None:
     process, _ = served
     status = process.status()

@@ -7,6 +7,7 @@ from chat import openai_api
 from chat.journal import log
 from eloquent import lifespan
 from eloquent.foundation import timeout_chain as chain
+from eloquent.foundation.telemetry import exporting
 from eloquent.foundation.timeout_chain import (
     CDN_KEEP_ALIVE_S,
     CDN_READ_S,
@@ -45,6 +46,7 @@ def test_the_platforms_own_bounds_are_kept():
 
 
 def test_the_numbers_are_the_ones_in_force(monkeypatch):
+    assert exporting.LAST_SPANS_S == LAST_SPANS_S
     assert log.HEARTBEAT_S is openai_api.HEARTBEAT_S is chain.HEARTBEAT_S
     assert (lifespan.DRAIN_S, lifespan.SAVING_S, lifespan.LAST_CHUNKS_S) == (DRAIN_S, SAVING_S, LAST_CHUNKS_S)
     told = {}

@@ -41,6 +41,12 @@ async def fake(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakePinecone]:
         await close_http_client()
 
 
+@pytest_asyncio.fixture(autouse=True)
+async def _no_toolbox_is_left() -> AsyncIterator[None]:
+    yield
+    await toolbox.close_tools()
+
+
 async def searched(**arguments: object) -> ToolResult:
     return await toolbox.call("search_documents", json.dumps(arguments), user=ANN)
 
