@@ -15,6 +15,7 @@ WRITTEN = Path(__file__).resolve().parents[2] / "deploy" / "cdk.out"
 
 # moto's CloudFormation cannot make rules from prefix lists, nor routes to a peer that it does not have.
 _BEYOND_MOTO = {"SourcePrefixListId", "VpcPeeringConnectionId"}
+_UNKNOWN_TO_MOTO = "AWS::ServiceDiscovery::PrivateDnsNamespace"
 
 
 def template(environment: str, stack: str) -> dict[str, Any]:
@@ -25,10 +26,22 @@ def template(environment: str, stack: str) -> dict[str, Any]:
         for name, one in written["Resources"].items()
         if not _BEYOND_MOTO.intersection(one.get("Properties", {}))
     }
+    outputs = {
+        name: one
+        for name, one in written.get("Outputs", {}).items()
+        if not _is_of(one["Value"], resources, _UNKNOWN_TO_MOTO)
+    }
     for one in resources.values():
         # moto takes tags of keys and parameters for something else.
         one.get("Properties", {}).pop("Tags", None)
-    return written | {"Resources": resources}
+    return written | {"Resources": resources, "Outputs": outputs}
+
+
+def _is_of(value: Any, resources: dict[str, Any], kind: str) -> bool:
+    match value:
+        case {"Fn::GetAtt": [str(name), _]}:
+            return name in resources and resources[name]["Type"] == kind
+    return False
 
 
 def bring_up(environment: str, region: str, *stacks: str) -> dict[str, dict[str, str]]:
