@@ -27,22 +27,22 @@ help: ## Show this list
 run: $(VENV)/.installed ## Start everything: database, language model, server; prints the addresses (WORKERS=2, UP="--port 9000")
 	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
-test: $(VENV)/.installed-dev ## Run the tests, except those of the next three
+test: $(VENV)/.installed-dev ## Run the tests, except those of the next four
 	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures and not deploy" $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
-	@$(if $(ARGS),,$(PYTHON) -m pytest -m "browser and language_model")
-	@$(PYTHON) -m pytest -n 2 --dist worksteal -m "browser$(if $(ARGS),, and not language_model)" $(ARGS)
+	@$(if $(ARGS),,$(PYTHON) -m pytest tests/e2e -m "browser and language_model")
+	@$(PYTHON) -m pytest -n 2 --dist worksteal -m "browser$(if $(ARGS),, and not language_model)" $(or $(ARGS),tests/e2e)
 
 test-clients: $(VENV)/.installed-dev ## Run the tests that drive the AI SDK and the typed client under Node
 	@$(PYTHON) -m tests.clients.ui.node
-	@$(PYTHON) -m pytest -m clients $(ARGS)
+	@$(PYTHON) -m pytest -m clients $(or $(ARGS),tests/clients)
 
 test-deploy: $(VENV)/.installed-dev $(DEPLOY_VENV)/.installed ## Run the tests of the platform on AWS: templates, rules, image, rehearsals
 	@JSII_NODE=$(DEPLOY_NODE) $(DEPLOY_PYTHON) -m pytest -c deploy/pytest.ini --rootdir deploy deploy/tests $(ARGS)
 	@$(PYTHON) -m tests.deploy.tools
-	@$(PYTHON) -m pytest -m deploy $(ARGS)
+	@$(PYTHON) -m pytest -m deploy $(or $(ARGS),tests/deploy)
 
 test-bench: $(VENV)/.installed-dev ## Run every measure of the bench, very small
 	@$(PYTHON) -m pytest $(AT_ONCE) -m measures $(ARGS)

@@ -182,7 +182,7 @@ def test_the_table_of_errors_names_operations_and_statuses_that_there_are() -> N
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 def test_the_server_does_what_its_document_says(case: schemathesis.Case, site: Site) -> None:
     for name, known in site.ids.items():
         # Half of the cases go to objects that exist: behind a made-up id there is only ever a 404.

@@ -52,7 +52,7 @@ class Started:
         self.environment = {
             name: value for name, value in os.environ.items() if name.lower() not in Config.model_fields
         }
-        self.environment |= {"ELOQUENT_STATE_DIR": str(state_dir), "PORT": "0"}
+        self.environment |= {"ELOQUENT_STATE_DIR": str(state_dir), "PORT": "0", "TITLE_MODEL": "off"}
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
         if not shutil.which("curl"):
             self.environment["PATH"] += f":{_directory_with_curl(state_dir)}"

@@ -33,7 +33,7 @@ from tests.inference.rigs import collected
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
-SCHEDULES = 4_000
+SCHEDULES = 2_000
 AT_ONCE = 100
 QUESTION = "How are you today?"
 ASKED = PromptRequest("", (PromptMessage("user", QUESTION),), GenerationOptions(max_output_tokens=30))
