@@ -43,6 +43,7 @@ class Observed(Stage):
             **super().settings(),
             "TITLE_MODEL": "off",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.endpoint,
+            "TRACE_SHARE_ANSWERS": "1",
             "OTEL_SERVICE_NAME": "chat-api",
             "TRACE_SHARE_OTHERS": "1",
             "METRICS_FORMAT": "emf",

@@ -88,6 +88,6 @@ def _tell(finding: Finding, titles: list[str], costs: dict[tuple[str, str], list
     worst = max(target.value for target in finding.targets)
     finding.sentence = f"With traces, metrics and reports a request costs at most {worst:.2f} times the CPU"
     finding.notes = [
-        "Every answer is traced, and one in twenty of the lists, as with the settings that hold unless others are set.",
+        "One answer in five is traced, and one in twenty of the lists: the settings that hold unless others are set.",
         "The lowest of the rounds are compared: what else a machine does makes a request dearer, and never cheaper.",
     ]
