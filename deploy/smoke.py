@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -107,7 +108,7 @@ def alive(site: Site) -> None:
 def ready(site: Site) -> None:
     """The database, the cache and the migrations are there."""
     reply = site.ask("GET", "/readyz")
-    if reply.status != 200:  # noqa: PLR2004
+    if reply.status != HTTPStatus.OK:
         checks = reply.json().get("checks", [])
         failed = ", ".join(str(check.get("name")) for check in checks if not check.get("ok"))
         raise Unwell(f"/readyz: {reply.status} ({failed or 'it does not say what'})")
@@ -175,7 +176,7 @@ def _streamed(site: Site, path: str, token: str) -> Iterator[str]:
         body = {"parts": [{"type": "text", "text": QUESTION}]}
         site.send(connection, "POST", path, body=body, token=token, accept="text/event-stream")
         reply = connection.getresponse()
-        if reply.status != 200 or "text/event-stream" not in reply.getheader("Content-Type", ""):  # noqa: PLR2004
+        if reply.status != HTTPStatus.OK or "text/event-stream" not in reply.getheader("Content-Type", ""):
             raise Unwell(f"a question: {reply.status}, {reply.getheader('Content-Type', 'of no type')}")
         while line := reply.readline():
             if line.startswith(b"data: "):

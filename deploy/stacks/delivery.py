@@ -139,7 +139,7 @@ def _deploying(env: Environment, task_roles: Sequence[str]) -> Iterator[iam.Poli
     # AWS asks for a definition by no name. Whatever is registered runs as the two roles below, or not at all.
     yield iam.PolicyStatement(
         sid="Definitions",
-        actions=["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"],
+        actions=["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"],
         resources=["*"],
     )
     yield iam.PolicyStatement(

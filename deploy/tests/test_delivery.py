@@ -13,7 +13,6 @@ EVERYTHING = {
     "ecr:GetAuthorizationToken",
     "ecs:DescribeTaskDefinition",
     "ecs:RegisterTaskDefinition",
-    "ecs:DeregisterTaskDefinition",
 }
 """What AWS knows no resource for."""
 PUSH = {
@@ -31,7 +30,6 @@ DEPLOY = {
     "cloudformation:DescribeStacks",
     "cloudwatch:DescribeAlarms",
     "ecr:DescribeImages",
-    "ecs:DeregisterTaskDefinition",
     "ecs:DescribeServiceDeployments",
     "ecs:DescribeServiceRevisions",
     "ecs:DescribeServices",

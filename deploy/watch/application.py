@@ -14,7 +14,7 @@ RUNAWAY: Final = 10
 """So many times the month's pace, in one hour."""
 MICROS: Final = 1_000_000
 WAITED_MS: Final = 15_000
-"""The slowest tenth waits longer: by then another model has been asked for (5 s) and is not there, or there is none."""
+"""The slowest tenth waits longer for its turn: every host that there may be has its share."""
 FAILING_SHARE: Final = 0.1
 FEWEST_RUNS: Final = 20
 INTERRUPTED_MOST: Final = 5

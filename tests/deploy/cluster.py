@@ -171,11 +171,6 @@ class Cluster:
         return {"taskDefinition": self.definitions[arn]}
 
     @_asked
-    def deregister_task_definition(self, taskDefinition: str) -> Any:
-        self.definitions[taskDefinition]["status"] = "INACTIVE"
-        return {"taskDefinition": self.definitions[taskDefinition]}
-
-    @_asked
     def update_service(
         self,
         cluster: str,

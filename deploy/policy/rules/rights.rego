@@ -9,7 +9,6 @@ _without_resource := {
 	"bedrock:ListFoundationModels",
 	"cloudwatch:PutMetricData",
 	"ecr:GetAuthorizationToken",
-	"ecs:DeregisterTaskDefinition",
 	"ecs:DescribeTaskDefinition",
 	"ecs:DiscoverPollEndpoint",
 	"ecs:RegisterTaskDefinition",
