@@ -37,7 +37,7 @@ class _Keys:
         self.opened: list[Opened] = []
         self.closed: list[str] = []
         self.ring: KeyRing | None = None
-        self.was_revoked = False
+        self.revocations = 0
 
     def take(self, rows: list[store.SigningKey]) -> None:
         """These are the rows now. Keys are opened anew only when a row has changed: it takes milliseconds."""
@@ -55,7 +55,7 @@ class _Keys:
         self.closed = closed
 
     def renew(self) -> None:
-        """Have the ring that holds now. `was_revoked` is set when a key is not on it any more that was revoked."""
+        """Have the ring that holds now. `revocations` grows when a key is not on it any more that was revoked."""
         ring = ring_at(now(), configured_keys(), self.rows, self.opened)
         before = self.ring
         if before is not None and _signature(before) == _signature(ring):
@@ -70,7 +70,7 @@ class _Keys:
         if left:
             verified.cache_clear()
         if any(row.kid in left and row.revoked_at is not None for row in self.rows):
-            self.was_revoked = True
+            self.revocations += 1
 
 
 _keys = _Keys()
@@ -165,6 +165,7 @@ async def _learn(asked: _Asked) -> None:
 async def run(*, revoked: Callable[[], Awaitable[None]]) -> None:
     """Read the keys again and again, until cancelled; `revoked` is called when one that was in force is revoked."""
     is_away = False
+    told = _keys.revocations  # others of this process, in loops of their own, are told by themselves
     while True:
         try:
             await read_keys()
@@ -176,8 +177,8 @@ async def run(*, revoked: Callable[[], Awaitable[None]]) -> None:
             _keys.renew()  # time passes all the same
         except Exception:
             log.exception("signing keys cannot be read")
-        if _keys.was_revoked:
-            _keys.was_revoked = False
+        if _keys.revocations != told:
+            told = _keys.revocations
             await revoked()
         await asyncio.sleep(READ_EVERY_S)
 
