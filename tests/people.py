@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -22,12 +23,13 @@ _TIMEOUT_S = 20
 class Person:
     """A registered user: REST with an access token, server-sent events, sockets."""
 
-    def __init__(self, server: str, name: str) -> None:
+    def __init__(self, server: str, name: str, *, trusting: ssl.SSLContext | None = None) -> None:
         self.server = server
         self.email = f"{name}@example.org"
         # Whatever a test provokes, the document must know of it.
         hooks = {"response": [is_documented]}
-        self.http = httpx.AsyncClient(base_url=f"{server}/api/v1", timeout=_TIMEOUT_S, event_hooks=hooks)
+        verify = trusting or True
+        self.http = httpx.AsyncClient(base_url=f"{server}/api/v1", timeout=_TIMEOUT_S, event_hooks=hooks, verify=verify)
         self.tokens: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:

@@ -97,7 +97,8 @@ def _targets(scope: Construct, name: str, env: Environment, vpc: ec2.IVpc) -> el
         target_group_name=naming.service_name(env, name.lower()),
         vpc=vpc,
         port=PORT,
-        protocol=elb.ApplicationProtocol.HTTP,
+        # With a certificate that the task has made itself: a load balancer checks none, and nobody reads along.
+        protocol=elb.ApplicationProtocol.HTTPS,
         protocol_version=elb.ApplicationProtocolVersion.HTTP1,
         target_type=elb.TargetType.IP,
         # Answers are long and unlike: whoever has the fewest under way gets the next.
@@ -105,6 +106,7 @@ def _targets(scope: Construct, name: str, env: Environment, vpc: ec2.IVpc) -> el
         deregistration_delay=cdk.Duration.seconds(DEREGISTRATION_S),
         health_check=elb.HealthCheck(
             path=READY_PATH,
+            protocol=elb.Protocol.HTTPS,
             healthy_http_codes="200",
             interval=cdk.Duration.seconds(READY_INTERVAL_S),
             timeout=cdk.Duration.seconds(READY_TIMEOUT_S),

@@ -18,7 +18,8 @@ from constructs import Construct
 from deploy import naming, parameters
 from deploy.environment import Environment
 from deploy.parts import sidecar
-from eloquent.foundation.timeout_chain import SERVER_KEEP_ALIVE_S, STOP_TIMEOUT_S
+from deploy.programs import ALIVE, MIGRATE, SERVE
+from eloquent.foundation.timeout_chain import STOP_TIMEOUT_S
 
 NAME: Final = "api"
 PORT: Final = 8000
@@ -31,11 +32,6 @@ PLATFORM: Final = ecs.RuntimePlatform(
     # What the tests run on runs in the cloud: no wheel of another processor is met there for the first time.
     cpu_architecture=ecs.CpuArchitecture.X86_64,
 )
-COMMAND: Final = ("python", "-m", "eloquent.serving.web_server", "--keep-alive", str(SERVER_KEEP_ALIVE_S))
-"""Where it listens and with how many workers, HOST, PORT and WORKERS say."""
-MIGRATE: Final = ("python", "manage.py", "migrate_once")
-"""Any number of them take turns, so that a pipeline that is started twice harms nothing."""
-ALIVE: Final = ("python", "-m", "eloquent.serving.probe")
 OBSERVED: Final = {"OTEL_EXPORTER_OTLP_ENDPOINT": sidecar.ENDPOINT, "METRICS_FORMAT": "emf"}
 """For a task with the collector beside it."""
 
@@ -56,7 +52,7 @@ def api_task(
         NAME,
         **_container(scope, env, tag, secret_arns),
         environment=own_settings(env, tag) | OBSERVED,
-        command=[*COMMAND],
+        command=[*SERVE],
         port_mappings=[ecs.PortMapping(container_port=PORT, name=NAME)],
         ulimits=[ecs.Ulimit(name=ecs.UlimitName.NOFILE, soft_limit=OPEN_FILES, hard_limit=OPEN_FILES)],
         # Alive, not ready: a database that is away is no reason to be killed.

@@ -122,6 +122,12 @@ BAD = {
             DefaultActions=[],
         )
     },
+    "ELQ-006-an-application-asked-in-plain": {
+        "group": _resource("ElasticLoadBalancingV2::TargetGroup", Protocol="HTTP", HealthCheckProtocol="HTTPS")
+    },
+    "ELQ-006-a-health-asked-in-plain": {
+        "group": _resource("ElasticLoadBalancingV2::TargetGroup", Protocol="HTTPS", HealthCheckProtocol="HTTP")
+    },
     "ELQ-006-a-distribution-of-old": _distribution("TLSv1.1_2016", "https-only"),
     "ELQ-006-a-distribution-of-2019": _distribution("TLSv1.2_2019", "https-only"),
     "ELQ-006-a-distribution-in-plain": _distribution("TLSv1.2_2021", "allow-all"),

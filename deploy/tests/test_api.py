@@ -174,11 +174,20 @@ def test_a_slow_log_holds_no_answer_up(templates, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_alive_is_asked_by_ecs_and_ready_by_the_load_balancer(templates, name):
     api = templates[name]["api"]
-    assert container(api, "api")["HealthCheck"]["Command"] == ["CMD", "python", "-m", "eloquent.serving.probe"]
+    alive = ["CMD", "python", "-m", "eloquent.serving.probe", "--tls"]
+    assert container(api, "api")["HealthCheck"]["Command"] == alive
     for group in all_of(api, "ElasticLoadBalancingV2::TargetGroup"):
         assert (group["HealthCheckPath"], group["Matcher"]) == ("/readyz", {"HttpCode": "200"})
     # What is unready is ended only when another one is ready: for that there must be room for the other one.
     assert one(api, "ECS::Service")["DeploymentConfiguration"]["MaximumPercent"] == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_load_balancer_and_the_application_speak_tls(templates, name):
+    api = templates[name]["api"]
+    assert "--tls" in container(api, "api")["Command"]
+    for group in all_of(api, "ElasticLoadBalancingV2::TargetGroup"):
+        assert (group["Protocol"], group["HealthCheckProtocol"]) == ("HTTPS", "HTTPS")
 
 
 @pytest.mark.parametrize("name", NAMES)

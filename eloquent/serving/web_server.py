@@ -1,4 +1,4 @@
-"""The web server: `python -m eloquent.serving.web_server [--host HOST] [--port PORT] [--workers N]`.
+"""The web server: `python -m eloquent.serving.web_server [--host HOST] [--port PORT] [--workers N] [--tls]`.
 
 Where it listens is what HOST, PORT and WORKERS say, unless the options do. The options of uvicorn that matter stand
 here, once. Several workers are processes that share one listening socket: any of them may get any request. One that
@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from eloquent.foundation.config import ConfigFaults, get_config
 from eloquent.foundation.timeout_chain import SERVER_CLOSING_S, SOCKET_PING_S
 from eloquent.serving.http_protocol import BoundedHttp
+from eloquent.serving.own_tls import own_tls
 
 LARGEST_FRAME = 256 * 1024
 MISUSE = 2
@@ -47,6 +48,9 @@ def main() -> int:
     parser.add_argument("--port", type=int)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--keep-alive", type=int, default=KEEP_ALIVE_S, help="seconds that a silent connection is kept")
+    parser.add_argument(
+        "--tls", action="store_true", help="for a load balancer that asks for no certificate in particular"
+    )
     arguments = parser.parse_args()
     try:
         settings = get_config()
@@ -73,6 +77,7 @@ def main() -> int:
         ws_ping_interval=SOCKET_PING_S,
         # The application has brought its runs to rest before uvicorn hears of the signal: see eloquent.lifespan.
         timeout_graceful_shutdown=SERVER_CLOSING_S,
+        ssl_context_factory=own_tls if arguments.tls else None,
     )
     if workers == 1:
         server = uvicorn.Server(config)

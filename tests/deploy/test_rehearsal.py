@@ -14,11 +14,13 @@ import pytest
 import pytest_asyncio
 from pymongo import MongoClient
 
+from deploy.programs import ALIVE, SERVE
 from eloquent.embedded.ports import any_free_port
 from eloquent.foundation.timeout_chain import DRAIN_S
 from tests.deploy.conftest import HOST, production
 from tests.deploy.container import Container, Process
 from tests.fakes.ollama import FakeModel, FakeOllama
+from tests.front_door.threaded_server import asking_no_certificate
 from tests.people import Person
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
@@ -48,7 +50,7 @@ async def model() -> AsyncIterator[FakeOllama]:
 
 @pytest_asyncio.fixture(scope="module")
 async def served(image: Container, migrated: dict[str, str]) -> AsyncIterator[tuple[Process, str]]:
-    """The image's own command, ready, and its address."""
+    """What ECS starts, ready, and its address."""
     async with serving(image, migrated) as started:
         yield started
 
@@ -56,14 +58,18 @@ async def served(image: Container, migrated: dict[str, str]) -> AsyncIterator[tu
 @asynccontextmanager
 async def serving(image: Container, settings: dict[str, str]) -> AsyncIterator[tuple[Process, str]]:
     port = any_free_port()
-    process = image.start(**settings, PORT=str(port))
+    process = image.start(SERVE, **settings, PORT=str(port))
     try:
-        address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=address) as client:
+        address = f"https://127.0.0.1:{port}"
+        async with balancer_of(address) as client:
             await until_status(client, "/readyz", 200, within_s=START_S, process=process)
         yield process, address
     finally:
         process.kill()
+
+
+def balancer_of(address: str, **options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=address, verify=asking_no_certificate(), **options)
 
 
 async def until_status(
@@ -86,9 +92,9 @@ async def test_an_answer_is_finished_and_saved_when_the_task_is_stopped_in_its_m
     settings = migrated | {"OLLAMA_HOST": model.url, "OLLAMA_MODEL": "fake"}
     async with serving(image, settings) as (process, address):
         gate = model.models["fake:latest"].gates[3]
-        ann = Person(address, "ann")
+        ann = Person(address, "ann", trusting=asking_no_certificate())
         ann.http.headers["Host"] = HOST
-        async with ann, httpx.AsyncClient(base_url=address) as balancer:
+        async with ann, balancer_of(address) as balancer:
             conversation = await ann.conversation()
             body = {"parts": [{"type": "text", "text": "Why?"}]}
             path, text, kinds = f"/conversations/{conversation}/runs", "", []
@@ -122,7 +128,7 @@ async def test_an_answer_is_finished_and_saved_when_the_task_is_stopped_in_its_m
 
 async def test_two_workers_below_process_1_serve_and_end_with_it(image: Container, migrated: dict[str, str]) -> None:
     async with serving(image, migrated | {"WORKERS": "2"}) as (process, address):
-        async with httpx.AsyncClient(base_url=address) as balancer:
+        async with balancer_of(address) as balancer:
             for _ in range(20):
                 assert (await balancer.get("/readyz")).status_code == 200
         process.send(signal.SIGTERM)
@@ -147,7 +153,8 @@ async def test_the_health_command_tells_a_server_that_is_alive_from_one_that_is_
 ) -> None:
     _, address = served
     port = address.rpartition(":")[2]
-    asked = partial(image.start, image.health_command)
+    assert [*ALIVE] == [*image.health_command, "--tls"]
+    asked = partial(image.start, ALIVE)
     assert await asyncio.to_thread(asked(PORT=port).ended, 30) == (0, "")
     code, said = await asyncio.to_thread(asked(PORT=str(any_free_port())).ended, 30)
     assert (code, said) == (1, "/healthz: ConnectionRefusedError\n")
@@ -155,7 +162,7 @@ async def test_the_health_command_tells_a_server_that_is_alive_from_one_that_is_
 
 async def test_static_files_are_kept_for_ever_by_browsers_and_by_a_cache_in_front(served: tuple[Process, str]) -> None:
     _, address = served
-    async with httpx.AsyncClient(base_url=address, headers={"Host": HOST}) as client:
+    async with balancer_of(address, headers={"Host": HOST}) as client:
         page = await client.get("/", headers={"X-Forwarded-Proto": "https"})
         assert page.status_code == 200
         styles = page.text.split('rel="stylesheet" href="')[1].partition('"')[0]

@@ -13,15 +13,21 @@ from tests.front_door.threaded_server import Connection, ThreadedServer, serving
 WAIT_S = 10
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def tls(request: pytest.FixtureRequest) -> bool:
+    """As it stands on a laptop, and as behind AWS's load balancer."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def server(handler: Any) -> Iterator[ThreadedServer]:
-    with serving(handler) as server:
+def server(handler: Any, tls: bool) -> Iterator[ThreadedServer]:
+    with serving(handler, tls=tls) as server:
         yield server
 
 
 @pytest.fixture
-def our_server(ours: Any) -> Iterator[ThreadedServer]:
-    with serving(ours) as server:
+def our_server(ours: Any, tls: bool) -> Iterator[ThreadedServer]:
+    with serving(ours, tls=tls) as server:
         yield server
 
 
@@ -76,7 +82,7 @@ def test_a_client_that_leaves_within_its_body_is_forgotten(server: ThreadedServe
         assert b"200 OK" in connection.until(b"\r\n\r\n")
 
 
-def test_a_reader_that_takes_nothing_is_cut_off(bare_urls: None, happened: "SimpleQueue[str]") -> None:
+def test_a_reader_that_takes_nothing_is_cut_off(bare_urls: None, happened: "SimpleQueue[str]", tls: bool) -> None:
     from eloquent.handlers import AsyncHandler
 
     handler = AsyncHandler(send_timeout_s=0.2)
@@ -85,7 +91,7 @@ def test_a_reader_that_takes_nothing_is_cut_off(bare_urls: None, happened: "Simp
         await handler(scope, receive, send)
         happened.put("returned")
 
-    with serving(app) as server, Connection(server, receive_buffer=4096) as connection:
+    with serving(app, tls=tls) as server, Connection(server, receive_buffer=4096) as connection:
         connection.send("/api/pouring")
         assert happened.get(timeout=WAIT_S) == "pouring"
         assert happened.get(timeout=WAIT_S) == "closed"
@@ -94,11 +100,11 @@ def test_a_reader_that_takes_nothing_is_cut_off(bare_urls: None, happened: "Simp
         assert server.connections() == 0
 
 
-def test_a_slow_reader_that_reads_is_served(bare_urls: None, happened: "SimpleQueue[str]") -> None:
+def test_a_slow_reader_that_reads_is_served(bare_urls: None, happened: "SimpleQueue[str]", tls: bool) -> None:
     from eloquent.handlers import AsyncHandler
 
     with (
-        serving(AsyncHandler(send_timeout_s=0.5)) as server,
+        serving(AsyncHandler(send_timeout_s=0.5), tls=tls) as server,
         Connection(server, receive_buffer=4096) as connection,
     ):
         connection.send("/api/pouring")
@@ -143,9 +149,9 @@ def test_requests_sent_ahead_are_answered_in_order(our_server: ThreadedServer) -
 
 
 def test_open_streams_are_cut_without_a_closing_chunk(
-    ours: Any, happened: "SimpleQueue[str]", caplog: pytest.LogCaptureFixture
+    ours: Any, happened: "SimpleQueue[str]", caplog: pytest.LogCaptureFixture, tls: bool
 ) -> None:
-    with serving(ours) as server, Connection(server) as connection:
+    with serving(ours, tls=tls) as server, Connection(server) as connection:
         connection.send("/api/silent")
         connection.until(b"first\r\n")
         assert happened.get(timeout=WAIT_S) == "waiting"
@@ -157,9 +163,9 @@ def test_open_streams_are_cut_without_a_closing_chunk(
 
 
 def test_a_stream_that_breaks_off_has_no_closing_chunk_and_is_no_error(
-    ours: Any, caplog: pytest.LogCaptureFixture
+    ours: Any, caplog: pytest.LogCaptureFixture, tls: bool
 ) -> None:
-    with serving(ours) as server, Connection(server) as connection:
+    with serving(ours, tls=tls) as server, Connection(server) as connection:
         connection.send("/api/broken-off")
         connection.until(b"first\r\n")
         assert connection.rest() == b""
@@ -167,8 +173,8 @@ def test_a_stream_that_breaks_off_has_no_closing_chunk_and_is_no_error(
     assert "without completing response" not in caplog.text
 
 
-def test_a_server_that_stops_ends_the_streams_it_waited_for(ours: Any, happened: "SimpleQueue[str]") -> None:
-    with serving(ours, timeout_graceful_shutdown=1) as server, Connection(server) as connection:
+def test_a_server_that_stops_ends_the_streams_it_waited_for(ours: Any, happened: "SimpleQueue[str]", tls: bool) -> None:
+    with serving(ours, tls=tls, timeout_graceful_shutdown=1) as server, Connection(server) as connection:
         connection.send("/api/silent")
         connection.until(b"first")
         assert happened.get(timeout=WAIT_S) == "waiting"

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,18 +14,22 @@ import uvloop
 from eloquent.asgi import application
 from eloquent.foundation import lifecycle
 from eloquent.serving.http_protocol import BoundedHttp
+from eloquent.serving.own_tls import own_tls
 from inference.catalog import offering
 from inference.providers.scripted import Scripted, saying
 from tests.chat.conftest import SCRIPTED
 
 
 class ThreadedServer:
-    """A server whose loop is in another thread."""
+    """A server whose loop is in another thread; with TLS as behind a load balancer, if so asked."""
 
-    def __init__(self, app: Any, **options: Any) -> None:
+    def __init__(self, app: Any, *, tls: bool = False, **options: Any) -> None:
+        self.is_tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         options = {"lifespan": "off", "log_config": None, "timeout_graceful_shutdown": 2, **options}
+        if tls:
+            options["ssl_context_factory"] = own_tls
         self._server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", **({"http": BoundedHttp} | options)))
         self._thread = threading.Thread(target=self._run)
 
@@ -70,8 +75,15 @@ def serving_chat() -> Iterator[str]:
     lifecycle.open_for_work()
 
 
+def asking_no_certificate() -> ssl.SSLContext:
+    """As a load balancer of AWS does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Connection:
-    """A plain socket that speaks HTTP/1.1 as slowly, as partially and as rudely as a test wants."""
+    """A socket that speaks HTTP/1.1 as slowly, as partially and as rudely as a test wants."""
 
     def __init__(self, server: ThreadedServer, *, receive_buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -79,6 +91,8 @@ class Connection:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(10)
         self.socket.connect(("127.0.0.1", server.port))
+        if server.is_tls:
+            self.socket = asking_no_certificate().wrap_socket(self.socket)
         self._buffer = b""
 
     def __enter__(self) -> Self:

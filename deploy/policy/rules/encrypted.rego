@@ -42,6 +42,16 @@ _is_tls_listener(name) if {
 }
 
 violation contains v if {
+	some name in resources_of_type("AWS::ElasticLoadBalancingV2::TargetGroup")
+	some property in ["Protocol", "HealthCheckProtocol"]
+	path := sprintf("Properties.%s", [property])
+	not _is_https(name, path)
+	v := make_diag_at("ELQ-006", "ERROR", name, path, "A load balancer asks the application over TLS")
+}
+
+_is_https(name, path) if resolve(name, path) == "HTTPS"
+
+violation contains v if {
 	some name in resources_of_type("AWS::CloudFront::Distribution")
 	not _is_tls_distribution(name)
 	v := make_diag_at(
