@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import idna
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -124,4 +125,16 @@ def pem_key(value: str) -> str:
         raise ValueError("it is not a key in PEM form") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _SMALLEST_RSA_KEY_BITS:
         raise ValueError(f"it is not an RSA key of {_SMALLEST_RSA_KEY_BITS} bits or more")
+    return pem
+
+
+def certificates(value: str) -> str:
+    """One certificate or several, one behind the other. Line breaks written as backslash-n are understood."""
+    pem = value.replace("\\n", "\n")
+    try:
+        x509.load_pem_x509_certificates(pem.encode())
+    except ValueError as error:
+        raise ValueError("it is no certificate in PEM form, -----BEGIN CERTIFICATE-----") from error
+    if "PRIVATE KEY" in pem:
+        raise ValueError("there is a private key in it, which belongs to the server and to nobody who asks it")
     return pem

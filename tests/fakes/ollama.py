@@ -7,6 +7,7 @@ answer. A chat without messages loads the model, or unloads it.
 
 import asyncio
 import json
+import ssl
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -60,13 +61,16 @@ class FakeOllama:
         """The JSON of each chat without messages."""
         self.embedded: list[dict[str, Any]] = []
         """The JSON of each POST /api/embed that had vectors for an answer."""
+        self.tls: ssl.SSLContext | None = None
+        """Set before it serves: it speaks TLS then, as `localhost`."""
         self._changed = asyncio.Condition()
         self._connections: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         # A large backlog: tests of many streams connect in one instant.
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096, ssl=self.tls)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"https://localhost:{port}" if self.tls else f"http://127.0.0.1:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

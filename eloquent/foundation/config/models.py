@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from eloquent.foundation import price_lists
-from eloquent.foundation.config.types import HttpUrl, HttpUrls, Names, Region, Slots
+from eloquent.foundation import formats, price_lists
+from eloquent.foundation.config.types import HttpUrl, HttpUrls, Names, Region, Slots, checked_secret
 
 
 class ModelSettings(BaseModel, frozen=True):
@@ -18,6 +18,11 @@ class ModelSettings(BaseModel, frozen=True):
         None, description="any OpenAI-compatible server, up to and without /chat/completions: https://host/v1"
     )
     openai_compatible_api_key: SecretStr | None = Field(None, description="its key")
+    model_ca: Annotated[SecretStr, checked_secret(formats.certificates)] | None = Field(
+        None,
+        description="certificates in PEM that are trusted beside the public ones when a language model is asked: of a "
+        "server of your own, or of your authority (no secret to read, but nobody may change it)",
+    )
     openai_api_key: SecretStr | None = Field(None, description="a key of OpenAI's API")
     openai_base_url: HttpUrl | None = Field(None, description="OpenAI's API elsewhere than at OpenAI, https://host/v1")
     openai_models: Names = Field((), description="OpenAI's models that are offered, comma separated")
