@@ -61,7 +61,7 @@ def build(env: Environment, *, tag: str = "bootstrap", outdir: str | None = None
     data = DataStack(app, named("data"), settings=env, network=network, env=here)
     stacks = [registry, network, data]
     if answers_itself(env):
-        stacks += [ModelStack(app, named("model"), settings=env, network=network, env=here)]
+        stacks += [ModelStack(app, named("model"), settings=env, network=network, data=data, env=here)]
     migration = MigrationStack(app, named("migration"), settings=env, network=network, data=data, tag=tag, env=here)
     api = ApiStack(app, named("api"), settings=env, network=network, data=data, migration=migration, tag=tag, env=here)
     stacks += [migration, api]

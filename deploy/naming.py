@@ -66,9 +66,19 @@ def private_domain(env: Environment) -> str:
     return f"{env.name}.{SERVICE}.internal"
 
 
+def ollama_name(env: Environment) -> str:
+    """Ollama's name in the network, which stands in its certificate: `ollama.prod.eloquent.internal`."""
+    return f"ollama.{private_domain(env)}"
+
+
 def ollama_host(env: Environment) -> str:
     """Where the application finds Ollama."""
-    return f"http://ollama.{private_domain(env)}:11434"
+    return f"https://{ollama_name(env)}:11434"
+
+
+def model_identity(env: Environment) -> str:
+    """The secret with the key and the certificate of our own model. No setting, so not below the settings' path."""
+    return f"{service_name(env, 'model')}-identity"
 
 
 def bucket_name(env: Environment, what: str) -> str:

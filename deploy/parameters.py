@@ -26,6 +26,9 @@ class Secret:
     made: bool = False
 
 
+_OF_OUR_OWN_MODEL: Final = (Secret("MODEL_CA", "our own model's certificate, made by `python -m deploy.rotate`"),)
+
+
 def plain_settings(env: Environment) -> Mapping[str, str]:
     """The environment's settings that are no secrets: name → value. A name without a value is left out."""
     values = {
@@ -64,6 +67,7 @@ def secrets_of(env: Environment) -> tuple[Secret, ...]:
         Secret("JWT_PRIVATE_KEY", "an RSA key in PEM that signs access tokens"),
         Secret("MONGODB_URI", "MongoDB Atlas at its private address"),
         Secret("REDIS_URL", "the cache, rediss:// with the password that AWS made up for it", made=True),
+        *(_OF_OUR_OWN_MODEL if Answering.OLLAMA in env.answering else ()),
         *((Secret("OPENAI_API_KEY", "OpenAI's key"),) if Answering.OPENAI in env.answering else ()),
         *((Secret("ANTHROPIC_API_KEY", "Anthropic's key"),) if Answering.ANTHROPIC in env.answering else ()),
         *((Secret("PINECONE_API_KEY", "Pinecone's key"),) if env.pinecone else ()),

@@ -12,7 +12,7 @@ from typing import Any
 from deploy import naming
 from deploy.commands.account import Account, Agree, Refused, agree_at_the_keyboard, agreed, arguments, carry_out
 from deploy.commands.definitions import copy_of, tag_of
-from deploy.commands.service import ApiService
+from deploy.commands.service import Service, api_service
 from deploy.environments import ENVIRONMENTS
 
 
@@ -22,7 +22,7 @@ def roll_back(account: Account, agree: Agree, *, to: str = "") -> None:
     Raises:
         Refused: nothing to go back to, the operator did not agree, or ECS ended it otherwise.
     """
-    service = ApiService(account)
+    service = api_service(account)
     running = service.running()
     target, tag = _target(service, running, to)
     _check_image(account, tag)
@@ -37,7 +37,7 @@ def roll_back(account: Account, agree: Agree, *, to: str = "") -> None:
     service.change(f"Back to {tag}", taskDefinition=arn)
 
 
-def _target(service: ApiService, running: dict[str, Any], to: str) -> tuple[dict[str, Any], str]:
+def _target(service: Service, running: dict[str, Any], to: str) -> tuple[dict[str, Any], str]:
     """A definition to go back to, and the release it is to run."""
     if to == tag_of(running):
         raise Refused(f"{to} runs already.")

@@ -1,6 +1,7 @@
 """`python -m deploy.rotate --env prod NAME`: another value for a secret, and nobody is signed out.
 
 SECRET_KEY, REDIS_URL   a value is made up here
+MODEL_CA                our own model's certificate, with a key that is made here; also the first one
 JWT                     the application makes a key, publishes it, and signs with it later
 any other               read from standard input: paste it, or `… < file`. Never an argument, which others could see
 """
@@ -11,7 +12,13 @@ from getpass import getpass
 from typing import Final
 
 from deploy.commands.account import Account, Agree, Refused, agree_at_the_keyboard, agreed, arguments, carry_out
-from deploy.commands.rotations import replace, rotate_cache_password, rotate_secret_key, rotate_signing_key
+from deploy.commands.rotations import (
+    replace,
+    rotate_cache_password,
+    rotate_model_certificate,
+    rotate_secret_key,
+    rotate_signing_key,
+)
 from deploy.environments import ENVIRONMENTS
 from deploy.parameters import secrets_of
 
@@ -20,6 +27,7 @@ _MADE_HERE: Final[dict[str, Callable[[Account], None]]] = {
     "SECRET_KEY": rotate_secret_key,
     "REDIS_URL": rotate_cache_password,
     JWT: rotate_signing_key,
+    "MODEL_CA": rotate_model_certificate,
 }
 # The first is what JWT is about, the second follows from SECRET_KEY.
 _NOT_BY_HAND: Final = {"JWT_PRIVATE_KEY", "SECRET_KEY_FALLBACKS"}
@@ -37,16 +45,17 @@ def rotate(account: Account, name: str, *, read: Callable[[str], str], agree: Ag
     Raises:
         Refused: there is no such secret, no value came, the operator did not agree, or no task came up with it.
     """
-    by_hand = [secret.name for secret in secrets_of(account.environment)]
-    by_hand = [each for each in by_hand if each not in _MADE_HERE and each not in _NOT_BY_HAND]
-    if name not in _MADE_HERE and name not in by_hand:
-        raise Refused(f"{name}: name one of {', '.join([*_MADE_HERE, *by_hand])}.")
-    value = "" if name in _MADE_HERE else read(f"The new {name}: ").strip()
+    known = [secret.name for secret in secrets_of(account.environment)]
+    made_here = [each for each in _MADE_HERE if each == JWT or each in known]
+    by_hand = [each for each in known if each not in made_here and each not in _NOT_BY_HAND]
+    if name not in made_here and name not in by_hand:
+        raise Refused(f"{name}: name one of {', '.join([*made_here, *by_hand])}.")
+    value = "" if name in made_here else read(f"The new {name}: ").strip()
     if name in by_hand and not value:
         raise Refused(f"No value of {name} came from standard input. Nothing was changed.")
     if not agree(f"{account.environment.name}: another {name}, and the service's tasks anew."):
         raise Refused("Nothing was changed.")
-    if name in _MADE_HERE:
+    if name in made_here:
         _MADE_HERE[name](account)
     else:
         replace(account, name, value)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from deploy.commands.account import Account, arguments, carry_out
 from deploy.commands.definitions import tag_of
-from deploy.commands.service import ApiService
+from deploy.commands.service import api_service
 
 
 def tell_running(account: Account) -> None:
     """Say the tag."""
-    service = ApiService(account)
+    service = api_service(account)
     if service.exists():
         account.say(tag_of(service.running()))
 

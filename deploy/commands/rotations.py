@@ -6,6 +6,8 @@ changed in two steps, in which each side knows the other's value.
 
 import secrets
 import string
+from datetime import timedelta
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from deploy import naming
@@ -13,11 +15,14 @@ from deploy.commands.account import Account, Refused, StillUnderWay, until
 from deploy.commands.definitions import definition_of
 from deploy.commands.one_off import run_once
 from deploy.commands.secret_values import SecretValues
-from deploy.commands.service import ApiService
+from deploy.commands.service import api_service, model_service
+from eloquent.foundation.certificates import self_signed
 
 _LENGTH = 64
 _LETTERS = string.ascii_letters + string.digits
 _CACHE_LIMIT_S = 3600
+CERTIFICATE_LASTS: Final = timedelta(days=3650)
+"""No date wakes anybody: only this application trusts it, and whoever wants another one makes it when it suits."""
 
 
 def made_up() -> str:
@@ -30,7 +35,7 @@ def rotate_secret_key(account: Account) -> None:
 
     The old one stays among the fallbacks: what lies sealed in the database is opened with it.
     """
-    values, service = SecretValues(account), ApiService(account)
+    values, service = SecretValues(account), api_service(account)
     key, fallbacks = values.path("SECRET_KEY"), values.path("SECRET_KEY_FALLBACKS")
     old, before = values.current(key), [each for each in values.current(fallbacks).split(",") if each]
     new = values.pending(key, made_up())
@@ -54,7 +59,7 @@ def rotate_cache_password(account: Account) -> None:
     new = values.pending(own, made_up())
     _tell_cache(account, group, new, "ROTATE")
     values.set(url, with_password(values.current(url), new))
-    ApiService(account).change("Every task uses the new password", forceNewDeployment=True)
+    api_service(account).change("Every task uses the new password", forceNewDeployment=True)
     _tell_cache(account, group, new, "SET")
     values.make_current(own)
 
@@ -79,6 +84,31 @@ def rotate_signing_key(account: Account) -> None:
     run_once(account, newest, command=["python", "manage.py", "jwt", "rotate"])
 
 
+def rotate_model_certificate(account: Account) -> None:
+    """MODEL_CA: all tasks trust the new certificate before our own model shows it. The first one is made here, too.
+
+    The old one is trusted no longer by tasks that start afterwards.
+    """
+    environment, values = account.environment, SecretValues(account)
+    identity, trusted = naming.model_identity(environment), values.path("MODEL_CA")
+    old = certificate_in(values.current(identity))
+    made = self_signed(naming.ollama_name(environment), lasts=CERTIFICATE_LASTS)
+    new = certificate_in(values.pending(identity, made.key + made.certificate))
+    values.set(trusted, new + old)
+    if (api := api_service(account)).exists():
+        api.change("1 of 2: every task trusts the new certificate", forceNewDeployment=True)
+    values.make_current(identity)
+    if (model := model_service(account)).exists():
+        model.change("2 of 2: our own model shows it", forceNewDeployment=True)
+    values.set(trusted, new)
+
+
+def certificate_in(identity: str) -> str:
+    """The certificate of a key and its certificate; "" of nothing."""
+    _, begin, rest = identity.partition("-----BEGIN CERTIFICATE-----")
+    return begin + rest
+
+
 def replace(account: Account, name: str, value: str) -> None:
     """A key that somebody else gave out. Make the new one there, run this, and revoke the old one there afterwards.
 
@@ -90,7 +120,7 @@ def replace(account: Account, name: str, value: str) -> None:
     before = values.current(path)
     values.set(path, value)
     try:
-        ApiService(account).change(f"Every task uses the new {name}", forceNewDeployment=True)
+        api_service(account).change(f"Every task uses the new {name}", forceNewDeployment=True)
     except StillUnderWay as still:
         raise Refused(f"{still} The new {name} stays: revoke the old one only when every task has it.") from None
     except Refused as refused:

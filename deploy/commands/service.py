@@ -1,4 +1,4 @@
-"""The API's service: what it runs, what it ran well before, and giving it something else."""
+"""A service of ECS: what it runs, what it ran well before, and giving it something else."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,14 +14,14 @@ _AT_ONCE: Final = 20
 _OVER: Final = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
 
 
-class ApiService:
-    """The service of one environment."""
+class Service:
+    """One service of an environment: `api_service`, `model_service`."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, *, cluster: str, name: str, release: Release) -> None:
         self._account = account
         self._ecs = account.client("ecs")
-        environment = account.environment
-        self._at = {"cluster": naming.cluster_name(environment), "service": naming.service_name(environment)}
+        self._at = {"cluster": cluster, "service": name}
+        self._release = release
 
     def description(self) -> dict[str, Any]:
         """As ECS describes it.
@@ -73,7 +73,7 @@ class ApiService:
             StillUnderWay: it took too long.
             Refused: ECS took it back.
         """
-        if self._account.environment.release is Release.CODEDEPLOY:
+        if self._release is Release.CODEDEPLOY:
             raise Refused("CodeDeploy replaces this service's tasks; ECS does not. Use `aws deploy create-deployment`.")
         before = self._newest()
         self._ecs.update_service(**self._at, **changes)
@@ -97,3 +97,20 @@ class ApiService:
         listed = self._ecs.list_service_deployments(**self._at)["serviceDeployments"]
         newest: dict[str, Any] | None = max(listed, key=lambda deployment: deployment["createdAt"], default=None)
         return newest
+
+
+def api_service(account: Account) -> Service:
+    """What serves the application."""
+    environment = account.environment
+    return Service(
+        account,
+        cluster=naming.cluster_name(environment),
+        name=naming.service_name(environment),
+        release=environment.release,
+    )
+
+
+def model_service(account: Account) -> Service:
+    """What serves our own model, in a cluster that is called like it."""
+    name = naming.service_name(account.environment, "model")
+    return Service(account, cluster=name, name=name, release=Release.ROLLING)

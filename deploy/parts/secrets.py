@@ -53,6 +53,19 @@ def made_up(scope: Construct, name: str, *, path: str, what: str, key: kms.Key, 
     ).secret_arn
 
 
+def model_identity(scope: Construct, env: Environment, key: kms.Key) -> str:
+    """Where the key of our own model is kept, with its certificate. Its ARN; `deploy.rotate` puts the value there."""
+    resource = secretsmanager.CfnSecret(
+        scope,
+        "model-identity",
+        name=naming.model_identity(env),
+        description="Key and certificate of our own model, PEM",
+        kms_key_id=key.key_arn,
+    )
+    resource.apply_removal_policy(retention.of_data(env))
+    return resource.ref
+
+
 def _secret(scope: Construct, env: Environment, key: kms.Key, secret: Secret, redis_url: str) -> str:
     path, logical = naming.path_of(env, secret.name), f"secret-{secret.name}"
     if secret.made and secret.name != "REDIS_URL":

@@ -4,13 +4,13 @@ Every right names its resource. Two cannot, because AWS knows none for them: a t
 segments. CDK would add rights of its own as resources are used together; both roles are closed to that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from deploy import naming, parameters
+from deploy import naming
 from deploy.environment import Environment
 from deploy.parts.bedrock_access import ACTIONS as BEDROCK_ACTIONS
 from deploy.parts.bedrock_access import bedrock_grants
@@ -25,14 +25,20 @@ def starting_role(
     *,
     repositories: Sequence[str],
     log_groups: Sequence[str],
-    secret_arns: Mapping[str, str] | None = None,
-    key_arn: str = "",
+    settings: Sequence[str] = (),
+    secret_arns: Sequence[str],
+    key_arn: str,
 ) -> iam.Role:
-    """The execution role: pulls these images, writes these logs, hands over settings where there are secrets."""
+    """The execution role: pulls these images, writes these logs, hands over these settings and secrets."""
     role = iam.Role(scope, name, assumed_by=_tasks_of(env))
     statements = [*_pulling(env, repositories), _logging(env, log_groups)]
-    if secret_arns is not None:
-        statements += _handing_over(env, secret_arns, key_arn)
+    if settings:
+        parameters = [naming.parameter_arn(env, setting) for setting in settings]
+        statements += [iam.PolicyStatement(sid="PlainSettings", actions=["ssm:GetParameters"], resources=parameters)]
+    statements += [
+        iam.PolicyStatement(sid="Secrets", actions=["secretsmanager:GetSecretValue"], resources=[*secret_arns]),
+        _with_key(env, key_arn, "SecretsKey", ["kms:Decrypt"], "secretsmanager"),
+    ]
     for statement in statements:
         role.add_to_policy(statement)
     return role
@@ -73,20 +79,6 @@ def _logging(env: Environment, log_groups: Sequence[str]) -> iam.PolicyStatement
         actions=["logs:CreateLogStream", "logs:PutLogEvents"],
         resources=[f"arn:aws:logs:{env.region}:{env.account}:log-group:{group}:log-stream:*" for group in log_groups],
     )
-
-
-def _handing_over(env: Environment, secret_arns: Mapping[str, str], key_arn: str) -> Iterator[iam.PolicyStatement]:
-    yield iam.PolicyStatement(
-        sid="PlainSettings",
-        actions=["ssm:GetParameters"],
-        resources=[naming.parameter_arn(env, name) for name in parameters.plain_settings(env)],
-    )
-    yield iam.PolicyStatement(
-        sid="Secrets",
-        actions=["secretsmanager:GetSecretValue"],
-        resources=[secret_arns[secret.name] for secret in parameters.secrets_of(env)],
-    )
-    yield _with_key(env, key_arn, "SecretsKey", ["kms:Decrypt"], "secretsmanager")
 
 
 def _files(env: Environment, bucket: str, key_arn: str) -> Iterator[iam.PolicyStatement]:

@@ -47,6 +47,11 @@ ACKNOWLEDGED: Final = (
         "An owner rotates it together with REDIS_URL, which has it inside: both stand in one stack.",
     ),
     Acknowledged(
+        "AwsSolutions-SMG4",
+        "data/model-identity",
+        "It is rotated by a command, in an order that no timer knows: whoever asks must trust the new one first.",
+    ),
+    Acknowledged(
         "AwsSolutions-AEC4",
         "data/cache",
         "One node is enough for development: what is lost with it is the answers that are being written.",

@@ -7,16 +7,16 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from deploy import naming
-from deploy.environment import Environment
+from deploy.environment import Answering, Environment
 from deploy.parts import retention
 from deploy.parts.buckets import files_bucket, logs_bucket
 from deploy.parts.cache import cache
-from deploy.parts.secrets import secrets_in_secrets_manager, settings_in_parameter_store
+from deploy.parts.secrets import model_identity, secrets_in_secrets_manager, settings_in_parameter_store
 from deploy.stacks.network import NetworkStack
 
 
 class DataStack(cdk.Stack):
-    """`secret_arns` (name of the setting → complete ARN), `key_arn` and the names of both buckets.
+    """`secret_arns` (name of the setting → complete ARN), `identity_arn`, `key_arn` and the names of both buckets.
 
     Whoever uses them imports by these: handing the constructs on would write the user's role into the key's policy, and
     tie both stacks in a knot.
@@ -43,3 +43,4 @@ class DataStack(cdk.Stack):
         _, redis_url = cache(self, settings, vpc=network.vpc, group=network.groups.cache, key=key)
         settings_in_parameter_store(self, settings)
         self.secret_arns: Mapping[str, str] = secrets_in_secrets_manager(self, settings, key, redis_url)
+        self.identity_arn: str = model_identity(self, settings, key) if Answering.OLLAMA in settings.answering else ""

@@ -10,7 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from deploy import naming
+from deploy import naming, parameters
 from deploy.environment import Environment
 from deploy.parts import retention
 from deploy.parts.borrowed import private_subnets
@@ -50,7 +50,8 @@ class MigrationStack(cdk.Stack):
             settings,
             repositories=REPOSITORIES,
             log_groups=[naming.log_group(settings)],
-            secret_arns=data.secret_arns,
+            settings=[*parameters.plain_settings(settings)],
+            secret_arns=[*data.secret_arns.values()],
             key_arn=data.key_arn,
         )
         """What starts the application's tasks (their execution role)."""

@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 
@@ -22,10 +23,15 @@ from deploy.parts.model_scaling import scale_with_waiting
 from deploy.parts.sidecar import own_image
 from deploy.parts.task import LOG_BUFFER_MIB, USER
 from deploy.parts.task_roles import powerless_role, starting_role
+from deploy.stacks.data import DataStack
 from deploy.stacks.network import NetworkStack
 
 NAME: Final = "ollama"
+TLS: Final = "tls"
 PORT: Final = 11434
+PLAIN: Final = "127.0.0.1:11435"
+"""Where Ollama itself listens, which speaks no TLS: inside its task, reached by what stands in front of it alone."""
+TLS_MEMORY_MIB: Final = 64
 MEMORY_MIB: Final = 12288
 """Reserved of the host's 16 GiB, of which the driver and the agent have theirs; the model itself lies on the GPU."""
 WINDOW_TOKENS: Final = 8192
@@ -41,7 +47,14 @@ class ModelStack(cdk.Stack):
     """Ollama, at `naming.ollama_host`."""
 
     def __init__(
-        self, scope: Construct, name: str, *, settings: Environment, network: NetworkStack, **options: Any
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        settings: Environment,
+        network: NetworkStack,
+        data: DataStack,
+        **options: Any,
     ) -> None:
         super().__init__(scope, name, termination_protection=settings.protected, **options)
         assert network.groups.model is not None  # noqa: S101 - it is there wherever Ollama answers
@@ -63,13 +76,15 @@ class ModelStack(cdk.Stack):
             settings,
             repositories=[naming.OLLAMA_REPOSITORY],
             log_groups=[naming.log_group(settings, NAME)],
+            secret_arns=[data.identity_arn],
+            key_arn=data.key_arn,
         )
         service = ecs.Ec2Service(
             self,
             "Service",
             service_name=naming.service_name(settings, "model"),
             cluster=cluster,
-            task_definition=_task(self, settings, starting),
+            task_definition=_task(self, settings, starting, data.identity_arn),
             vpc_subnets=private_subnets(network.vpc),
             security_groups=[group],
             capacity_provider_strategies=[
@@ -96,7 +111,7 @@ class ModelStack(cdk.Stack):
         scale_with_waiting(self, settings, service)
 
 
-def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2TaskDefinition:
+def _task(scope: Construct, env: Environment, starting: iam.Role, identity_arn: str) -> ecs.Ec2TaskDefinition:
     name = naming.log_group(env, NAME)
     lines = logs.LogGroup(
         scope,
@@ -113,14 +128,14 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
         execution_role=starting.without_policy_updates(),
         task_role=powerless_role(scope, "Answering", env).without_policy_updates(),
     )
-    task.add_volume(name="tmp")
+    image = own_image(scope, env, naming.ollama_image(env))
     container = task.add_container(
         NAME,
-        image=own_image(scope, env, naming.ollama_image(env)),
+        image=image,
         gpu_count=1,
         memory_reservation_mib=MEMORY_MIB,
         environment={
-            "OLLAMA_HOST": f"0.0.0.0:{PORT}",
+            "OLLAMA_HOST": PLAIN,
             "OLLAMA_MODEL": env.ollama_model,
             # The model stays on the GPU, and there is one.
             "OLLAMA_KEEP_ALIVE": "-1",
@@ -132,7 +147,6 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
             # Nothing is fetched from the internet, and no model is thrown away.
             "OLLAMA_NOPRUNE": "1",
         },
-        port_mappings=[ecs.PortMapping(container_port=PORT)],
         user=USER,
         readonly_root_filesystem=True,
         # Loaded, not only started: the first to ask would wait for the disk else.
@@ -144,12 +158,41 @@ def _task(scope: Construct, env: Environment, starting: iam.Role) -> ecs.Ec2Task
             start_period=cdk.Duration.seconds(300),
         ),
         stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
-        logging=ecs.LogDriver.aws_logs(
-            log_group=lines,
-            stream_prefix=NAME,
-            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-            max_buffer_size=cdk.Size.mebibytes(LOG_BUFFER_MIB),
-        ),
+        logging=_log_driver(lines, NAME),
     )
-    container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+    front = task.add_container(
+        TLS,
+        image=image,
+        entry_point=["/usr/local/bin/ollama-tls"],
+        # The complete ARN, as a string: the secret's stack is given no policy from here.
+        secrets={
+            "IDENTITY": ecs.Secret.from_secrets_manager(
+                secretsmanager.Secret.from_secret_complete_arn(scope, "Identity", identity_arn)
+            )
+        },
+        memory_reservation_mib=TLS_MEMORY_MIB,
+        port_mappings=[ecs.PortMapping(container_port=PORT)],
+        user=USER,
+        readonly_root_filesystem=True,
+        stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
+        logging=_log_driver(lines, TLS),
+    )
+    # What is started first is stopped last: answers that Ollama ends still find their way out.
+    container.add_container_dependencies(
+        ecs.ContainerDependency(container=front, condition=ecs.ContainerDependencyCondition.START)
+    )
+    for each in (container, front):
+        task.add_volume(name=f"tmp-{each.container_name}")
+        each.add_mount_points(
+            ecs.MountPoint(container_path="/tmp", source_volume=f"tmp-{each.container_name}", read_only=False)  # noqa: S108
+        )
     return task
+
+
+def _log_driver(lines: logs.ILogGroup, stream: str) -> ecs.LogDriver:
+    return ecs.LogDriver.aws_logs(
+        log_group=lines,
+        stream_prefix=stream,
+        mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+        max_buffer_size=cdk.Size.mebibytes(LOG_BUFFER_MIB),
+    )

@@ -10,7 +10,9 @@ from deploy.environment import Answering
 from deploy.environments import ENVIRONMENTS, PROD
 from deploy.tests.templates_of import all_of, container, named, one
 
-DOCKERFILE = Path(__file__).parent.parent / "image" / "ollama.Dockerfile"
+IMAGE = Path(__file__).parent.parent / "image"
+DOCKERFILE = IMAGE / "ollama.Dockerfile"
+CONFIGURATION = IMAGE / "ollama-tls.conf"
 
 
 @pytest.fixture
@@ -26,8 +28,8 @@ def test_there_is_such_a_stack_where_ollama_answers_and_nowhere_else(templates):
 def test_the_application_finds_it_by_the_name_that_it_is_given(model, templates):
     record = one(model, "ServiceDiscovery::Service")
     (namespace,) = all_of(templates[PROD.name]["network"], "ServiceDiscovery::PrivateDnsNamespace")
-    port = container(model, "ollama")["PortMappings"][0]["ContainerPort"]
-    assert naming.ollama_host(PROD) == f"http://{record['Name']}.{namespace['Name']}:{port}"
+    port = container(model, "tls")["PortMappings"][0]["ContainerPort"]
+    assert naming.ollama_host(PROD) == f"https://{record['Name']}.{namespace['Name']}:{port}"
     (kind,) = record["DnsConfig"]["DnsRecords"]
     assert (kind["Type"], kind["TTL"]) == ("A", 10)
 
@@ -90,9 +92,39 @@ def test_the_model_is_in_the_image_and_loaded_before_anybody_asks(model):
     settings = {each["Name"]: each["Value"] for each in found["Environment"]}
     assert settings["OLLAMA_MODEL"] == PROD.ollama_model
     assert settings["OLLAMA_KEEP_ALIVE"] == "-1"
-    assert settings["OLLAMA_HOST"] == "0.0.0.0:11434"
     assert 'ollama ps | grep -qF "$OLLAMA_MODEL"' in found["HealthCheck"]["Command"]
     assert (found["ReadonlyRootFilesystem"], found["User"]) == (True, "10001")
+
+
+def test_ollama_is_reached_through_tls_alone(model):
+    plain, front = container(model, "ollama"), container(model, "tls")
+    (listens,) = [each["Value"] for each in plain["Environment"] if each["Name"] == "OLLAMA_HOST"]
+    configured = dict(re.findall(r"^(\w+) = (.+)$", CONFIGURATION.read_text(), re.MULTILINE))
+    assert "PortMappings" not in plain
+    assert listens == configured["connect"] == "127.0.0.1:11435"
+    assert naming.ollama_host(PROD).endswith(f":{configured['accept']}")
+    assert [each["ContainerPort"] for each in front["PortMappings"]] == [int(configured["accept"])]
+    assert front["Image"] == plain["Image"]
+    assert (front["ReadonlyRootFilesystem"], front["User"], front["Essential"]) == (True, "10001", True)
+
+
+def test_the_key_of_its_certificate_reaches_what_speaks_tls_and_nobody_else(model, templates):
+    (secret,) = container(model, "tls")["Secrets"]
+    assert secret["Name"] == "IDENTITY"
+    assert "Secrets" not in container(model, "ollama")
+    (starting,) = [each for each in all_of(model, "IAM::Policy") if "Starting" in str(each["PolicyName"])]
+    rights = {each["Sid"]: each for each in starting["PolicyDocument"]["Statement"]}
+    assert rights["Secrets"]["Resource"] == secret["ValueFrom"]
+    assert "PlainSettings" not in rights
+    written = [
+        each for each in all_of(templates[PROD.name]["data"], "SecretsManager::Secret") if "identity" in each["Name"]
+    ]
+    assert [each["Name"] for each in written] == [naming.model_identity(PROD)]
+    assert not {"SecretString", "GenerateSecretString"} & set(written[0])
+
+
+def test_what_speaks_tls_goes_after_ollama(model):
+    assert container(model, "ollama")["DependsOn"] == [{"ContainerName": "tls", "Condition": "START"}]
 
 
 def test_its_image_is_named_for_what_is_in_it_and_not_for_a_release_of_ours(model):

@@ -39,6 +39,8 @@ HERE = {
     "staging": {},
     "prod": {
         "registry/ollama510A1723": "AWS::ECR::Repository",
+        "data/secretMODELCA": "AWS::SecretsManager::Secret",
+        "data/modelidentity": "AWS::SecretsManager::Secret",
         "data/secretANTHROPICAPIKEY": "AWS::SecretsManager::Secret",
         "data/secretPINECONEAPIKEY": "AWS::SecretsManager::Secret",
         "data/secretSENTRYDSN": "AWS::SecretsManager::Secret",

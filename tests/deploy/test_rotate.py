@@ -196,7 +196,7 @@ def test_a_value_that_may_be_in_use_by_now_is_not_taken_back(kept):
 
 @pytest.mark.parametrize("name", ["LOG_LEVEL", "OPENAI_API_KEY", "SECRET_KEY_FALLBACKS", "JWT_PRIVATE_KEY"])
 def test_what_is_no_secret_of_this_environment_is_refused(kept, name):
-    with pytest.raises(Refused, match="name one of SECRET_KEY, REDIS_URL, JWT, MONGODB_URI"):
+    with pytest.raises(Refused, match="name one of SECRET_KEY, REDIS_URL, JWT, MODEL_CA, MONGODB_URI"):
         _rotate(kept, name, "value")
     assert _values(kept) == VALUES
 
