@@ -100,6 +100,7 @@ def test_ollama_is_reached_through_tls_alone(model):
     plain, front = container(model, "ollama"), container(model, "tls")
     (listens,) = [each["Value"] for each in plain["Environment"] if each["Name"] == "OLLAMA_HOST"]
     configured = dict(re.findall(r"^(\w+) = (.+)$", CONFIGURATION.read_text(), re.MULTILINE))
+    assert configured["sslVersionMin"] == "TLSv1.2"
     assert "PortMappings" not in plain
     assert listens == configured["connect"] == "127.0.0.1:11435"
     assert naming.ollama_host(PROD).endswith(f":{configured['accept']}")

@@ -1,4 +1,4 @@
-"""Programs that the rehearsals need: those of `deploy/requirements.txt`, and Debian's that build images.
+"""Programs that the rehearsals need: those of `deploy/requirements.txt`, and Debian's that build images or are in them.
 
 `python -m tests.deploy.tools` sees to it that Debian's are there, before a test run that needs them.
 """
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv-deploy" / "bin"
-SYSTEM_PACKAGES: Final = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
+SYSTEM_PACKAGES: Final = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "stunnel": "stunnel4"}
 """Program → Debian's package."""
 
 
@@ -45,7 +45,7 @@ def install() -> str:
             if subprocess.run(command, env=environment, check=False).returncode:
                 break
         missing = [package for program, package in SYSTEM_PACKAGES.items() if not shutil.which(program)]
-    return f"The rehearsals of the image need {', '.join(missing)}: apt-get install." if missing else ""
+    return f"The rehearsals need {', '.join(missing)}: apt-get install." if missing else ""
 
 
 if __name__ == "__main__":
