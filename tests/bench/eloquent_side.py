@@ -9,8 +9,8 @@ product.
 import json
 import secrets
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,12 @@ def eloquent_side(
     redis_url: str = "",
     database: str = DATABASE,
     more: Mapping[str, str] | None = None,
+    command: Sequence[str] = PLAIN_UVICORN,
+    through: Callable[[Server], AbstractContextManager[Server]] | None = None,
 ) -> Iterator[EloquentSide]:
     """The product, migrated, running with the settings of production and `more` of them, and filled.
+
+    `through` is what stands between its clients and it.
 
     Raises:
         StartError: its migrations failed, or it did not start.
@@ -116,5 +120,8 @@ def eloquent_side(
     )
     environment |= more or {}
     migrate(environment, directory)
-    with server("eloquent", environment, directory, PLAIN_UVICORN) as started:
-        yield EloquentSide(started, mongodb_uri, users, database=database)
+    with (
+        server("eloquent", environment, directory, command) as started,
+        (through or nullcontext)(started) as reached,
+    ):
+        yield EloquentSide(reached, mongodb_uri, users, database=database)

@@ -43,7 +43,8 @@ MEASURED = {
     "redis-journal": ("answer as SSE, paced/in Redis/redis_ms", "answer as SSE, burst/ratio"),
     "relay": ("bedrock/paced/cpu_ms", "anthropic/burst/ratio", "openai/one token/cpu_ms"),
     "lists": ("one user who owns very many, far down/p95_ms", "filling_s", "documents/many"),
-    "telemetry": ("answer as SSE, burst/on_ms", "conversations/off_ms", "list of 30 messages/ratios"),
+    "telemetry": ("answer as SSE, burst/ratio", "list of 30 conversations/ratio"),
+    "tls": ("answer over a socket, paced/ratio", "list of 30 messages/ratio"),
     "sign-in": ("unknown email/p50_ms", "known email, wrong password/guessed"),
     "search": ("few/a rare word/p95_ms", "very many/a common word/p95_ms"),
 }

@@ -16,6 +16,7 @@ from tests.bench.rows import (
     sign_in,
     streams,
     telemetry,
+    tls,
 )
 from tests.bench.rows.scale import RowScale
 from tests.bench.stage import Stage
@@ -35,5 +36,6 @@ ROWS: dict[str, Callable[[Stage, RowScale], Finding]] = {
         search,
         sign_in,
         telemetry,
+        tls,
     )
 }

@@ -57,10 +57,10 @@ class RowScale:
     relay_at_once: int = 20
     relay_tokens_per_s: float = 50.0
 
-    telemetry_users: int = 20
-    telemetry_rounds: int = 6
-    telemetry_burst: int = 8
-    telemetry_lists: int = 40
+    sides_users: int = 20
+    sides_rounds: int = 6
+    sides_burst: int = 8
+    sides_lists: int = 40
 
     sign_ins: int = 300
     """Failed ones, of each kind."""
@@ -90,7 +90,7 @@ QUICK = RowScale(
     journal_rounds=1,
     relay_rounds=2,
     relay_answers=20,
-    telemetry_rounds=2,
+    sides_rounds=2,
     sign_ins=100,
 )
 SMOKE = RowScale(
@@ -122,10 +122,10 @@ SMOKE = RowScale(
     journal_burst=2,
     relay_rounds=1,
     relay_answers=2,
-    telemetry_users=2,
-    telemetry_rounds=1,
-    telemetry_burst=2,
-    telemetry_lists=2,
+    sides_users=2,
+    sides_rounds=1,
+    sides_burst=2,
+    sides_lists=2,
     sign_ins=3,
     relay_at_once=2,
     relay_tokens_per_s=500.0,

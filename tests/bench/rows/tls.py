@@ -1,0 +1,60 @@
+"""Row: what TLS costs the server on both of its sides, towards the load balancer and towards the language model.
+
+Clients and model speak none: bridges do, in processes of their own.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from eloquent.foundation.certificates import self_signed
+from tests.bench.eloquent_side import EloquentSide, eloquent_side
+from tests.bench.findings import Finding
+from tests.bench.product import OWN_SERVER
+from tests.bench.rows.in_turns import LOWEST, OFF, ON, compare
+from tests.bench.rows.scale import RowScale
+from tests.bench.servers import Server, running
+from tests.bench.stage import Stage
+
+NAME = "tls"
+TARGET_RATIO = 1.25
+BRIDGE = ("-m", "tests.bench.bridge")
+
+
+def measure(stage: Stage, scale: RowScale) -> Finding:
+    """In turns, and compare."""
+    finding = Finding(NAME, "What TLS costs on the way in and on the way to the language model")
+    with ExitStack() as stack:
+        identity = self_signed("localhost", lasts=timedelta(days=1))
+        kept = stage.directory / "model.pem"
+        kept.write_text(identity.key + identity.certificate)
+        arguments = [*BRIDGE, "--to", str(stage.upstream.port), "--accepts-tls", str(kept)]
+        model = stack.enter_context(running("model", arguments, stage.environment, stage.directory))
+        on = {"OLLAMA_HOST": f"https://localhost:{model.port}", "MODEL_CA": identity.certificate}
+        sides: dict[str, EloquentSide] = {}
+        for name, more, command in ((OFF, {}, OWN_SERVER), (ON, on, (*OWN_SERVER, "--tls"))):
+            room = stage.directory / f"tls-{name}"
+            room.mkdir()
+            started = eloquent_side(
+                stage.mongod.address,
+                stage.upstream.port,
+                room,
+                scale.sides_users,
+                database=f"bench_tls_{name}",
+                more=more,
+                command=command,
+                through=partial(_bridged, stage) if name == ON else None,
+            )
+            sides[name] = stack.enter_context(started)
+        compare(finding, stage, scale, sides, what="TLS", target=TARGET_RATIO)
+    finding.notes = ["Connections are kept, as a load balancer keeps them: a handshake is no part of it.", LOWEST]
+    return finding
+
+
+@contextmanager
+def _bridged(stage: Stage, server: Server) -> Iterator[Server]:
+    arguments = [*BRIDGE, "--to", str(server.port), "--asks-tls"]
+    with running("balancer", arguments, stage.environment, stage.directory) as bridge:
+        yield replace(server, port=bridge.port)
