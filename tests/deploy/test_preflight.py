@@ -237,14 +237,25 @@ def test_only_fargates_quota_matters_where_others_answer(ready):
 
 
 @pytest.mark.parametrize(("environment", "needed"), [(DEV, 2.5), (STAGING, 9), (PROD, 50)])
-def test_a_release_needs_all_tasks_twice_and_one_that_migrates(environment, needed):
-    assert fargate_processors(environment) == needed
+def test_a_release_needs_what_its_templates_may_start_at_once(environment, needed):
+    (service,) = written(environment, "api", "ECS::Service")
+    (scaling,) = written(environment, "api", "ApplicationAutoScaling::ScalableTarget")
+    (task,) = written(environment, "api", "ECS::TaskDefinition")
+    (migration,) = written(environment, "migration", "ECS::TaskDefinition")
+    times = service["DeploymentConfiguration"]["MaximumPercent"] / 100
+    units = scaling["MaxCapacity"] * times * int(task["Cpu"]) + int(migration["Cpu"])
+    assert fargate_processors(environment) == units / 1024 == needed
+
+
+def written(environment, stack, kind):
+    """The properties of all of a kind in a template."""
+    resources = template(environment.name, stack)["Resources"].values()
+    return [each["Properties"] for each in resources if each["Type"] == f"AWS::{kind}"]
 
 
 def test_hosts_are_counted_as_their_group_may_grow(ready):
-    written = template("prod", "model")["Resources"].values()
-    (group,) = (each for each in written if each["Type"] == "AWS::AutoScaling::AutoScalingGroup")
-    assert str(most_hosts(PROD)) == group["Properties"]["MaxSize"]
+    (group,) = written(PROD, "model", "AutoScaling::AutoScalingGroup")
+    assert str(most_hosts(PROD)) == group["MaxSize"]
 
 
 @pytest.mark.parametrize(
