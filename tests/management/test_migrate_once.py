@@ -40,7 +40,11 @@ def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, errors = process.communicate(timeout=100)
+    try:
+        out, errors = process.communicate(timeout=100)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     assert process.returncode == code, out + errors
     assert "Traceback" not in errors
     return out + errors
