@@ -54,7 +54,7 @@ class ProcessWindows:
         self._taken.pop(key, None)
 
     def forget_all(self) -> None:
-        """Start every window anew."""
+        """Every window of this process is empty again, whoever filled it."""
         self._taken.clear()
 
 

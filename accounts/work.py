@@ -20,7 +20,10 @@ _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Task[None]]] =
 
 
 async def open_accounts() -> None:
-    """Begin."""
+    """Start what goes on beside requests, in the running loop: letters, signing keys, who is here, erasures, exports.
+
+    `close_accounts` ends it, in the same loop.
+    """
     _tasks[asyncio.get_running_loop()] = [
         asyncio.create_task(delivery.run(), name="letters"),
         asyncio.create_task(keyring.run(revoked=admitted.doubt_all), name="signing keys"),

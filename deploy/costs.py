@@ -231,7 +231,7 @@ def stacks_of(env: Environment) -> Stacks:
 
 
 def main() -> int:
-    """Print it."""
+    """Print what deploy/costs.md is to be, from templates that are written anew. AWS is not asked."""
     sys.stdout.write(document({name: stacks_of(env) for name, env in ENVIRONMENTS.items()}))
     return 0
 

@@ -12,7 +12,7 @@ from deploy.commands.service import api_service
 
 
 def tell_running(account: Account) -> None:
-    """Say the tag."""
+    """Say the tag of what serves now. Nothing, and no error, where nothing does yet: a first deployment asks, too."""
     service = api_service(account)
     if service.exists():
         account.say(tag_of(service.running()))

@@ -104,7 +104,7 @@ class Counter:
         return self._seconds - int(at % self._seconds)
 
     def forget_all(self) -> None:
-        """Begin anew."""
+        """Every caller has all of the limit again, as far as this process counts."""
         self._windows.clear()
 
     def _turn(self, who: Who, last: Window | None, index: int) -> Window:

@@ -41,7 +41,7 @@ async def take_back(key: str) -> None:
 
 
 async def forget(key: str) -> None:
-    """Begin anew."""
+    """Nothing counts against the key any more, here and, unless it is away, in Redis."""
     _in_process.pop(key, None)
     await reaching.ask(lambda client: client.delete(_PREFIX + key))
 

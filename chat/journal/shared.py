@@ -52,7 +52,7 @@ class SharedJournal:
         self._copying: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to copy."""
+        """Copy to Redis from now on, in the running loop. Until then a run is held by this process alone."""
         self._copying = asyncio.create_task(self._mirror.run(), name="journal mirror")
 
     @property

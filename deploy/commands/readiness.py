@@ -5,6 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from deploy import naming
 from deploy.commands.account import Account
+from deploy.commands.quotas import quotas
 from deploy.environment import EDGE_REGION, PROFILE, Answering
 from deploy.parameters import secrets_of
 
@@ -119,4 +120,7 @@ def bedrock(account: Account, _tag: str) -> Iterator[str]:
             yield f"Bedrock in {region}: no access to {model} ({', '.join(lacking)})"
 
 
-QUESTIONS: Final[tuple[Question, ...]] = (bootstrapped, images, secrets_filled, zone, prefix_lists, mail, bedrock)
+QUESTIONS: Final[tuple[Question, ...]] = (
+    *(bootstrapped, images, secrets_filled, zone, prefix_lists, mail, bedrock),
+    quotas,
+)

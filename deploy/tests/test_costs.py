@@ -1,5 +1,6 @@
 """What an environment costs: counted in its templates, and written down as it is counted."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ def test_what_is_written_is_what_is_counted(templates):
     assert WRITTEN.read_text() == document(templates)
 
 
-def test_every_price_says_where_it_was_read_and_none_is_made_up():
+def test_every_price_says_where_it_was_read_and_when_and_none_is_made_up():
     every = [each for each in vars(prices).values() if isinstance(each, Price)]
     every += [*prices.HOSTS.values(), *prices.CACHE_NODES.values()]
     for price in every:
         assert bool(price.source) is (price.usd is not None)
         assert price.source == "" or price.source.startswith("https://")
+        assert date.fromisoformat(price.read)
 
 
 @pytest.mark.parametrize(

@@ -184,14 +184,14 @@ class EmbeddedServer(ABC):
             self.leave()
 
     def __enter__(self) -> Self:
-        """Started."""
+        """`start`: returns when the server answers, or raises what kept it from that."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stopped."""
+        """`stop`, however the block ended."""
         self.stop()
 
     # How.

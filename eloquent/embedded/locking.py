@@ -33,7 +33,7 @@ def pinned(source: Path) -> list[str]:
 
 
 def main() -> None:
-    """Print the locked file."""
+    """Print what the file pins, each with the hashes of all its wheels: the registry is asked for them."""
     from piptools.repositories import PyPIRepository  # a developer's package
 
     parser = argparse.ArgumentParser(description=__doc__)

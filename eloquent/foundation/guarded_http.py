@@ -97,7 +97,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection; an answer that is being read breaks off."""
         await self._inner.aclose()
 
     def overflow(self) -> httpx2.ReadError:

@@ -40,14 +40,14 @@ class Lease:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin to renew."""
+        """The first renewal is one period away: whoever claimed the job has just been given its lease."""
         self._task = asyncio.create_task(self._keep(), name=f"{self._what} lease")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Renew no more."""
+        """Renew no more. The lease is not given back: that is for whoever claimed it, or it runs out."""
         if self._task is not None:
             await end_task(self._task)
 

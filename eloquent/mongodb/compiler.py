@@ -57,7 +57,7 @@ class IndexedQuery(MongoQuery):
 
 
 class SQLCompiler(compiler.SQLCompiler):
-    """Reads."""
+    """The original's reading, with queries that an index can answer."""
 
     query_class = IndexedQuery
 
@@ -72,11 +72,11 @@ class SQLInsertCompiler(compiler.SQLInsertCompiler):
 
 
 class SQLDeleteCompiler(compiler.SQLDeleteCompiler, SQLCompiler):
-    """Deletes."""
+    """The original's deleting, which chooses documents as reading does here."""
 
 
 class SQLUpdateCompiler(compiler.SQLUpdateCompiler, SQLCompiler):
-    """Updates."""
+    """The original's updating, which chooses documents as reading does here."""
 
 
 class SQLAggregateCompiler(compiler.SQLAggregateCompiler, SQLCompiler):

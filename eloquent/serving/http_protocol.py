@@ -62,7 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """A head that has not come is not waited for any more."""
         self._head_is_there()
         super().connection_lost(exc)
 
@@ -83,7 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect_head()
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """From here on a head is counted and timed, one after another on the same connection."""
         self._in_head, self._between = True, False
         self._fed_bytes = self._head_bytes = 0
         if self._late is None:
@@ -102,7 +102,7 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head came in time: what follows is not counted here."""
         self._head_is_there()
         super().on_headers_complete()
 

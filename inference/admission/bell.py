@@ -31,7 +31,7 @@ class Bell:
         self._task = asyncio.create_task(self._listen(), name="bell of the queues")
 
     async def aclose(self) -> None:
-        """Listen no more."""
+        """Listen no more. The queues stay as they are; Redis being away is no reason to fail."""
         await end_task(self._task)
         with contextlib.suppress(RedisError, OSError):
             await self._redis.aclose()

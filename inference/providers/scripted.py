@@ -45,7 +45,7 @@ class Scripted:
         self._changed = asyncio.Condition()
 
     async def answer(self, request: PromptRequest) -> AsyncGenerator[Event, None]:
-        """Play the script."""
+        """Each step in turn: an error is raised, an event waited for, anything else handed out."""
         steps = self._script(request) if callable(self._script) else self._script
         self.requests.append(request)
         self.answering += 1

@@ -25,7 +25,7 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
-        """Close it."""
+        """The server sees the connection end; a request that waits for its answer fails."""
         self._socket.close()
 
     def ask(self, request: bytes) -> Reply:

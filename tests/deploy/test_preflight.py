@@ -2,15 +2,20 @@
 
 from dataclasses import replace
 
+import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
 
 from deploy import naming
 from deploy import preflight as command
 from deploy.commands import readiness
 from deploy.commands.account import Refused
-from deploy.environments import PROD
+from deploy.commands.quotas import fargate_processors, most_hosts, quotas
+from deploy.environments import DEV, PROD, STAGING
 from deploy.parameters import secrets_of
 from deploy.preflight import preflight
+from tests.deploy.aws_rehearsal import template
 from tests.deploy.cluster import refusal
 
 
@@ -47,10 +52,30 @@ class Ses:
         return {"ProductionAccessEnabled": not self.sandbox}
 
 
+PROCESSORS = {"L-3032A538": ("fargate", 50), "L-DB2E81BA": ("ec2", 20)}
+"""What prod needs: 12 tasks twice and one that migrates, of 2 each; 4 hosts and one in exchange, of 4 each."""
+
+
+def quotas_of(**answers):
+    """Service Quotas, checked against botocore's description of it: code → value, or the error. Moto knows neither."""
+    client = boto3.client("service-quotas", "eu-central-1")
+    stub = Stubber(client)
+    for code, (service, needed) in PROCESSORS.items():
+        answer = answers.get(code.replace("-", "_"), needed)
+        asked = {"ServiceCode": service, "QuotaCode": code}
+        if isinstance(answer, str):
+            stub.add_client_error("get_service_quota", answer, expected_params=asked)
+        else:
+            quota = {"ServiceCode": service, "QuotaCode": code} | ({} if answer is None else {"Value": float(answer)})
+            stub.add_response("get_service_quota", {"Quota": quota}, asked)
+    stub.activate()
+    return client
+
+
 @pytest.fixture
 def bare(cloud):
     """An account with nothing in it."""
-    cloud.instead |= {"bedrock": Bedrock(), "sesv2": Ses()}
+    cloud.instead |= {"bedrock": Bedrock(), "sesv2": Ses(), "service-quotas": quotas_of()}
     return cloud
 
 
@@ -160,6 +185,94 @@ def test_mail_that_only_reaches_ourselves_is_told(ready):
 def test_a_model_that_may_not_be_asked_is_told(ready, lacking, told):
     ready.instead["bedrock"].lacking = lacking
     assert f"no access to amazon.nova-lite-v1:0 ({told})" in _faults(ready)
+
+
+def test_quotas_that_are_one_processor_too_low_are_told_with_what_is_needed(ready):
+    ready.instead["service-quotas"] = quotas_of(L_3032A538=49, L_DB2E81BA=19)
+    fargate, hosts = _faults(ready).splitlines()[1:]
+    needed = "50 are needed in eu-central-1 (fargate L-3032A538)"
+    assert fargate == f"  Fargate's processors: the quota is 49, and {needed}: ask for more"
+    needed = "20 are needed in eu-central-1 (ec2 L-DB2E81BA)"
+    assert hosts == f"  processors of running G and VT hosts: the quota is 19, and {needed}: ask for more"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("AccessDeniedException", "AccessDeniedException"),
+        ("NoSuchResourceException", "NoSuchResourceException"),
+        (None, "no value"),
+    ],
+)
+def test_a_quota_that_nobody_tells_is_not_known_and_the_other_one_is_asked(ready, answer, why):
+    ready.instead["service-quotas"] = quotas_of(L_3032A538=answer, L_DB2E81BA=0)
+    unknown, low = _faults(ready).splitlines()[1:]
+    needed = "50 are needed in eu-central-1 (fargate L-3032A538)"
+    assert unknown == f"  Fargate's processors: the quota is not known ({why}); {needed}"
+    assert "the quota is 0, and 20 are needed" in low
+
+
+def test_quotas_are_not_known_where_there_is_no_way_to_ask(ready):
+    class Away:
+        def get_service_quota(self, **_asked):
+            raise EndpointConnectionError(endpoint_url="https://servicequotas.eu-central-1.amazonaws.com")
+
+    ready.instead["service-quotas"] = Away()
+    told = _faults(ready).splitlines()[1:]
+    assert [line.partition(";")[0].partition("(")[2] for line in told] == ["EndpointConnectionError)"] * 2
+
+
+def test_only_fargates_quota_matters_where_others_answer(ready):
+    ready.environment = replace(STAGING, account=ready.environment.account)
+    asked = []
+
+    class Quotas:
+        def get_service_quota(self, *, ServiceCode, QuotaCode):  # noqa: N803
+            asked.append((ServiceCode, QuotaCode))
+            return {"Quota": {"Value": 9.0}}
+
+    ready.instead["service-quotas"] = Quotas()
+    assert list(quotas(ready.account, "one")) == []
+    assert asked == [("fargate", "L-3032A538")]
+
+
+@pytest.mark.parametrize(("environment", "needed"), [(DEV, 2.5), (STAGING, 9), (PROD, 50)])
+def test_a_release_needs_what_its_templates_may_start_at_once(environment, needed):
+    (service,) = written(environment, "api", "ECS::Service")
+    (scaling,) = written(environment, "api", "ApplicationAutoScaling::ScalableTarget")
+    (task,) = written(environment, "api", "ECS::TaskDefinition")
+    (migration,) = written(environment, "migration", "ECS::TaskDefinition")
+    times = service["DeploymentConfiguration"]["MaximumPercent"] / 100
+    units = scaling["MaxCapacity"] * times * int(task["Cpu"]) + int(migration["Cpu"])
+    assert fargate_processors(environment) == units / 1024 == needed
+
+
+def written(environment, stack, kind):
+    """The properties of all of a kind in a template."""
+    resources = template(environment.name, stack)["Resources"].values()
+    return [each["Properties"] for each in resources if each["Type"] == f"AWS::{kind}"]
+
+
+def test_hosts_are_counted_as_their_group_may_grow(ready):
+    (group,) = written(PROD, "model", "AutoScaling::AutoScalingGroup")
+    assert str(most_hosts(PROD)) == group["MaxSize"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("g9.huge", "not known how many a g9.huge has (InvalidInstanceType)"),
+        ("p5.48xlarge", "the quota of p5.48xlarge is not known here"),
+    ],
+)
+def test_a_host_that_nobody_knows_is_told(ready, kind, told):
+    ready.environment = replace(ready.environment, ollama_instance=kind)
+    assert told in _faults(ready)
+
+
+def test_larger_hosts_need_more(ready):
+    ready.environment = replace(ready.environment, ollama_instance="g6.2xlarge")
+    assert "the quota is 20, and 40 are needed" in _faults(ready)
 
 
 def test_a_question_that_is_not_allowed_keeps_no_other_from_being_asked(ready):

@@ -40,7 +40,11 @@ def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, errors = process.communicate(timeout=100)
+    try:
+        out, errors = process.communicate(timeout=100)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     assert process.returncode == code, out + errors
     assert "Traceback" not in errors
     return out + errors
@@ -91,10 +95,18 @@ def test_one_that_was_killed_in_the_middle_is_waited_for_and_finished(empty: Dat
 
 
 def test_half_of_a_migration_is_finished_by_the_next(empty: Database[dict[str, Any]]) -> None:
+    whole = empty.client[f"{NAME}-whole"]
+    empty.client.drop_database(whole.name)
     # As one leaves it that was killed: the first collection is there, without its indexes, and nothing is noted.
     empty.create_collection("users")
-    ended(start())
-    assert len(list(empty["users"].list_indexes())) > 1
+    for process in [start(), start(MONGODB_NAME=whole.name)]:
+        ended(process)
+    assert indexes(empty) == indexes(whole)
+    empty.client.drop_database(whole.name)
+
+
+def indexes(database: Database[dict[str, Any]]) -> dict[str, Any]:
+    return {name: database[name].index_information() for name in database.list_collection_names()}
 
 
 def test_sigterm_ends_it_at_once_and_the_wait_has_a_bound(empty: Database[dict[str, Any]]) -> None:
@@ -132,4 +144,12 @@ def test_a_database_that_is_away_is_waited_for_only_so_long() -> None:
     uri = "mongodb://ann:hunter2@127.0.0.1:9/?serverSelectionTimeoutMS=200"
     said = ended(start("--wait", "1", MONGODB_URI=uri), 1)
     assert "MongoDB is away" in said
+    assert "hunter2" not in said
+
+
+def test_a_database_that_refuses_is_not_waited_for_and_its_password_stays_unsaid() -> None:
+    uri = os.environ["MONGODB_URI"].replace("mongodb://", "mongodb://ann:hunter2@")
+    said = ended(start("--wait", "60", MONGODB_URI=uri), 1)
+    assert "MongoDB at mongodb://" in said
+    assert "cannot be used: Authentication failed" in said
     assert "hunter2" not in said

@@ -46,7 +46,7 @@ class Emission:
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Write every `period_s` from now on, in a thread of its own that keeps no process alive."""
         self._thread.start()
 
     def end(self) -> None:

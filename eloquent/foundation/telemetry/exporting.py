@@ -77,7 +77,7 @@ class PatientExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Close the connection."""
+        """Close the connection. The processor calls it last, after what it still had."""
         self._exporter.shutdown()
 
 

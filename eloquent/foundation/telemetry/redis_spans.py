@@ -19,7 +19,7 @@ class TracedPipeline(Pipeline):
     """Commands that go together are one span."""
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """See redis-py."""
+        """One span, with how many commands went together; what fails ends the span with the error's kind."""
         span = _span("PIPELINE")
         if span is None:
             return await super().execute(raise_on_error)
@@ -34,10 +34,10 @@ class TracedPipeline(Pipeline):
 
 
 class TracedRedis(Redis):
-    """See redis-py."""
+    """Redis's own client; outside of a trace it does nothing more than that one."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """See redis-py."""
+        """One span by the command's name, which is its first argument; what fails ends it with the error's kind."""
         span = _span(str(args[0]))
         if span is None:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
@@ -50,5 +50,5 @@ class TracedRedis(Redis):
             span.end()
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        """See redis-py."""
+        """A traced one, on this client's connections."""
         return TracedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

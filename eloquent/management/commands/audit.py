@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = "Check the audit's chain, write it as JSON lines, or print where it ends."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """What to do."""
+        """Three acts, of which none writes anything into the database."""
         actions = parser.add_subparsers(dest="action", required=True)
         verify = actions.add_parser("verify", help="find entries that were changed, are missing or were put in")
         verify.add_argument(
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         actions.add_parser("head", help="print where the chain ends now, to be kept where nobody here can write")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        """Do it."""
+        """`verify` ends with an error when anything was changed; the others print, and judge nothing."""
         del args
         if action == "verify":
             self._verify(options["head"])

@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 asked.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do it."""
+        """Print the settings in effect, or compare a file with AWS. All faults are told at once."""
         del args
         try:
             if options["act"] is None:

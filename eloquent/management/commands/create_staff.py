@@ -25,7 +25,7 @@ class Command(BaseCommand):
     help = "Creates a staff account. Without --password-stdin its password is made up and printed once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What the command takes."""
+        """No password stands on the command line, where others of the machine would see it."""
         parser.add_argument("--email", required=True, help="the account's email address")
         parser.add_argument(
             "--password-stdin", action="store_true", help="read the password from the first line of standard input"
@@ -40,7 +40,10 @@ class Command(BaseCommand):
     def handle(
         self, *_args: Any, email: str, password_stdin: bool, for_myself: bool, if_none: bool, **_options: Any
     ) -> None:
-        """Create it."""
+        """A made-up password is printed once, and is to be exchanged at the first sign-in unless it is `--for-myself`.
+
+        The email counts as confirmed. With `--if-none` nothing happens, and nothing is said, where there is staff.
+        """
         if if_none and User.objects.filter(is_staff=True).exists():
             return
         password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _made_up_password()

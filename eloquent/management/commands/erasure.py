@@ -16,12 +16,12 @@ class Command(BaseCommand):
     help = "Checks whether the receipt of an erasure is genuine."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What the command takes."""
+        """A receipt, as its owner or a file has it."""
         parser.add_argument("what", choices=["verify"], help="verify: check a receipt's signature")
         parser.add_argument("file", help="the receipt as JSON; - for standard input")
 
     def handle(self, *_args: Any, file: str, **_options: Any) -> None:
-        """Check it."""
+        """Asks no database: a receipt is known by its signature alone, long after the account is gone."""
         try:
             raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
             receipt = orjson.loads(raw)

@@ -15,13 +15,13 @@ class Command(BaseCommand):
     help = "Invites somebody to make an account. The link is printed, and sent by letter where there is an email."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What the command takes."""
+        """Without an email the link is for whoever has it."""
         parser.add_argument("email", nargs="?", default="", help="whom to invite; without, whoever has the link")
         parser.add_argument("--group", help="the group that they join")
         parser.add_argument("--days", type=int, default=DAYS, help=f"how long it can be used (1 to {MOST_DAYS})")
 
     def handle(self, *_args: Any, email: str, group: str | None, days: int, **_options: Any) -> None:
-        """Invite them."""
+        """The group must be there. The link cannot be shown again: only its hash is kept."""
         if not 1 <= days <= MOST_DAYS:
             raise CommandError(f"--days is a number from 1 to {MOST_DAYS}.")
         try:

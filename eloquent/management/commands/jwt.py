@@ -19,7 +19,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """What to do."""
+        """Three acts. A new key is published before it signs, unless `--now` is given."""
         acts = parser.add_subparsers(dest="act", required=True, metavar="rotate|list|revoke")
         rotate = acts.add_parser("rotate", help="make a new key, which takes over from the one that signs")
         when = rotate.add_mutually_exclusive_group()
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         revoke.add_argument("kid", help="its id, as `list` shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do it."""
+        """What was done, or the keys, is printed; an unknown key or a rotation under way is an error."""
         del args
         try:
             if options["act"] == "rotate":

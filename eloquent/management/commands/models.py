@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 act.add_argument("--keep-alive", help="how long it stays loaded: 10m, 3600 (seconds), -1 (for ever)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do it."""
+        """Without a word it lists. Ctrl+C ends it in one line, with the status of an interrupt."""
         del args
         act = options["act"] or "list"
         try:

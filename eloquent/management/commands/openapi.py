@@ -15,7 +15,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print it."""
+        """To standard output, with one line break at its end: as the file in docs/ has it."""
         del args, options
         self.stdout.write(openapi_text(), ending="")
 

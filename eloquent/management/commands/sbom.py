@@ -60,7 +60,7 @@ def _component(package: Locked, file: str) -> dict[str, Any]:
 
 
 class Command(BaseCommand):
-    """Print the document."""
+    """Installs and asks for nothing: the locked files say all of it."""
 
     help = "Print what is inside as a CycloneDX document: every locked package and who wants it."
     requires_system_checks: list[str] = []

@@ -14,13 +14,13 @@ class Command(BaseCommand):
     help = "Removes all second factors of an account, tells its owner by letter, and signs out all of their devices."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What the command takes."""
+        """One act, by the account's email."""
         actions = parser.add_subparsers(dest="action", required=True)
         reset = actions.add_parser("reset", help="remove app, recovery codes and passkeys")
         reset.add_argument("email", help="the account's email address")
 
     def handle(self, *_args: Any, email: str, **_options: Any) -> None:
-        """Remove them."""
+        """At once, without asking back: the owner is told by letter, and has to sign in again everywhere."""
         user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
             raise CommandError(f"There is no account with the email {email}.")

@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = "Adds made-up users, conversations and messages (for development; refused in staging and production)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What the command takes."""
+        """How many are added of each; 0 for none."""
         parser.add_argument("--users", type=_count, default=20, help="how many users to add (20)")
         parser.add_argument("--conversations", type=_count, default=100, help="how many conversations to add (100)")
         parser.add_argument(
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, users: int, conversations: int, messages: int, **_options: Any) -> None:
-        """Add them."""
+        """Conversations go to made-up people alone, and to those of earlier times. Refused where rules are strict."""
         if get_config().strict:
             raise CommandError("Made-up people do not belong into staging or production.")
         if messages and not conversations:
