@@ -118,7 +118,7 @@ COST_MICROS: Final = Metric(
     "CostMicros",
     Unit.COUNT,
     Kind.COUNTER,
-    "what calls of language models cost, in millionths of a dollar",
+    "what calls of language models cost, in millionths of USAGE_CURRENCY, once each as the ledger has them",
 )
 SOCKETS_OPEN: Final = Metric("SocketsOpen", Unit.COUNT, Kind.GAUGE, "signed-in websockets of a process")
 
