@@ -13,7 +13,7 @@ from eloquent.foundation.telemetry.emf import Value, document, thinned
 from eloquent.foundation.telemetry.metric_names import STATUS_CLASS, TRAFFIC, Metric
 from eloquent.foundation.telemetry.metrics import Counter
 
-_ENDED_WITHIN_S: Final = 2.0
+ENDED_WITHIN_S: Final = 2.0
 
 
 def _to_stdout(lines: str) -> None:
@@ -52,7 +52,7 @@ class Emission:
     def end(self) -> None:
         """Write once more, and return when that is done, or after 2 s."""
         self._over.set()
-        self._thread.join(_ENDED_WITHIN_S)
+        self._thread.join(ENDED_WITHIN_S)
 
     def lines(self) -> str:
         """What has come together since this was last asked, as whole lines."""
