@@ -25,8 +25,9 @@ MOST_CHILDREN: Final = 64
 FORCED_PER_S: Final = 10
 """Whoever calls may ask that they are traced. Beyond so many a second ours is the decision: they may be anybody."""
 
-_SHARE_BITS: Final = (1 << 56) - 1
-"""The bits of a trace's id that are surely random (W3C, level 2): by them every service decides alike."""
+_SHARE_BYTES: Final = 7
+_SHARE_BITS: Final = (1 << 8 * _SHARE_BYTES) - 1
+"""The bits of a trace's id that are surely random (W3C, level 2): by them every service decides alike about ours."""
 
 
 class Kind(IntEnum):
@@ -143,7 +144,8 @@ def root_span(name: str, kind: Kind, traffic: Traffic, parent: RemoteParent | No
     else:
         sampled = parent.sampled
         if sampled is None or (sampled and _tracing.forced.wait_s() > 0):
-            sampled = _is_in_share(parent.trace_id, traffic)
+            # By bits of ours: whoever calls has chosen those of the trace's id.
+            sampled = _is_in_share(int.from_bytes(os.urandom(_SHARE_BYTES)), traffic)
         span = Span(name, kind, parent.trace_id, parent.span_id, sampled=sampled)
         span.is_remote_child = parent.span_id != 0
     current_span.set(span)
@@ -161,5 +163,5 @@ def begun_span(name: str, kind: Kind) -> Span | None:
     return Span(name, kind, parent.trace_id, parent.span_id, sampled=True)
 
 
-def _is_in_share(trace_id: int, traffic: Traffic) -> bool:
-    return (trace_id & _SHARE_BITS) < _tracing.shares.get(traffic, 0.0) * (_SHARE_BITS + 1)
+def _is_in_share(bits: int, traffic: Traffic) -> bool:
+    return (bits & _SHARE_BITS) < _tracing.shares.get(traffic, 0.0) * (_SHARE_BITS + 1)

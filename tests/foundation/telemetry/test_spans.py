@@ -116,12 +116,24 @@ def test_strangers_who_want_to_be_traced_get_so_many_a_second(recorded: list[Spa
     assert 10 <= sum(chosen) < 100
 
 
-@given(st.integers(1, 2**128 - 1), st.floats(0, 1))
-def test_every_service_would_decide_alike_about_a_trace(trace_id: int, share: float) -> None:
+@pytest.mark.parametrize("sampled", [True, None])
+@pytest.mark.parametrize("trace_id", [1 << 64, (1 << 64) - 1])
+def test_whoever_chooses_the_id_does_not_choose_what_is_traced(
+    recorded: list[Span], sampled: bool | None, trace_id: int
+) -> None:
+    record_spans(recorded.append, {Traffic.OTHER: 0.05})
+    for _ in range(10):
+        spans._tracing.forced.wait_s()
+    chosen = [root(parent=RemoteParent(trace_id, 6, sampled)).sampled for _ in range(5000)]
+    assert 100 < sum(chosen) < 400
+
+
+@given(st.floats(0, 1))
+def test_every_service_would_decide_alike_about_a_trace_of_ours(share: float) -> None:
     record_spans(lambda _span: None, {Traffic.OTHER: share})
     try:
-        decided = {root(parent=RemoteParent(trace_id, 0, None)).sampled for _ in range(3)}
-        assert decided == {Fraction(trace_id % 2**56, 2**56) < Fraction(share)}
+        for span in [root() for _ in range(5)]:
+            assert span.sampled == (Fraction(span.trace_id % 2**56, 2**56) < Fraction(share))
     finally:
         record_spans(None, {})
         current_span.set(None)
