@@ -100,7 +100,7 @@ QUEUE_WAIT: Final = Metric(
     "QueueWait",
     Unit.MILLISECONDS,
     Kind.DISTRIBUTION,
-    "how long a call waited for a slot of its model's server",
+    "how long a call waited for a slot of its model's server, where slots are limited, also when it got none",
 )
 RUNS_COMPLETED: Final = Metric("RunsCompleted", Unit.COUNT, Kind.COUNTER, "runs whose answer is whole")
 RUNS_STOPPED: Final = Metric("RunsStopped", Unit.COUNT, Kind.COUNTER, "runs that their users stopped")
