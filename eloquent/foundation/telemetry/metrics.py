@@ -26,15 +26,15 @@ class Counter:
         self.metric = metric
         self.value = 0
 
-    def add(self, amount: int = 1) -> None:
-        """So many more."""
-        self.value += amount
 
+class Gauge:
+    """Goes up and down. `value` is set by the event loop's thread alone."""
 
-class Gauge(Counter):
-    """Goes up and down."""
+    __slots__ = ("metric", "value")
 
-    __slots__ = ()
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.value = 0
 
 
 class Distribution:
