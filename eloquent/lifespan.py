@@ -31,7 +31,7 @@ from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
-from eloquent.foundation.telemetry.switchboard import close_telemetry, open_telemetry
+from eloquent.foundation.telemetry.switchboard import Closers, close_telemetry, open_telemetry
 from eloquent.foundation.timeout_chain import CLOSING_S, DRAIN_S, LAST_CHUNKS_S, SAVING_S
 from eloquent.roads import Receive, Scope, Send
 from inference.admission.queues import close_queues
@@ -71,6 +71,7 @@ class Lifespan:
         self._signals = 0
         self._replaced: dict[int, Callable[[int, FrameType | None], Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._telemetry: Closers = ()
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve from `lifespan.startup` to `lifespan.shutdown`."""
@@ -79,13 +80,13 @@ class Lifespan:
             await self._open()
         except Exception as error:
             log.exception("the server could not start")
-            await close_telemetry()  # which is worth a report
+            await close_telemetry(self._telemetry)  # which is worth a report
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._close()
-        await close_telemetry()
+        await close_telemetry(self._telemetry)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> None:
@@ -93,7 +94,8 @@ class Lifespan:
         self._draining = None
         self._signals = 0
         open_for_work()
-        open_telemetry(get_config())  # first: clients of databases ask whether they are watched when they are made
+        # First: clients of databases ask whether they are watched when they are made.
+        self._telemetry = open_telemetry(get_config())
         for sentence in unknown_in_aws():
             log.warning("a name that no setting has", where=sentence)
         await work.startup()

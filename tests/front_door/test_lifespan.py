@@ -134,7 +134,7 @@ async def test_what_never_closes_is_let_go_of_and_operators_hear_the_last_words(
     async def drained(_within_s: float) -> None:
         return None
 
-    async def close_telemetry() -> None:
+    async def close_telemetry(_closers: object) -> None:
         told.append([record.getMessage() for record in caplog.records])
 
     monkeypatch.setattr(lifespan.work, "startup", nothing)
