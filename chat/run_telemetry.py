@@ -80,6 +80,7 @@ class RunTelemetry:
         if span is None:
             return
         usage: dict[str, Any] = run.usage or {}
+        span.make_room()
         span.note(
             eloquent__run_id=str(run.id),
             eloquent__conversation_id=str(run.conversation_id),

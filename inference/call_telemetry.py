@@ -24,7 +24,7 @@ class CallTelemetry:
     def __init__(self, model: OfferedModel, *, queued_s: float) -> None:
         self._begun_at = self._finished_at = 0.0
         self._finished: Finished | None = None
-        self._span = begun_span("chat", Kind.CLIENT)
+        self._span = begun_span("chat", Kind.CLIENT, always=True)
         if self._span is not None:
             self._span.name = f"chat {model.name}"
             self._span.note(

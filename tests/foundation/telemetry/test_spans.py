@@ -12,6 +12,7 @@ from eloquent.foundation.rates import TokenBucket
 from eloquent.foundation.telemetry import spans
 from eloquent.foundation.telemetry.metric_names import Traffic
 from eloquent.foundation.telemetry.spans import (
+    LAST_CHILDREN,
     MOST_CHILDREN,
     Kind,
     Span,
@@ -85,6 +86,26 @@ def test_a_span_without_a_place_in_its_trace_is_counted(recorded: list[Span]) ->
     assert sum(each is not None for each in made) == MOST_CHILDREN
     span.end()
     assert span.attributes["eloquent.spans_left_out"] == 3
+
+
+def test_the_calls_and_the_end_of_a_long_run_have_their_places(recorded: list[Span]) -> None:
+    span = root()
+    for _ in range(MOST_CHILDREN + 3):
+        begun_span("update", Kind.CLIENT)
+    assert begun_span("chat", Kind.CLIENT, always=True) is not None
+    assert begun_span("update", Kind.CLIENT) is None
+    span.make_room()
+    at_the_end = [begun_span("update", Kind.CLIENT) for _ in range(LAST_CHILDREN + 1)]
+    assert [each is not None for each in at_the_end] == [True] * LAST_CHILDREN + [False]
+    span.end()
+    assert span.attributes["eloquent.spans_left_out"] == 5
+
+
+def test_who_has_few_gains_nothing_by_the_end(recorded: list[Span]) -> None:
+    span = root()
+    begun_span("update", Kind.CLIENT)
+    span.make_room()
+    assert sum(begun_span("update", Kind.CLIENT) is not None for _ in range(100)) == MOST_CHILDREN - 1
 
 
 def test_what_is_not_sampled_has_ids_and_nothing_else(recorded: list[Span]) -> None:
