@@ -71,7 +71,8 @@ REQUEST_DURATION: Final = Metric(
     "RequestDuration",
     Unit.MILLISECONDS,
     Kind.DISTRIBUTION,
-    "from a request's head to its answer, without health checks and whatever waits for a language model",
+    "from a request's head to its answer on the request road (the API), where its client stays for it; without health"
+    " checks and whatever waits for a language model",
     target=500,
 )
 SERVER_ERRORS: Final = Metric(

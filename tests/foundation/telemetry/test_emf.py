@@ -143,6 +143,30 @@ def test_requests_are_told_by_class_and_status(status: int, name: str) -> None:
     assert found["ServerErrors"] == (status >= 500)
 
 
+def test_requests_of_both_roads_are_counted_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    others_wait = []
+
+    class Watched:
+        """A counter that notes whether another thread would have to wait while this one is between read and write."""
+
+        metric = metrics.server_errors.metric
+        _value = 0
+
+        @property
+        def value(self) -> int:
+            others_wait.append(metrics._adding.locked())
+            return self._value
+
+        @value.setter
+        def value(self, value: int) -> None:
+            self._value = value
+
+    monkeypatch.setattr(metrics, "server_errors", Watched())
+    monkeypatch.setitem(metrics.requests, (Traffic.OTHER, 5), Watched())
+    metrics.request_ended(Traffic.OTHER, 500)
+    assert others_wait == [True, True]
+
+
 def test_a_failing_health_check_is_no_error_of_the_servers() -> None:
     told = emission()
     metrics.request_ended(Traffic.HEALTH, 503)
