@@ -1,7 +1,7 @@
 """Spans: what a request or a run did, and how long it took. The part that the request road pays for.
 
-A span that is not sampled is only its ids, for the log. One that is becomes a span of OpenTelemetry's when it ends, and
-goes to the recorder that `switchboard` has set; nothing here imports OpenTelemetry. Without a recorder there are none.
+A span that is not sampled is only its ids, for the log. One that is goes to the recorder that `switchboard` has set
+when it ends, and stays ours: `otlp` writes it as OpenTelemetry would. Without a recorder there are none.
 
 No span has anything in it that a person wrote, nor who they are beyond the id of the database.
 """
