@@ -7,6 +7,7 @@ so far is saved before the readers hear of it. When MongoDB is away the answer g
 import asyncio
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -20,7 +21,7 @@ from chat.chunks import Chunk
 from chat.errors import AnswerInterrupted
 from chat.generation import Generation
 from chat.journal import Journal
-from chat.run_telemetry import RunTelemetry
+from chat.run_telemetry import RunTelemetry, count_end
 from chat.titling import TitleWish
 from chat.types import Message, MessageStatus, Run, RunStatus
 from chat.usage import usage_told
@@ -339,7 +340,7 @@ class Answering:
         wait_s = _RETRY_FIRST_S
         while True:
             try:
-                await store.keep_rest(self.run, message)
+                await store.keep_rest(self.run, message, kept=partial(count_end, self.run.status))
             except PyMongoError as error:
                 log.warning("answer not saved yet", error=type(error).__name__)
                 await asyncio.sleep(wait_s)

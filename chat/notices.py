@@ -9,6 +9,7 @@ PUBLISH together.
 """
 
 import asyncio
+from contextvars import Context
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -166,7 +167,8 @@ class _Outbox:
             self._waiting[user_id] = [Refetch()]
         loop = asyncio.get_running_loop()
         if self._sending is None or self._sending.done() or self._sending.get_loop() is not loop:
-            self._sending = loop.create_task(self._send(), name="notices")
+            # A context of its own: what it logs is not about the first one's request.
+            self._sending = loop.create_task(self._send(), name="notices", context=Context())
 
     async def _send(self) -> None:
         layer = get_channel_layer()

@@ -100,7 +100,9 @@ class Reaper:
         if message.status is MessageStatus.STREAMING:
             message, last = await self._ended(run, message)
             # At once: what its worker, if it was only late, writes from here on is nobody's.
-            if not await store.keep_answer(message):
+            if await store.keep_answer(message):
+                count_end(RunStatus(message.status.value))
+            else:
                 # Its worker was only late, and has saved the answer in this moment: so it is, and who reads resumes.
                 message, last = await store.message_of_run(run) or message, None
                 self._journal.disown(run.id)
@@ -114,7 +116,6 @@ class Reaper:
         )
         await store.keep_run(rested)
         if last is not None:
-            count_end(rested.status)
             # Whoever still reads hears of the end now that it is saved.
             self._journal.append(run.id, last)
             self._journal.close(run.id)

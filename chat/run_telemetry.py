@@ -27,7 +27,7 @@ _EVENTS: Final = {RunStatus.STOPPED: "stop", RunStatus.INTERRUPTED: "interrupted
 
 
 def count_end(status: RunStatus) -> None:
-    """A run has come to rest like this."""
+    """A run has come to rest like this. Said once of each: by whoever's save has ended its answer."""
     _ENDED[status].value += 1
 
 
@@ -76,11 +76,11 @@ class RunTelemetry:
 
     def ended(self, run: Run) -> None:
         """It has come to rest, with its usage and its error; what follows is its saving."""
-        count_end(run.status)
         span = self._span
         if span is None:
             return
         usage: dict[str, Any] = run.usage or {}
+        span.make_room()
         span.note(
             eloquent__run_id=str(run.id),
             eloquent__conversation_id=str(run.conversation_id),

@@ -7,7 +7,8 @@ request and the readiness check still get through. So a handler in front of uvic
 1. draining is marked: `/readyz` answers 503 and no run is started any more;
 2. running runs get `DRAIN_S` to finish, then they are interrupted and saved (Ctrl+C: at once);
 3. streams that are still open are cut, and their readers resume elsewhere;
-4. uvicorn gets the signal.
+4. uvicorn gets the signal;
+5. what is still to be told, charged and recorded gets `CLOSING_S`, whether or not the databases are there.
 
 A second signal ends the wait of step 2; a third goes straight to uvicorn.
 """
@@ -30,8 +31,8 @@ from eloquent.foundation.database import close_database
 from eloquent.foundation.http import close_http_client
 from eloquent.foundation.lifecycle import open_for_work, start_draining
 from eloquent.foundation.redis import close_redis
-from eloquent.foundation.telemetry.switchboard import close_telemetry, open_telemetry
-from eloquent.foundation.timeout_chain import DRAIN_S, LAST_CHUNKS_S, SAVING_S
+from eloquent.foundation.telemetry.switchboard import Closers, close_telemetry, open_telemetry
+from eloquent.foundation.timeout_chain import CLOSING_S, DRAIN_S, LAST_CHUNKS_S, SAVING_S
 from eloquent.roads import Receive, Scope, Send
 from inference.admission.queues import close_queues
 from inference.billing.bill import all_settled
@@ -70,6 +71,7 @@ class Lifespan:
         self._signals = 0
         self._replaced: dict[int, Callable[[int, FrameType | None], Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._telemetry: Closers = ()
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve from `lifespan.startup` to `lifespan.shutdown`."""
@@ -78,12 +80,13 @@ class Lifespan:
             await self._open()
         except Exception as error:
             log.exception("the server could not start")
-            await close_telemetry()  # which is worth a report
+            await close_telemetry(self._telemetry)  # which is worth a report
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._close()
+        await close_telemetry(self._telemetry)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> None:
@@ -91,7 +94,8 @@ class Lifespan:
         self._draining = None
         self._signals = 0
         open_for_work()
-        open_telemetry(get_config())  # first: clients of databases ask whether they are watched when they are made
+        # First: clients of databases ask whether they are watched when they are made.
+        self._telemetry = open_telemetry(get_config())
         for sentence in unknown_in_aws():
             log.warning("a name that no setting has", where=sentence)
         await work.startup()
@@ -114,25 +118,11 @@ class Lifespan:
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, before)
         self._replaced.clear()
-        # The clients last: runs are saved, and charged, through them.
-        for close in (
-            work.close,
-            close_queues,
-            all_settled,
-            settle_api_keys,
-            accounts_work.close_accounts,
-            forget_budgets,
-            close_tools,
-            close_catalog,
-            close_http_client,
-            close_redis,
-            close_database,
-            close_telemetry,
-        ):
-            try:
-                await close()
-            except Exception:
-                log.exception("closing failed", what=close.__name__)
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await _close_all()
+        except TimeoutError:
+            log.warning("let go of what does not close in time", within_s=CLOSING_S)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Mark, and wake the loop: this runs between two bytecodes of whatever the main thread is doing."""
@@ -169,3 +159,24 @@ class Lifespan:
             log.exception("some runs could not be brought to rest")
         await asyncio.sleep(LAST_CHUNKS_S)
         log.info("drained", streams_cut=self._end_streams())
+
+
+async def _close_all() -> None:
+    """The clients last: runs are saved, and charged, through them."""
+    for close in (
+        work.close,
+        close_queues,
+        all_settled,
+        settle_api_keys,
+        accounts_work.close_accounts,
+        forget_budgets,
+        close_tools,
+        close_catalog,
+        close_http_client,
+        close_redis,
+        close_database,
+    ):
+        try:
+            await close()
+        except Exception:
+            log.exception("closing failed", what=close.__name__)

@@ -22,10 +22,9 @@ class CallTelemetry:
     __slots__ = ("_begun_at", "_finished", "_finished_at", "_span")
 
     def __init__(self, model: OfferedModel, *, queued_s: float) -> None:
-        metrics.queue_wait.observe(queued_s * 1000)
         self._begun_at = self._finished_at = 0.0
         self._finished: Finished | None = None
-        self._span = begun_span("chat", Kind.CLIENT)
+        self._span = begun_span("chat", Kind.CLIENT, always=True)
         if self._span is not None:
             self._span.name = f"chat {model.name}"
             self._span.note(

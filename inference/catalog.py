@@ -7,6 +7,7 @@ gets the last one, so that a slow server costs one reader two seconds, once.
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Final
 
 import msgspec
@@ -70,7 +71,7 @@ class Catalog:
         age = asyncio.get_running_loop().time() - self._listed_at if self._listed_at is not None else None
         if age is None or age >= FRESH_S:
             if self._listing is None or self._listing.done():
-                self._listing = asyncio.create_task(self._list())
+                self._listing = asyncio.create_task(self._list(), context=Context())
             if age is None or age >= STALE_S:
                 # Shielded: the list is made for everybody, so one reader who leaves does not end it.
                 await asyncio.shield(self._listing)

@@ -78,6 +78,10 @@ BROKEN = {
         "logging.info('%s', request.headers.authorization)",
         "self._log.error('x', ticket='y')",
     ],
+    "no_shared_task_in_a_requests_context": [
+        "if self._task is None or self._task.done(): self._task = asyncio.create_task(work())",
+        "if task.done(): task = loop.create_task(work(), name='x')",
+    ],
 }
 KEPT = {
     "no_code_from_text": ["re.compile(text)", "model.eval_count"],
@@ -88,6 +92,10 @@ KEPT = {
     "no_stray_http_clients": ["http_client()", "client.get(url)"],
     "no_telling_comparison": ["token == ''", "hmac.compare_digest(token, given)", "usage.tokens == 3", "kind == other"],
     "no_queries_from_outside": ["users.find_one({'email': email})", "text.find(query)", "users.find_one({**owner})"],
+    "no_shared_task_in_a_requests_context": [
+        "if task.done(): task = loop.create_task(work(), context=Context())",
+        "if wanted: task = loop.create_task(work())",
+    ],
     "no_secrets_in_logs": ["log.info('signed in', session=session_id)", "log.info('used', tokens=3)", "sign(token)"],
 }
 

@@ -8,6 +8,7 @@ the log (logger `eloquent.audit`) is written at once.
 import asyncio
 import random
 import time
+from contextvars import Context
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -131,7 +132,8 @@ class _Writer:
             return
         self._waiting.append((event, written))
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._write_all(), name="audit")
+            # A context of its own: it writes for everybody, and its lines of the log are not the first one's.
+            self._task = asyncio.create_task(self._write_all(), name="audit", context=Context())
         await written
 
     async def settle(self) -> None:

@@ -68,6 +68,9 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
     )
     if changed is None:
         raise LinkNotValid
+    if not user.is_active:
+        # At once: what follows writes a letter, and may break off.
+        await record(Action.REACTIVATED, actor=user.id, subject=user.id, device=device)
     await closing.end_sessions(user.id)
     gone: dict[str, Any] = {"keys_revoked": 0, "identities_removed": 0}
     if user.email_verified_at is None:
@@ -81,8 +84,6 @@ async def reset_password(token: str, new: str, *, device: Device) -> Grant | Cha
         "reopened": not user.is_active,
     }
     await password_was_changed(changed, device=device, action=Action.PASSWORD_RESET, noted=gone, told=told)
-    if not user.is_active:
-        await record(Action.REACTIVATED, actor=user.id, subject=user.id, device=device)
     return await let_in(changed, proof=Proof.RESET_LINK, device=device)
 
 

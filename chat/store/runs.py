@@ -1,7 +1,7 @@
 """The stored runs, and the writes that a run makes to several collections."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -264,14 +264,17 @@ async def renew_lease(run: Run) -> bool:
     )
 
 
-async def keep_rest(run: Run, message: Message) -> None:
+async def keep_rest(run: Run, message: Message, *, kept: Callable[[], None] = lambda: None) -> None:
     """Save how the run ended. Safe to repeat: it sets, it does not add. What another worker has ended stays as it is.
+
+    `kept` is called when it is this that has ended the answer, once over all repetitions.
 
     The answer first, so that it would survive the loss of the primary, and then the run's own record: if that is lost,
     the reaper finds a finished answer and brings the run to rest with it. An answer that was not saved would never be
     looked for again once its run is at rest.
     """
-    await keep_answer(message)
+    if await keep_answer(message):
+        kept()
     await keep_run(run)
 
 

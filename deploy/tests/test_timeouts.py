@@ -43,7 +43,7 @@ def test_a_task_that_leaves_has_the_time_to_finish_its_answers(templates, name):
     api = templates[name]["api"]
     stop = container(api, "api")["StopTimeout"]
     assert stop == chain.STOP_TIMEOUT_S <= MOST_ON_FARGATE_S
-    assert stop > chain.DRAIN_S + chain.SAVING_S + chain.LAST_CHUNKS_S + chain.SERVER_CLOSING_S + chain.LAST_SPANS_S
+    assert stop > chain.LEAVING_S
     for group in all_of(api, "ElasticLoadBalancingV2::TargetGroup"):
         delay = attributes(group, "TargetGroupAttributes")["deregistration_delay.timeout_seconds"]
         assert int(delay) == chain.DEREGISTRATION_S > stop

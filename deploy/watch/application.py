@@ -59,7 +59,7 @@ def _slow(env: Environment) -> list[Alarm]:
             (
                 "slow-requests",
                 own.REQUEST_DURATION,
-                "For a quarter of an hour, one request in twenty that asks no language model took over 500 ms.",
+                "For a quarter of an hour, one request in twenty to the API took over 500 ms, language models apart.",
             ),
             (
                 "slow-first-token",

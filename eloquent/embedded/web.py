@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from eloquent.embedded import ports, programs
 from eloquent.embedded.base import EmbeddedServer
-from eloquent.foundation.timeout_chain import DRAIN_S
+from eloquent.foundation.timeout_chain import STOP_TIMEOUT_S
 
 EVERYWHERE = {"0.0.0.0": ports.LOOPBACK, "::": "::1"}  # noqa: S104 - what the user asked for, turned into what to ask
 
@@ -27,7 +27,7 @@ class WebServer(EmbeddedServer):
     restarts: ClassVar[bool] = False
     start_timeout_s: ClassVar[float] = 30.0
     # See eloquent.lifespan: running answers finish, the rest is interrupted and saved, streams are cut.
-    stop_grace_s: ClassVar[float] = DRAIN_S + 15
+    stop_grace_s: ClassVar[float] = STOP_TIMEOUT_S
     # A second signal ends the drain: what runs is interrupted and saved.
     hurried_grace_s: ClassVar[float] = 12.0
     hurry_signal: ClassVar[signal.Signals] = signal.SIGINT

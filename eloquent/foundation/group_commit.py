@@ -9,6 +9,7 @@ What it is about: https://en.wikipedia.org/wiki/Commit_(data_management)#Group_c
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -79,7 +80,10 @@ class _Lane(ABC, Generic[_Write, _Result]):
         finally:
             if self._waiting:
                 # Whoever wrote first goes on with its own work, or was cancelled: the others have a task of their own.
-                self._others = asyncio.create_task(self._write_others(), name=f"writes to {self._name}")
+                # And a context of its own: they are in another trace.
+                self._others = asyncio.create_task(
+                    self._write_others(), name=f"writes to {self._name}", context=Context()
+                )
             else:
                 self._is_busy = False
 

@@ -1,9 +1,10 @@
 """Logs: one line per event on stderr, as JSON (or for a developer's eyes), each with the request's id, never a secret.
 
 Our code logs through structlog, libraries through `logging`; both end in the same handler and formatter. A line has
-`time` (UTC, ISO 8601), `level`, `logger`, `event`, `request_id` (null outside a request), the fields given with the
-event, and `exception` (the traceback, in one string) where there is one. Where they are known it has `trace_id` and
-`span_id` (32 and 16 hexadecimal digits, as W3C and X-Ray write them), `user` and `run_id`, too.
+`time` (UTC, ISO 8601), `level`, `logger`, `event`, `request_id` (of the request, or of a socket's connection; else
+null), the fields given with the event, and `exception` (the traceback, in one string) where there is one. Where they
+are known it has `trace_id` and `span_id` (32 and 16 hexadecimal digits, as W3C and X-Ray write them), `user` and
+`run_id`, too.
 """
 
 import json
@@ -22,7 +23,8 @@ from eloquent.foundation.config import Config
 from eloquent.foundation.masking import mask_uri
 from eloquent.foundation.telemetry.spans import current_span
 
-# Set by eloquent.middleware for the time of a request; a task that a request starts inherits it.
+# Set by eloquent.middleware for the time of a request, and by chat.sockets for that of a connection; a task that is
+# started there inherits it, unless it works for everybody.
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 # Set by whoever finds out; inherited likewise.
 user_id_var: ContextVar[str | None] = ContextVar("user_id", default=None)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Final, Generic, TypeVar
 
 import structlog
@@ -37,7 +38,8 @@ class Remembered(Generic[_Value]):
         age = asyncio.get_running_loop().time() - self._read_at if self._read_at is not None else None
         if age is None or age >= FRESH_S:
             if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read_anew())
+                # A context of its own: it is read for everybody, not in the trace of who came first.
+                self._reading = asyncio.create_task(self._read_anew(), context=Context())
             if age is None or age >= STALE_S:
                 # Shielded: it is read for everybody.
                 await asyncio.shield(self._reading)

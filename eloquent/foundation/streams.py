@@ -7,6 +7,7 @@ event loop. While Redis is away nothing comes; when it is back, reading goes on 
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -56,7 +57,7 @@ class StreamReader:
         self._takers[key] = take
         self._seen[key] = after
         if self._blocked and (self._waking is None or self._waking.done()):
-            self._waking = asyncio.create_task(self._wake())
+            self._waking = asyncio.create_task(self._wake(), context=Context())
 
     def unwatch(self, key: bytes) -> None:
         """Read the stream no more."""

@@ -3,10 +3,11 @@
     browser ── CloudFront ── load balancer ── this server
     silence:   HEARTBEAT_S < LOAD_BALANCER_IDLE_S < CDN_READ_S                  whoever is nearer gives up first
     kept open: CDN_KEEP_ALIVE_S < LOAD_BALANCER_IDLE_S < SERVER_KEEP_ALIVE_S    nobody uses what the next one closes
-    leaving:   DRAIN_S + SAVING_S + LAST_CHUNKS_S + SERVER_CLOSING_S + LAST_SPANS_S < STOP_TIMEOUT_S < DEREGISTRATION_S
+    leaving:   LEAVING_S < STOP_TIMEOUT_S < DEREGISTRATION_S
 
 Standard library alone, because what describes the platform (`deploy/`) reads it where Django is not installed.
-`tests/foundation/test_timeout_chain.py` holds the order, and that each number is the one in force. All are seconds.
+`tests/foundation/test_timeout_chain.py` holds the order, and that each number is the one in force here;
+`deploy/tests/test_timeouts.py` that the templates have them. All are seconds.
 """
 
 from typing import Final
@@ -29,7 +30,7 @@ CDN_KEEP_ALIVE_S: Final = 5
 SERVER_KEEP_ALIVE_S: Final = 110
 """Behind the load balancer this server keeps an idle connection for so long. Closing first, it would cut a request."""
 
-DRAIN_S: Final = 105.0
+DRAIN_S: Final = 97.0
 """After SIGTERM running answers may go on for so long."""
 
 SAVING_S: Final = 5.0
@@ -41,8 +42,14 @@ LAST_CHUNKS_S: Final = 0.5
 SERVER_CLOSING_S: Final = 5
 """uvicorn waits so long for connections to close, after all that."""
 
+CLOSING_S: Final = 8.0
+"""Then what is told other processes, charged and recorded has so long, all of it together, until it is let go of."""
+
 LAST_SPANS_S: Final = 4.0
-"""Then traces, metrics and reports that wait have so long to get away."""
+"""Last of all traces, metrics and reports that wait have so long to get away, side by side."""
+
+LEAVING_S: Final = DRAIN_S + SAVING_S + LAST_CHUNKS_S + SERVER_CLOSING_S + CLOSING_S + LAST_SPANS_S
+"""From SIGTERM to the end, whatever hangs."""
 
 STOP_TIMEOUT_S: Final = 120
 """ECS kills a task so long after SIGTERM: the most that Fargate allows."""

@@ -56,7 +56,7 @@ def settings_in(file: Path) -> dict[str, str]:
         said = {name: value for name, value in dotenv_values(stream=lines, interpolate=False).items() if value}
     faults = [Fault(name, f"in {file}", "a name that a setting has") for name in said if name.lower() not in FIELDS]
     faults += [
-        Fault(name, f"in {file}", "it in the environment of the process alone: it says where in AWS to look")
+        Fault(name, f"in {file}", "it in the process's environment alone: it says where to look in AWS, or to listen")
         for name in said
         if name.lower() in FIELDS and place_of(name.lower()) is Place.ENVIRONMENT
     ]

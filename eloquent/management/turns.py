@@ -22,6 +22,7 @@ from eloquent.foundation.lifecycle import worker_id
 MAINTENANCE: Final = "maintenance"
 """The collection: a document a job, with its holder and the end of its lease."""
 JOB: Final = "migrations"
+_STOPPED: Final = "Stopped. The next one goes on."
 _LOOK_EVERY_S: Final = 0.5
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LEASE_FROM_NOW: Final = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(LEASE_S * 1000)}}
@@ -43,7 +44,9 @@ async def in_turn(work: Callable[[], None], *, wait_s: float, say: Callable[[str
         StillBusy: as it says.
         Exception: whatever the work raises.
     """
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _leave, "Stopped. The next one goes on.")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _leave, _STOPPED)
+    working: asyncio.Future[None] | None = None
     try:
         await _wait_for_turn(wait_s, say)
         try:
@@ -56,6 +59,8 @@ async def in_turn(work: Callable[[], None], *, wait_s: float, say: Callable[[str
         except LeaseLost:
             _leave("The lease was lost: another process may be at it.")
         finally:
+            if working is not None and not working.done():
+                _leave(_STOPPED)  # cancelled, by whomever: the thread goes on, and the turn must not be another's
             await _release()
     finally:
         await close_database()

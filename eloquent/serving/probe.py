@@ -19,7 +19,9 @@ def main() -> int:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # The server has made its certificate itself, and is in the same container.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_TIMEOUT_S, context=context)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=_TIMEOUT_S, context=context
+        )
     else:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
     try:

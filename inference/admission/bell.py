@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from contextvars import Context
 from typing import Final
 
 import structlog
@@ -28,7 +29,8 @@ class Bell:
     def __init__(self, url: str, queues: Mapping[str, Queue]) -> None:
         self._redis: Redis = lone_client(url, answer_timeout_s=_ANSWER_S)
         self._queues = queues
-        self._task = asyncio.create_task(self._listen(), name="bell of the queues")
+        # A context of its own: it outlives the request that it was made in.
+        self._task = asyncio.create_task(self._listen(), name="bell of the queues", context=Context())
 
     async def aclose(self) -> None:
         """Listen no more. The queues stay as they are; Redis being away is no reason to fail."""

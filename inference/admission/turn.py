@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
+from eloquent.foundation.telemetry import metrics
 from inference.admission.place import Place
 from inference.admission.queue import TOLD_EVERY_S, Queue
 from inference.billing.types import Purpose
@@ -36,6 +37,8 @@ class Turn:
         self._passed: set[int] = set()
         self._entered_at = self._now
         self._tried_at = self._now
+        self._has_waited = False
+        self._is_noted = all(queue is None for queue in queues)  # where all that come are taken nobody waits
 
     @property
     def admitted_to(self) -> int:
@@ -91,18 +94,27 @@ class Turn:
     def stay(self) -> None:
         """Where it was admitted: the other places are given back."""
         chosen = self.admitted_to
+        self._note_wait()
         for number in list(self._places):
             if number != chosen:
                 self._leave(number)
 
     def leave(self, *, served: bool = False) -> None:
         """Give back what it has; safe to repeat. `served` when its time tells how long calls take."""
+        if self._has_waited:
+            self._note_wait()  # in vain, unless that is noted: those are the longest. Who found no room did not wait.
         for number in list(self._places):
             self._leave(number, served=served)
 
     @property
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def _note_wait(self) -> None:
+        """How long it took, for operators, once."""
+        if not self._is_noted:
+            self._is_noted = True
+            metrics.queue_wait.observe((self._now - self._entered_at) * 1000)
 
     def _leave(self, number: int, *, served: bool = False) -> None:
         place, queue = self._places.pop(number, None), self._queues[number]
@@ -137,6 +149,7 @@ class Turn:
 
     async def _until_moved(self, within_s: float) -> None:
         """Return when something has changed since the last return, or the time is over."""
+        self._has_waited = True
         try:
             async with asyncio.timeout(within_s):
                 await self._moved.wait()

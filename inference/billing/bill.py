@@ -126,7 +126,6 @@ class Bill:
             at=now(),
         )
         self.lines.append(line)
-        metrics.cost_micros.value += line.cost_micros or 0
         held = self._held if held is None else held
         self._held = []
         self._begin(_settle(line, held))
@@ -240,7 +239,9 @@ async def _over(task: "asyncio.Task[Any]") -> None:
 
 
 async def _settle(line: UsageLine, held: Sequence[tuple[Budget, BudgetSpending]]) -> None:
-    if not await _until_done(lambda: store.add_usage_line(line), line.id) and held:
+    if await _until_done(lambda: store.add_usage_line(line), line.id):
+        metrics.cost_micros.value += line.cost_micros or 0  # once: a late worker and the reaper may both charge a call
+    elif held:
         [line] = await _until_done(lambda: store.usage_lines([line.id]), line.id)
     for budget, spending in held:
         await _until_done(lambda: store.settle(spending.id, key=line.id, amount=share_of(line, budget)), line.id)  # noqa: B023

@@ -5,6 +5,7 @@ search. Its own client would bring two more HTTP libraries for them. What is in 
 tools: it is the team's knowledge, no user's.
 """
 
+from bisect import bisect_right
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -15,14 +16,18 @@ import structlog
 
 from eloquent.foundation.config import get_config
 from eloquent.foundation.http import http_client
-from inference.tools.base import ToolFailed
+from inference.tools.base import LONGEST_RESULT, ToolFailed
 from inference.tools.registry import tool
 
 MOST_FOUND: Final = 8
 LONGEST_QUERY: Final = 2_000
 """Characters; models that embed read no more than some hundred words."""
 LONGEST_TEXT: Final = 3_000
-"""Characters of one record that are shown: all of them together fit a tool's result."""
+"""Characters of one record's text that are shown, where all of them together fit a tool's result."""
+_LONGEST_LABEL: Final = 300
+"""Characters of an id, a title, an address."""
+_SHORTEST_TEXT: Final = 200
+"""A record of whose text less would be left is not shown: those that are better have taken the room."""
 _VERSION: Final = "2025-04"
 _TIMEOUT_S: Final = 8.0
 _LARGEST_ANSWER: Final = 4 * 1024 * 1024
@@ -76,7 +81,7 @@ async def search_documents(query: str, at_most: int = 5) -> list[dict[str, str]]
         host = await _host(anew=again)
         status, content = await _exchange("POST", f"{host}/records/namespaces/__default__/search", asked)
         if status == HTTPStatus.OK:
-            return [_shown(hit) for hit in _read(content, _Found).result.hits]
+            return _shown(_read(content, _Found).result.hits)
         if status != HTTPStatus.NOT_FOUND:
             break
         # An index that was made anew has another address.
@@ -84,9 +89,32 @@ async def search_documents(query: str, at_most: int = 5) -> list[dict[str, str]]
     raise ToolFailed(_AWAY)
 
 
-def _shown(hit: _Hit) -> dict[str, str]:
-    known = {name: str(hit.fields[name]) for name in ("title", "url", "text") if hit.fields.get(name)}
-    return {"id": hit.id} | {name: value[:LONGEST_TEXT] for name, value in known.items()}
+def _shown(hits: list[_Hit]) -> list[dict[str, str]]:
+    """As many as fit a tool's result as it is written, best first: each quote and line break takes two characters."""
+    records: list[dict[str, str]] = []
+    left = LONGEST_RESULT - _size([])
+    for hit in hits:
+        labels = {"id": hit.id} | {name: str(hit.fields[name]) for name in ("title", "url") if hit.fields.get(name)}
+        record = {name: label[:_LONGEST_LABEL] for name, label in labels.items()}
+        if text := str(hit.fields.get("text") or ""):
+            room = left - _size([record | {"text": ""}])
+            record["text"] = _beginning(text[:LONGEST_TEXT], room)
+            if len(record["text"]) < min(len(text), _SHORTEST_TEXT):
+                break
+        left -= _size([record])  # whose brackets stand for its comma
+        if left < 0:
+            break
+        records.append(record)
+    return records
+
+
+def _beginning(text: str, most: int) -> str:
+    """As much of the text as takes `most` characters of JSON."""
+    return text[: bisect_right(range(1, len(text) + 1), most, key=lambda length: _size(text[:length]) - _size(""))]
+
+
+def _size(value: Any) -> int:
+    return len(msgspec.json.encode(value).decode())
 
 
 _hosts: dict[tuple[str, str], str] = {}

@@ -7,6 +7,7 @@ sentence. Whoever asks while a list is made anew gets the last one.
 import asyncio
 import re
 from collections.abc import Iterable
+from contextvars import Context
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,7 +112,7 @@ class _Source:
         age = asyncio.get_running_loop().time() - self._listed_at if self._listed_at is not None else None
         if age is None or age >= (FAILED_FRESH_S if self._failed else FRESH_S):
             if self._listing is None or self._listing.done():
-                self._listing = asyncio.create_task(self._list())
+                self._listing = asyncio.create_task(self._list(), context=Context())
             if age is None or age >= STALE_S:
                 # Shielded: the list is made for everybody, so one reader who leaves does not end it.
                 await asyncio.shield(self._listing)

@@ -5,11 +5,13 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from bson import ObjectId
 from channels.layers import get_channel_layer
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chat import notice_socket, notices, sockets
 from eloquent.foundation.database import database
+from eloquent.foundation.logs import request_id_var
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel
 from tests.people import Person, Socket, open_socket
@@ -34,6 +36,20 @@ async def test_a_conversations_life_is_told_to_the_users_devices(ann: Person) ->
         {"type": "conversation-changed", "conversation_id": conversation, "changes": {"pinned": True}},
         {"type": "conversation-deleted", "conversation_id": conversation},
     ]
+
+
+async def test_notices_are_sent_in_nobodys_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    whose: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def send(*_: object) -> None:
+        whose.put_nowait(request_id_var.get())
+
+    monkeypatch.setattr(get_channel_layer(), "group_send", send, raising=False)
+    token = request_id_var.set("the-first-one")
+    notices._Outbox().add(ObjectId(), notices.Refetch())
+    request_id_var.reset(token)
+    async with asyncio.timeout(10):
+        assert await whose.get() is None
 
 
 @pytest.mark.parametrize("status", ["complete", "stopped"])

@@ -22,6 +22,7 @@ from eloquent.foundation import lifecycle
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.ids import UserId
+from eloquent.foundation.telemetry import metrics
 from inference.catalog import offering
 from inference.offers import OfferedModel
 from inference.providers.llamacpp import LlamaCppServer
@@ -109,18 +110,19 @@ async def test_saving_is_tried_until_it_is_done(
 ) -> None:
     monkeypatch.setattr("chat.answering._RETRY_FIRST_S", 0.001)
     failures = [AutoReconnect("gone"), ServerSelectionTimeoutError("gone"), NotPrimaryError("stepped down")]
-    keep_rest = store.keep_rest
+    keep_rest, before = store.keep_rest, metrics.runs_completed.value
 
-    async def fail_first(run: Run, message: Message) -> None:
+    async def fail_first(run: Run, message: Message, **options: Any) -> None:
         if failures:
             raise failures.pop()
-        await keep_rest(run, message)
+        await keep_rest(run, message, **options)
 
     monkeypatch.setattr(store, "keep_rest", fail_first)
     run = await ann.ask(await ann.conversation(), "Hi")
     assert (await ann.at_rest(run["id"]))["status"] == "complete"
     assert failures == []
     assert (await ann.messages(run["conversation_id"]))[-1]["parts"][0]["text"] == "Hello there!"
+    assert metrics.runs_completed.value == before + 1
 
 
 async def test_a_reader_of_a_saved_answer_waits_while_mongodb_is_away(
@@ -315,7 +317,7 @@ async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(
 async def test_nobody_is_told_that_an_answer_is_whole_which_cannot_be_saved(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise OverflowError
 
     with monkeypatch.context() as patched:
@@ -449,6 +451,43 @@ async def test_a_lost_run_that_cannot_be_brought_to_rest_does_not_hold_up_the_ot
         ids.append(run["id"])
     await Reaper(work.journal(), ()).reap()
     assert (await ann.ok("GET", f"/runs/{ids[1]}"))["status"] == "interrupted"
+
+
+async def test_a_lost_run_is_counted_also_when_its_log_cannot_be_read(
+    ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await ann.ask(await ann.conversation(), "Hi")
+    await ann.at_rest(run["id"])
+    found = await lost(run["id"])
+    await database()["messages"].update_one({"_id": found.message_id}, {"$set": {"status": "streaming"}})
+
+    async def gone(*_: object, **__: object) -> None:
+        raise NotInJournal
+
+    monkeypatch.setattr(work.journal(), "adopt", gone)
+    before = metrics.runs_interrupted.value
+    await Reaper(work.journal(), ()).reap()
+    assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "interrupted"
+    assert metrics.runs_interrupted.value == before + 1
+
+
+async def test_a_run_that_the_reaper_has_ended_is_not_counted_again_by_its_late_worker(
+    ann: Person, model: LanguageModel
+) -> None:
+    gate = asyncio.Event()
+    model.script = [gate, *saying("Too late.")]
+    run = await ann.ask(await ann.conversation(), "Hi")
+    late = work.at_work(ObjectId(run["id"]))
+    assert late is not None
+    before = [metrics.runs_interrupted.value, metrics.runs_completed.value]
+    at = now() - timedelta(seconds=LEASE_S)
+    await database()["runs"].update_one({"_id": ObjectId(run["id"])}, {"$set": {"lease_expires_at": at}})
+    await Reaper(MemoryJournal(), ()).reap()  # another process's
+    gate.set()
+    assert late.finished is not None
+    await late.finished
+    assert (await ann.ok("GET", f"/runs/{run['id']}"))["status"] == "interrupted"
+    assert [metrics.runs_interrupted.value, metrics.runs_completed.value] == [before[0] + 1, before[1]]
 
 
 async def test_a_run_whose_worker_lives_is_left_alone(ann: Person, model: LanguageModel) -> None:

@@ -10,6 +10,7 @@ from pymongo.errors import AutoReconnect, DocumentTooLarge, DuplicateKeyError, W
 
 from eloquent.foundation import group_commit
 from eloquent.foundation.database import database
+from eloquent.foundation.logs import request_id_var
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,6 +44,23 @@ async def test_writes_of_one_moment_go_together(soon: bool) -> None:
     assert await stored() == {n: n for n in range(50)}
     assert await commands("insert") - inserts == 2  # the first alone, and all that came meanwhile
     assert await commands("update") - updates == 2
+
+
+async def test_what_is_written_together_is_not_in_the_trace_of_who_came_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whose = []
+    outcomes = group_commit._Lane._outcomes
+
+    async def noted(*arguments: Any) -> Any:
+        whose.append(request_id_var.get())
+        return await outcomes(*arguments)
+
+    monkeypatch.setattr(group_commit._Lane, "_outcomes", noted)
+    token = request_id_var.set("the-first-one")
+    await asyncio.gather(*(group_commit.insert(COLLECTION, [{"_id": n, "n": n}]) for n in range(5)))
+    request_id_var.reset(token)
+    assert whose == [None]
 
 
 async def test_more_than_fit_in_one_command_are_all_written(monkeypatch: pytest.MonkeyPatch) -> None:

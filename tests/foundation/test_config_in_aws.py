@@ -112,7 +112,7 @@ def test_aws_is_not_asked_unless_the_environment_says_so(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("cloud")
 def test_more_settings_than_a_page_has_are_all_read() -> None:
     limits = {name.upper(): "77" for name in Config.model_fields if name.startswith("rate_limit_")}
-    more = {"PORT": "9000", "WORKERS": "1", "MODEL_QUEUE": "7", "TITLE_MODEL": "off", "MONGODB_NAME": "chat"}
+    more = {"TRUSTED_PROXY_HOPS": "2", "WORKERS": "1", "MODEL_QUEUE": "7", "TITLE_MODEL": "off", "MONGODB_NAME": "chat"}
     put(limits | more | {"DEFAULT_TOOLS": "calculate", "SESSION_MAX_DAYS": "30"}, {})
     nearly = {"OPENAI_API_KEY": "sk-hunter2", "ANTHROPIC_API_KEY": "sk-ant-hunter2"}
     # Their names begin with the path of another environment, or lie deeper: 20 make a page of secrets.
@@ -150,12 +150,12 @@ def test_a_name_that_no_setting_has_is_told_and_changes_nothing() -> None:
 
 @pytest.mark.usefixtures("cloud")
 def test_a_setting_in_the_wrong_place_stops_the_start() -> None:
-    put({"REDIS_URL": "rediss://:hunter2@cache.example", "AWS_REGION": REGION}, {"PORT": "9000"})
-    boto3.client("ssm", REGION).put_parameter(Name="/eloquent/prod/HOST", Value="hunter2", Type="SecureString")
+    put({"REDIS_URL": "rediss://:hunter2@cache.example", "AWS_REGION": REGION}, {"WORKERS": "2"})
+    boto3.client("ssm", REGION).put_parameter(Name="/eloquent/prod/LOG_FORMAT", Value="hunter2", Type="SecureString")
     assert faults_at_the_start() == {
         "REDIS_URL": "in Parameter Store at /eloquent/prod/REDIS_URL; it in Secrets Manager alone",
-        "PORT": "in Secrets Manager at /eloquent/prod/PORT; it in Parameter Store alone",
-        "HOST": "a SecureString at /eloquent/prod/HOST; a parameter of type String, since it is no secret",
+        "WORKERS": "in Secrets Manager at /eloquent/prod/WORKERS; it in Parameter Store alone",
+        "LOG_FORMAT": "a SecureString at /eloquent/prod/LOG_FORMAT; a parameter of type String, since it is no secret",
         "AWS_REGION": "in Parameter Store at /eloquent/prod/AWS_REGION; it in the environment alone",
     }
 
@@ -169,9 +169,9 @@ def test_what_is_missing_is_said_with_its_path() -> None:
 
 @pytest.mark.usefixtures("cloud")
 def test_a_value_that_cannot_be_used_is_said_with_its_path() -> None:
-    put({"PORT": "http"}, {"REDIS_URL": "hunter2"})
+    put({"WORKERS": "http"}, {"REDIS_URL": "hunter2"})
     faults = faults_at_the_start()
-    assert faults["PORT"].startswith("http at ssm /eloquent/prod/PORT;")
+    assert faults["WORKERS"].startswith("http at ssm /eloquent/prod/WORKERS;")
     assert faults["REDIS_URL"].startswith("******** at secretsmanager /eloquent/prod/REDIS_URL;")
 
 
@@ -304,7 +304,14 @@ def test_every_setting_has_its_place_and_no_secret_is_in_plain_sight() -> None:
     assert {"SECRET_KEY", "JWT_PRIVATE_KEY", "JWT_PREVIOUS_KEY", "MONGODB_URI", "REDIS_URL", "SMTP_URL"} <= hidden
     assert {name for name in places if name.endswith(("_KEY", "_API_KEY", "_KEY_FALLBACKS"))} <= hidden
     assert not any("PASSWORD" in name and name != "PASSWORD_HOUSE_WORDS" for name in set(places) - hidden)
-    assert {name for name, place in places.items() if place is Place.ENVIRONMENT} == {*HERE}
+    assert {name for name, place in places.items() if place is Place.ENVIRONMENT} == {*HERE, "HOST", "PORT"}
+
+
+def test_where_the_container_is_probed_is_not_said_in_aws(cloud: None) -> None:
+    put({"PORT": "9000"}, {})
+    assert faults_at_the_start() == {
+        "PORT": "in Parameter Store at /eloquent/prod/PORT; it in the environment alone",
+    }
 
 
 @given(st.sets(st.sampled_from(sorted(Config.model_fields))), st.sets(st.sampled_from(sorted(Config.model_fields))))

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from eloquent.foundation import remembered
+from eloquent.foundation.logs import request_id_var
 from eloquent.foundation.remembered import Remembered
 
 
@@ -24,6 +25,16 @@ class Reading:
         if self.error is not None:
             raise self.error
         return self.value
+
+
+async def test_what_is_read_for_everybody_is_not_read_in_the_name_of_who_came_first() -> None:
+    async def read() -> str | None:
+        return request_id_var.get()
+
+    token = request_id_var.set("the-first-one")
+    value: Remembered[str | None] = Remembered("whose", read, "unread")
+    assert await value.current() is None
+    request_id_var.reset(token)
 
 
 async def test_many_who_ask_at_once_cost_one_reading() -> None:

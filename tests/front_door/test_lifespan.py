@@ -1,5 +1,6 @@
 """How the server comes and goes: uvicorn in a process of its own, signals as a platform sends them."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 class Process:
     """uvicorn with `draining_app`; its standard output is what happens in it, line by line."""
+
+    is_tls = False
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "uvicorn", "tests.front_door.draining_app:application", "--port", "0"]
@@ -113,6 +116,45 @@ def test_server_lines_are_json_and_requests_are_not_logged_twice(process: Proces
 def open_again() -> Iterator[None]:
     yield
     lifecycle.open_for_work()
+
+
+async def test_what_never_closes_is_let_go_of_and_operators_hear_the_last_words(
+    monkeypatch: pytest.MonkeyPatch, open_again: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    from eloquent import lifespan
+
+    told = []
+
+    async def nothing() -> None:
+        return None
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def drained(_within_s: float) -> None:
+        return None
+
+    async def close_telemetry(_closers: object) -> None:
+        told.append([record.getMessage() for record in caplog.records])
+
+    monkeypatch.setattr(lifespan.work, "startup", nothing)
+    monkeypatch.setattr(lifespan.work, "drain", drained)
+    monkeypatch.setattr(lifespan, "all_settled", never)  # MongoDB is away
+    monkeypatch.setattr(lifespan, "CLOSING_S", 0.05)
+    monkeypatch.setattr(lifespan, "close_telemetry", close_telemetry)
+    sent: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message["type"])
+
+    async with asyncio.timeout(10):
+        await lifespan.Lifespan(end_streams=lambda: 0)({"type": "lifespan"}, receive, send)
+    [words] = told
+    assert "let go of what does not close in time" in words
+    assert sent[-1] == "lifespan.shutdown.complete"
 
 
 async def test_a_start_that_fails_is_told_to_the_server(monkeypatch: pytest.MonkeyPatch, open_again: None) -> None:

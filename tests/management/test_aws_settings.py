@@ -25,7 +25,7 @@ JWT_PRIVATE_KEY="{KEY}"
 MONGODB_URI='mongodb+srv://app:hun${{ter2}}@db.example/'   # as it is written
 ALLOWED_HOSTS=staging.example.org
 LOG_LEVEL=WARNING
-PORT=
+MODEL_QUEUE=
 """
 
 
@@ -129,12 +129,13 @@ def test_a_push_changes_what_differs_and_deletes_nothing() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("PORT=http", "PORT: found http"),
+        ("MODEL_QUEUE=http", "MODEL_QUEUE: found http"),
         ("MONGODB_URI=postgres://app:hunter2@db/x", "MONGODB_URI: found postgres://app:********@db/x"),
         ("ALLOWED_HOSTS=*", "full host names"),
         ("DEBUG=true", "false in staging"),
         ("LOG_LEVLE=INFO", "LOG_LEVLE: found in staging.env; expected a name that a setting has"),
-        ("ELOQUENT_ENV=staging", "it says where in AWS to look"),
+        ("ELOQUENT_ENV=staging", "it says where to look in AWS"),
+        ("PORT=9000", "or to listen"),
         ("log_level=INFO", "expected LOG_LEVEL"),
         ("MAIL_BACKEND=console", "smtp, ses or off"),
     ],

@@ -120,18 +120,43 @@ def test_sigterm_ends_it_at_once_and_the_wait_has_a_bound(empty: Database[dict[s
     assert applied(empty) == 0
 
 
-def test_one_whose_lease_was_taken_ends_in_the_middle_of_its_work(empty: Database[dict[str, Any]]) -> None:
+def at_work(run: str = "asyncio.run(turn)") -> subprocess.Popen[str]:
+    """One whose work never ends, and has begun."""
     work = "lambda: (print('at work', flush=True), threading.Event().wait())"
     code = f"""
 import asyncio, threading, django
 django.setup()
 from eloquent.management.turns import in_turn
-asyncio.run(in_turn({work}, wait_s=9, say=print))
+turn = in_turn({work}, wait_s=9, say=print)
+{run}
 """
     environment = {**os.environ, "MONGODB_NAME": NAME, "DJANGO_SETTINGS_MODULE": "eloquent.settings"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    first = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, **pipes)
-    read_until(first, "at work")
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, **pipes)
+    read_until(process, "at work")
+    return process
+
+
+@pytest.mark.parametrize("by", ["a key", "a cancellation"])
+def test_one_that_is_stopped_in_the_middle_of_its_work_gives_nobody_else_the_turn(
+    empty: Database[dict[str, Any]], by: str
+) -> None:
+    if by == "a key":
+        stopped = at_work()
+        stopped.send_signal(signal.SIGINT)
+    else:
+        stopped = at_work("async def main(): await asyncio.wait_for(turn, 1)\nasyncio.run(main())")
+    try:
+        assert "Stopped. The next one goes on." in ended(stopped, 1)
+    finally:
+        stopped.kill()
+    job = empty[MAINTENANCE].find_one({"_id": JOB})
+    assert job is not None
+    assert job["holder"] != "", "the lease runs out by itself: the work may have got anywhere"
+
+
+def test_one_whose_lease_was_taken_ends_in_the_middle_of_its_work(empty: Database[dict[str, Any]]) -> None:
+    first = at_work()
     later = datetime.now(UTC) + timedelta(hours=1)
     empty[MAINTENANCE].update_one({"_id": JOB}, {"$set": {"holder": "another", "lease_expires_at": later}})
     assert "The lease was lost" in ended(first, 1)

@@ -17,14 +17,14 @@ from eloquent.foundation.telemetry.switchboard import close_telemetry, open_tele
 
 async def main():
     before = threading.active_count()
-    open_telemetry(get_config())
+    closers = open_telemetry(get_config())
     print(json.dumps({
         "loaded": sorted(name for name in sys.modules if name.startswith(PACKAGES)),
         "threads": threading.active_count() - before,
         "commands": (database().client, pool.async_sendall.__module__.rpartition(".")[2])[1],
         "redis": type(redis_client()).__name__,
     }))
-    await close_telemetry()
+    await close_telemetry(closers)
 
 asyncio.run(main())
 """

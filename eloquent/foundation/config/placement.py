@@ -14,6 +14,9 @@ from eloquent.foundation.config.settings import FIELDS, is_secret
 SAY_WHERE_TO_LOOK: Final = frozenset({"config_source", "eloquent_env", "aws_region"})
 """These are read from the environment and `.env` alone: without them nobody knows where in AWS to look."""
 
+SAY_WHERE_TO_LISTEN: Final = frozenset({"host", "port"})
+"""So are these: whoever runs the process asks it there (`eloquent.serving.probe`), without reading settings."""
+
 
 class Place(StrEnum):
     """Where a setting is kept. The values are what sources are called (`ssm /eloquent/prod/LOG_LEVEL`)."""
@@ -49,7 +52,7 @@ def path_of(environment: str, name: str = "") -> str:
 
 def place_of(name: str) -> Place:
     """Where the setting, named as an attribute, is kept when the configuration is in AWS."""
-    if name in SAY_WHERE_TO_LOOK:
+    if name in SAY_WHERE_TO_LOOK | SAY_WHERE_TO_LISTEN:
         return Place.ENVIRONMENT
     return Place.SECRET if is_secret(name) else Place.PARAMETER
 

@@ -49,7 +49,16 @@ async def send(protocol: PyMongoProtocol, message: bytes) -> None:
     if above is not None and above.sampled and (span := _span_of(message)) is not None:
         # Whoever sent it waits for its reply on this connection, and nobody else meanwhile.
         protocol.__dict__[_SPAN] = span
-    await driver.send(protocol, message)
+        try:
+            await driver.send(protocol, message)
+        except BaseException as error:
+            # Nobody receives on this connection any more.
+            protocol.__dict__.pop(_SPAN, None)
+            span.fail(type(error).__name__)
+            span.end()
+            raise
+    else:
+        await driver.send(protocol, message)
 
 
 async def receive(connection: pool.AsyncConnection, request_id: int | None, max_message_size: int) -> _OpMsg:

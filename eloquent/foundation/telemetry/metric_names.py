@@ -71,7 +71,8 @@ REQUEST_DURATION: Final = Metric(
     "RequestDuration",
     Unit.MILLISECONDS,
     Kind.DISTRIBUTION,
-    "from a request's head to its answer, without health checks and whatever waits for a language model",
+    "from a request's head to its answer on the request road (the API), where its client stays for it; without health"
+    " checks and whatever waits for a language model",
     target=500,
 )
 SERVER_ERRORS: Final = Metric(
@@ -100,7 +101,7 @@ QUEUE_WAIT: Final = Metric(
     "QueueWait",
     Unit.MILLISECONDS,
     Kind.DISTRIBUTION,
-    "how long a call waited for a slot of its model's server",
+    "how long a call waited for a slot of its model's server, where slots are limited, also when it got none",
 )
 RUNS_COMPLETED: Final = Metric("RunsCompleted", Unit.COUNT, Kind.COUNTER, "runs whose answer is whole")
 RUNS_STOPPED: Final = Metric("RunsStopped", Unit.COUNT, Kind.COUNTER, "runs that their users stopped")
@@ -118,7 +119,7 @@ COST_MICROS: Final = Metric(
     "CostMicros",
     Unit.COUNT,
     Kind.COUNTER,
-    "what calls of language models cost, in millionths of a dollar",
+    "what calls of language models cost, in millionths of USAGE_CURRENCY, once each as the ledger has them",
 )
 SOCKETS_OPEN: Final = Metric("SocketsOpen", Unit.COUNT, Kind.GAUGE, "signed-in websockets of a process")
 

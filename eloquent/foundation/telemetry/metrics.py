@@ -1,10 +1,11 @@
 """The numbers of this process: counted where things happen, read by `emission` once a period.
 
 They are counted whether or not anybody reads them: an addition is cheaper than the question. Counters only grow, and
-what is measured goes through a deque, so that the event loop writes and another thread reads without a lock, and no
-number is lost or told twice.
+what is measured goes through a deque, so that threads write and another one reads without a lock, and no number is
+lost or told twice.
 """
 
+import threading
 from collections import deque
 from typing import Final
 
@@ -18,7 +19,7 @@ _SERVER_FAULT: Final = 500
 
 
 class Counter:
-    """Grows. `value` may be added to by the event loop's thread alone."""
+    """Grows. `value` is added to by the event loop's thread alone, or, of requests, by `request_ended`."""
 
     __slots__ = ("metric", "value")
 
@@ -26,15 +27,15 @@ class Counter:
         self.metric = metric
         self.value = 0
 
-    def add(self, amount: int = 1) -> None:
-        """So many more."""
-        self.value += amount
 
+class Gauge:
+    """Goes up and down. `value` is set by the event loop's thread alone."""
 
-class Gauge(Counter):
-    """Goes up and down."""
+    __slots__ = ("metric", "value")
 
-    __slots__ = ()
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.value = 0
 
 
 class Distribution:
@@ -90,8 +91,13 @@ requests: Final[dict[tuple[Traffic, int], Counter]] = {
 """By class and the first digit of the status."""
 
 
+# The desk road's middleware runs in a thread, beside the event loop's: Python promises no whole `+=` to either.
+_adding: Final = threading.Lock()
+
+
 def request_ended(traffic: Traffic, status: int) -> None:
-    """A request was answered."""
-    requests[traffic, min(max(status // 100, 1), 5)].value += 1
-    if status >= _SERVER_FAULT and traffic is not Traffic.HEALTH:
-        server_errors.value += 1
+    """A request was answered. From any thread."""
+    with _adding:
+        requests[traffic, min(max(status // 100, 1), 5)].value += 1
+        if status >= _SERVER_FAULT and traffic is not Traffic.HEALTH:
+            server_errors.value += 1

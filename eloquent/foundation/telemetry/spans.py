@@ -1,7 +1,7 @@
 """Spans: what a request or a run did, and how long it took. The part that the request road pays for.
 
-A span that is not sampled is only its ids, for the log. One that is becomes a span of OpenTelemetry's when it ends, and
-goes to the recorder that `switchboard` has set; nothing here imports OpenTelemetry. Without a recorder there are none.
+A span that is not sampled is only its ids, for the log. One that is goes to the recorder that `switchboard` has set
+when it ends, and stays ours: `otlp` writes it as OpenTelemetry would. Without a recorder there are none.
 
 No span has anything in it that a person wrote, nor who they are beyond the id of the database.
 """
@@ -22,11 +22,15 @@ Attribute = str | int | float | bool | tuple[str, ...]
 MOST_CHILDREN: Final = 64
 """A run that takes minutes saves every two seconds: what comes after so many is counted, and not shown."""
 
+LAST_CHILDREN: Final = 16
+"""So many are shown of its end, however many came before."""
+
 FORCED_PER_S: Final = 10
 """Whoever calls may ask that they are traced. Beyond so many a second ours is the decision: they may be anybody."""
 
-_SHARE_BITS: Final = (1 << 56) - 1
-"""The bits of a trace's id that are surely random (W3C, level 2): by them every service decides alike."""
+_SHARE_BYTES: Final = 7
+_SHARE_BITS: Final = (1 << 8 * _SHARE_BYTES) - 1
+"""The bits of a trace's id that are surely random (W3C, level 2): by them every service decides alike about ours."""
 
 
 class Kind(IntEnum):
@@ -55,6 +59,7 @@ class Span:
         "events",
         "is_remote_child",
         "kind",
+        "left_out",
         "name",
         "parent_id",
         "sampled",
@@ -72,6 +77,7 @@ class Span:
         self.sampled = sampled
         self.is_remote_child = False
         self.children = 0
+        self.left_out = 0
         self.error: str | None = None
         self.ended_ns = 0
         if sampled:
@@ -91,6 +97,10 @@ class Span:
         if self.sampled:
             self.events.append(SpanEvent(name, time.time_ns()))
 
+    def make_room(self) -> None:
+        """Its end begins, whose spans are shown whatever came before."""
+        self.children = min(self.children, MOST_CHILDREN - LAST_CHILDREN)
+
     def fail(self, error: str) -> None:
         """It went wrong; `error` is a code or the name of a type, never a sentence."""
         self.error = error
@@ -100,8 +110,8 @@ class Span:
         if self.ended_ns or not self.sampled:
             return
         self.ended_ns = time.time_ns()
-        if self.children > MOST_CHILDREN:
-            self.attributes["eloquent.spans_left_out"] = self.children - MOST_CHILDREN
+        if self.left_out:
+            self.attributes["eloquent.spans_left_out"] = self.left_out
         if _tracing.recorder is not None:
             _tracing.recorder(self)
 
@@ -128,6 +138,12 @@ def record_spans(recorder: Callable[[Span], None] | None, shares: dict[Traffic, 
     _tracing.shares = shares
 
 
+def stop_recording(recorder: Callable[[Span], None]) -> None:
+    """No spans are made any more, unless they go to another recorder by now."""
+    if _tracing.recorder == recorder:
+        record_spans(None, {})
+
+
 def is_tracing() -> bool:
     """Whether there are spans."""
     return _tracing.recorder is not None
@@ -143,23 +159,29 @@ def root_span(name: str, kind: Kind, traffic: Traffic, parent: RemoteParent | No
     else:
         sampled = parent.sampled
         if sampled is None or (sampled and _tracing.forced.wait_s() > 0):
-            sampled = _is_in_share(parent.trace_id, traffic)
+            # By bits of ours: whoever calls has chosen those of the trace's id.
+            sampled = _is_in_share(int.from_bytes(os.urandom(_SHARE_BYTES)), traffic)
         span = Span(name, kind, parent.trace_id, parent.span_id, sampled=sampled)
         span.is_remote_child = parent.span_id != 0
     current_span.set(span)
     return span
 
 
-def begun_span(name: str, kind: Kind) -> Span | None:
-    """A span below the current one, which stays the current one; None when that is not recorded, or over."""
+def begun_span(name: str, kind: Kind, *, always: bool = False) -> Span | None:
+    """A span below the current one, which stays the current one; None when that is not recorded, over, or full.
+
+    `always` is for what there are few of and a trace is read for: it takes no place of the others.
+    """
     parent = current_span.get()
     if parent is None or not parent.sampled or parent.ended_ns or _tracing.recorder is None:
         return None
-    parent.children += 1
-    if parent.children > MOST_CHILDREN:
-        return None
+    if not always:
+        if parent.children >= MOST_CHILDREN:
+            parent.left_out += 1
+            return None
+        parent.children += 1
     return Span(name, kind, parent.trace_id, parent.span_id, sampled=True)
 
 
-def _is_in_share(trace_id: int, traffic: Traffic) -> bool:
-    return (trace_id & _SHARE_BITS) < _tracing.shares.get(traffic, 0.0) * (_SHARE_BITS + 1)
+def _is_in_share(bits: int, traffic: Traffic) -> bool:
+    return (bits & _SHARE_BITS) < _tracing.shares.get(traffic, 0.0) * (_SHARE_BITS + 1)

@@ -17,6 +17,7 @@ from accounts.audit.recording import KEY_PURPOSE, record, record_from_desk, sett
 from accounts.devices import Device
 from eloquent.foundation.database import database
 from eloquent.foundation.documents import known_value_of
+from eloquent.foundation.logs import request_id_var
 from eloquent.foundation.sealing import derived_keys
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,22 @@ async def test_what_comes_at_the_same_time_is_one_chain() -> None:
     head = await store.audit_head()
     assert head is not None
     assert head.number == 250
+
+
+async def test_whoever_writes_for_everybody_logs_in_nobodys_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    whose = []
+    append = recording._append
+
+    async def noted(events: list[Any]) -> int:
+        whose.append(request_id_var.get())
+        return await append(events)
+
+    monkeypatch.setattr(recording, "_append", noted)
+    token = request_id_var.set("the-first-one")
+    await record(Action.SIGNED_IN, subject=ObjectId())
+    request_id_var.reset(token)
+    assert whose == [None]
+    assert [entry.request_id for entry in await entries()] == ["the-first-one"]
 
 
 async def test_both_roads_write_the_same_chain_at_the_same_time() -> None:

@@ -14,6 +14,7 @@ from bson import ObjectId
 from accounts.audit.actions import Action
 from accounts.models import User
 from eloquent.foundation.database import database
+from eloquent.foundation.errors import Unavailable
 from tests.accounts.life.conftest import letter, letters
 from tests.chat.conftest import LanguageModel, model  # noqa: F401 - a fixture
 from tests.people import PASSWORD, Person
@@ -88,6 +89,23 @@ async def test_everything_ends_when_an_account_closes_and_its_owner_comes_back(
     found = database().audit.find({"subject_id": fields["_id"]})
     actions = [entry["action"] async for entry in found]
     assert [actions.count(action) for action in (Action.DEACTIVATED, Action.REACTIVATED)] == [1, 1]
+
+
+async def test_that_an_account_was_opened_again_is_on_record_also_when_its_letter_cannot_be_written(
+    ann: Person, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise Unavailable(retry_after_s=2)
+
+    await close(ann)
+    await letters()
+    monkeypatch.setattr("accounts.password_changes.post", broken)
+    back = await come_back(http, ann.email)
+    assert back is not None
+    assert back.status_code == 503
+    fields = await stored(ann)
+    assert fields["is_active"]
+    assert await database().audit.count_documents({"subject_id": fields["_id"], "action": Action.REACTIVATED}) == 1
 
 
 async def test_it_takes_the_password(ann: Person) -> None:

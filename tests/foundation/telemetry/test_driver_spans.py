@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous import pool
-from pymongo.errors import NetworkTimeout, OperationFailure
+from pymongo.errors import AutoReconnect, NetworkTimeout, OperationFailure
 from redis.exceptions import ResponseError
 
 from eloquent.foundation.config import get_config
@@ -83,6 +83,22 @@ async def test_a_command_that_is_refused_is_a_span_that_failed(root: Span, recor
     [span] = recorded
     assert (span.name, span.error) == ("find things", "BadValue")
     assert SECRET not in str(span.attributes)
+
+
+async def test_a_command_that_cannot_be_sent_is_a_span_that_failed(
+    root: Span, recorded: list[Span], traced: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await traced["things"].find_one({})
+    recorded.clear()
+
+    async def broken(*_: Any) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database_spans.driver, "send", broken)
+        with pytest.raises(AutoReconnect):
+            await traced["things"].insert_one({"said": SECRET})
+    assert {(span.name, span.error) for span in recorded} == {("insert things", "BrokenPipeError")}
 
 
 async def test_a_command_whose_reply_does_not_come_is_a_span_that_failed(

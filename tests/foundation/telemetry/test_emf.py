@@ -1,5 +1,7 @@
 """Lines of metrics: what CloudWatch takes, whatever the numbers; percentiles that survive being thinned."""
 
+import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -69,17 +71,49 @@ def emission() -> Emission:
     return Emission({"Environment": "test", "Service": "chat"}, period_s=60, write=lambda _lines: None)
 
 
-def numbers(lines: str) -> dict:
-    return {name: value for line in lines.splitlines() for name, value in orjson.loads(line).items() if name != "_aws"}
+def numbers(lines: list[bytes]) -> dict:
+    return {name: value for line in lines for name, value in orjson.loads(line).items() if name != "_aws"}
+
+
+def test_no_line_is_so_long_that_another_process_could_write_into_it() -> None:
+    told = Emission({"Environment": "staging", "Service": "s" * 63}, period_s=60)
+    for distribution in metrics.DISTRIBUTIONS:
+        for number in range(1000):
+            distribution.observe(10_000_000 + number + 0.25)  # hours, in milliseconds
+    for counter in metrics.COUNTERS:
+        counter.value += 1_000_000_000
+    for traffic in Traffic:
+        metrics.request_ended(traffic, 500)
+    lines = told.lines()
+    assert len(lines) == 1 + len(metrics.DISTRIBUTIONS) + len(Traffic)
+    assert max(map(len, lines)) < select.PIPE_BUF
+    assert all(line.count(b"\n") == 1 and line.endswith(b"\n") for line in lines)
+
+
+def test_each_line_is_written_by_itself() -> None:
+    reads, writes = os.pipe()
+    written, said = [], os.fdopen(writes, "w")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", said)
+        patch.setattr(os, "write", lambda number, line: written.append((number, line)))
+        told = Emission({"Environment": "test", "Service": "chat"}, period_s=60)
+        metrics.request_duration.observe(1.0)
+        told.start()
+        told.end()
+    said.close()
+    os.close(reads)
+    assert {number for number, _ in written} == {writes}
+    assert len(written) >= 2
+    assert all(orjson.loads(line) and line.endswith(b"\n") for _, line in written)
 
 
 def test_a_counter_tells_each_time_what_is_new_and_nothing_twice() -> None:
-    metrics.runs_stopped.add(5)
+    metrics.runs_stopped.value += 5
     told = emission()
-    metrics.runs_stopped.add(2)
+    metrics.runs_stopped.value += 2
     assert numbers(told.lines())["RunsStopped"] == 2
     assert numbers(told.lines())["RunsStopped"] == 0
-    metrics.runs_stopped.add()
+    metrics.runs_stopped.value += 1
     assert numbers(told.lines())["RunsStopped"] == 1
 
 
@@ -107,6 +141,30 @@ def test_requests_are_told_by_class_and_status(status: int, name: str) -> None:
     found = numbers(told.lines())
     assert (found["Requests"], found["Traffic"], found["StatusClass"]) == (1, "llm", name)
     assert found["ServerErrors"] == (status >= 500)
+
+
+def test_requests_of_both_roads_are_counted_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    others_wait = []
+
+    class Watched:
+        """A counter that notes whether another thread would have to wait while this one is between read and write."""
+
+        metric = metrics.server_errors.metric
+        _value = 0
+
+        @property
+        def value(self) -> int:
+            others_wait.append(metrics._adding.locked())
+            return self._value
+
+        @value.setter
+        def value(self, value: int) -> None:
+            self._value = value
+
+    monkeypatch.setattr(metrics, "server_errors", Watched())
+    monkeypatch.setitem(metrics.requests, (Traffic.OTHER, 5), Watched())
+    metrics.request_ended(Traffic.OTHER, 500)
+    assert others_wait == [True, True]
 
 
 def test_a_failing_health_check_is_no_error_of_the_servers() -> None:

@@ -12,6 +12,7 @@ from eloquent.foundation.rates import TokenBucket
 from eloquent.foundation.telemetry import spans
 from eloquent.foundation.telemetry.metric_names import Traffic
 from eloquent.foundation.telemetry.spans import (
+    LAST_CHILDREN,
     MOST_CHILDREN,
     Kind,
     Span,
@@ -87,6 +88,26 @@ def test_a_span_without_a_place_in_its_trace_is_counted(recorded: list[Span]) ->
     assert span.attributes["eloquent.spans_left_out"] == 3
 
 
+def test_the_calls_and_the_end_of_a_long_run_have_their_places(recorded: list[Span]) -> None:
+    span = root()
+    for _ in range(MOST_CHILDREN + 3):
+        begun_span("update", Kind.CLIENT)
+    assert begun_span("chat", Kind.CLIENT, always=True) is not None
+    assert begun_span("update", Kind.CLIENT) is None
+    span.make_room()
+    at_the_end = [begun_span("update", Kind.CLIENT) for _ in range(LAST_CHILDREN + 1)]
+    assert [each is not None for each in at_the_end] == [True] * LAST_CHILDREN + [False]
+    span.end()
+    assert span.attributes["eloquent.spans_left_out"] == 5
+
+
+def test_who_has_few_gains_nothing_by_the_end(recorded: list[Span]) -> None:
+    span = root()
+    begun_span("update", Kind.CLIENT)
+    span.make_room()
+    assert sum(begun_span("update", Kind.CLIENT) is not None for _ in range(100)) == MOST_CHILDREN - 1
+
+
 def test_what_is_not_sampled_has_ids_and_nothing_else(recorded: list[Span]) -> None:
     record_spans(recorded.append, {Traffic.OTHER: 0.0})
     span = root()
@@ -116,12 +137,24 @@ def test_strangers_who_want_to_be_traced_get_so_many_a_second(recorded: list[Spa
     assert 10 <= sum(chosen) < 100
 
 
-@given(st.integers(1, 2**128 - 1), st.floats(0, 1))
-def test_every_service_would_decide_alike_about_a_trace(trace_id: int, share: float) -> None:
+@pytest.mark.parametrize("sampled", [True, None])
+@pytest.mark.parametrize("trace_id", [1 << 64, (1 << 64) - 1])
+def test_whoever_chooses_the_id_does_not_choose_what_is_traced(
+    recorded: list[Span], sampled: bool | None, trace_id: int
+) -> None:
+    record_spans(recorded.append, {Traffic.OTHER: 0.05})
+    for _ in range(10):
+        spans._tracing.forced.wait_s()
+    chosen = [root(parent=RemoteParent(trace_id, 6, sampled)).sampled for _ in range(5000)]
+    assert 100 < sum(chosen) < 400
+
+
+@given(st.floats(0, 1))
+def test_every_service_would_decide_alike_about_a_trace_of_ours(share: float) -> None:
     record_spans(lambda _span: None, {Traffic.OTHER: share})
     try:
-        decided = {root(parent=RemoteParent(trace_id, 0, None)).sampled for _ in range(3)}
-        assert decided == {Fraction(trace_id % 2**56, 2**56) < Fraction(share)}
+        for span in [root() for _ in range(5)]:
+            assert span.sampled == (Fraction(span.trace_id % 2**56, 2**56) < Fraction(share))
     finally:
         record_spans(None, {})
         current_span.set(None)

@@ -18,7 +18,9 @@ from structlog.testing import capture_logs
 
 from eloquent.embedded.valkey import Valkey
 from eloquent.foundation.config import get_config
+from eloquent.foundation.logs import request_id_var
 from eloquent.foundation.tasks import end_task
+from inference.admission.bell import Bell
 from inference.admission.limits import Limit
 from inference.admission.line import PRIORITIES, Line, Ticket
 from inference.admission.queue import LEASE_S, RENEWED_EVERY_S
@@ -39,6 +41,21 @@ def url() -> str:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     return request.node.name.replace("[", "-").replace("]", "")
+
+
+async def test_the_bell_is_listened_for_in_nobodys_name(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whose: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def listen(_bell: Bell) -> None:
+        whose.put_nowait(request_id_var.get())
+
+    monkeypatch.setattr(Bell, "_listen", listen)
+    token = request_id_var.set("the-first-one")
+    bell = Bell(url, {})
+    request_id_var.reset(token)
+    async with asyncio.timeout(10):
+        assert await whose.get() is None
+    await bell.aclose()
 
 
 @pytest_asyncio.fixture

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from eloquent.foundation.telemetry import metrics
 from inference.admission import turn as turn_module
 from inference.admission.limits import Limit
 from inference.admission.queue import Queue
@@ -138,6 +139,39 @@ async def test_where_one_does_not_want_to_be_after_all_another_turn_is_waited_fo
     with pytest.raises(ModelBusy):
         await admitted(turn, within_s=0.02)
     assert held(queues) == [(0, 0), (1, 0)]
+
+
+async def test_operators_see_how_long_calls_waited_also_those_that_waited_in_vain() -> None:
+    metrics.queue_wait.take()
+    queues = lines(1, waiting=1)
+    busy = turn_at(queues)
+    await admitted(busy)
+    [at_once] = metrics.queue_wait.take()
+    assert at_once < 1000
+    with pytest.raises(ModelBusy):
+        await admitted(turn_at(queues, "bob"), within_s=0.05)
+    [in_vain] = metrics.queue_wait.take()
+    assert in_vain >= 50
+    waiting = turn_at(queues, "cid")
+    going = asyncio.create_task(admitted(waiting))
+    await asyncio.sleep(0)
+    with pytest.raises(ModelBusy):
+        await admitted(turn_at(queues, "dan"))
+    assert metrics.queue_wait.take() == [], "who finds no room has not waited, and others still do"
+    going.cancel()
+    await asyncio.wait([going])
+    assert len(metrics.queue_wait.take()) == 1, "who loses patience has"
+    for turn in (busy, waiting):
+        turn.leave()
+    assert metrics.queue_wait.take() == [], "and each is told once"
+
+
+async def test_where_all_that_come_are_taken_nobody_waits() -> None:
+    metrics.queue_wait.take()
+    turn = turn_at([None])
+    await admitted(turn)
+    turn.leave()
+    assert metrics.queue_wait.take() == []
 
 
 async def test_servers_without_a_line_take_all_that_come() -> None:

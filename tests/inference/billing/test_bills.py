@@ -12,6 +12,7 @@ from pymongo.errors import AutoReconnect
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.errors import Unavailable
+from eloquent.foundation.telemetry import metrics
 from inference import store
 from inference.admission import queues
 from inference.admission.limits import Limit
@@ -275,6 +276,7 @@ async def test_a_lost_worker_is_charged_for_once_whoever_comes_first(desk: Desk,
     model, bill = offers.add("one", WHOLE), a_bill()
     await bill.reserve(model, ASKED)  # and its worker dies
     call = Call(model, ASKED, Usage(input_tokens=9), ["So far"], Outcome.LOST)
+    counted = metrics.cost_micros.value
     for _ in range(2):
         await charge_lost(Bill(bill.user_id, bill.run_id, Purpose.ANSWER), call)
     [line] = await ledger(bill)
@@ -285,6 +287,8 @@ async def test_a_lost_worker_is_charged_for_once_whoever_comes_first(desk: Desk,
     await bill.settled()
     assert await ledger(bill) == [line]
     assert (await spending(budget, bill)).used == line.tokens
+    assert line.cost_micros
+    assert metrics.cost_micros.value == counted + line.cost_micros, "what operators see is the ledger's sum"
 
 
 @pytest.mark.parametrize("has_line", [True, False])

@@ -3,15 +3,18 @@
 import json
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from eloquent.foundation.config import get_config
 from eloquent.foundation.http import close_http_client
 from inference.checks import check_language_models
 from inference.tools import knowledge, toolbox
-from inference.tools.base import Caller, ToolFailed, ToolResult
+from inference.tools.base import LONGEST_RESULT, Caller, ToolFailed, ToolResult
 from tests.fakes.pinecone import INDEX, KEY, FakePinecone, pinecone
 
 ANN = Caller("ann")
@@ -89,6 +92,33 @@ async def test_no_more_is_asked_for_than_a_result_holds(fake: FakePinecone) -> N
     await searched(query="word " * 5000, at_most=-3)
     assert fake.asked[-1][1]["query"]["top_k"] == 1
     assert len(fake.asked[-1][1]["query"]["inputs"]["text"]) <= knowledge.LONGEST_QUERY
+
+
+@pytest.mark.parametrize("written", ['"Quoted"\n\n', "\x01", "\\", "ö", "plain "])
+async def test_the_best_that_fit_are_shown_however_they_are_written(fake: FakePinecone, written: str) -> None:
+    long = "word " + written * 3000
+    fake.records = [{"_id": f"{number}", "title": long, "url": long, "text": long} for number in range(8)]
+    result = await searched(query="word", at_most=8)
+    assert not result.is_error, result.output_text
+    assert len(result.output_text) <= LONGEST_RESULT
+    shown = json.loads(result.output_text)
+    assert [record["id"] for record in shown] == [f"{number}" for number in range(len(shown))]
+    assert len(shown) >= 2
+    whole = [record for record in shown if len(record["text"]) == knowledge.LONGEST_TEXT]
+    assert len(whole) >= len(shown) - 1, "only the last one is cut"
+    left = LONGEST_RESULT - len(result.output_text)
+    assert len(shown) == 8 or left < 6 * (knowledge._SHORTEST_TEXT + 3 * knowledge._LONGEST_LABEL)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.integers(-5, 200))
+def test_a_beginning_is_the_longest_that_fits(text: str, most: int) -> None:
+    def size(length: int) -> int:
+        return len(msgspec.json.encode(text[:length]).decode()) - 2
+
+    begun = knowledge._beginning(text, most)
+    assert text.startswith(begun)
+    assert begun == "" or size(len(begun)) <= most
+    assert begun == text or size(len(begun) + 1) > most
 
 
 async def test_an_index_that_was_made_anew_is_found_again(fake: FakePinecone) -> None:
