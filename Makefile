@@ -6,6 +6,9 @@ PYTHON := $(VENV)/bin/python
 SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
 UP ?=
+# What Python compiled is kept, whatever the machine says: the tests alone start hundreds of processes, and each would
+# compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 # What is locked are the files that everybody gets, whatever pip is told on this machine.
 PLAIN_PIP := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= PIP_CONSTRAINT=
 LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras \
