@@ -18,6 +18,7 @@ from django.test import TransactionTestCase
 from accounts.limits import gate, levels
 from eloquent.foundation import database as database_module
 from eloquent.foundation.config import get_config
+from tests import certificates as _certificates  # noqa: F401 -- before anybody makes a client
 from tests import commands as _commands  # noqa: F401 -- its listener must be there before the first client
 from tests import hashing as _hashing  # noqa: F401 -- before anybody registers
 from tests import secrecy
