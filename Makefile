@@ -16,6 +16,8 @@ LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-
 # Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
 # One more than there are cores, because tests also wait.
 AT_ONCE := -n $(shell $(SYSTEM_PYTHON) -c "import os; print(min(os.cpu_count() + 1, 4))") --dist worksteal
+# Folders whose tests are all of another group: their conftest.py marks them, and reading them takes each runner seconds.
+OTHERS := --ignore tests/e2e --ignore tests/deploy
 
 DEPLOY_VENV := .venv-deploy
 DEPLOY_PYTHON := $(DEPLOY_VENV)/bin/python
@@ -31,7 +33,7 @@ run: $(VENV)/.installed ## Start everything: database, language model, server; p
 	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
 test: $(VENV)/.installed-dev ## Run the tests, except those of the next four
-	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures and not deploy" $(ARGS)
+	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures and not deploy" $(OTHERS) $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium
