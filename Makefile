@@ -6,6 +6,9 @@ PYTHON := $(VENV)/bin/python
 SYSTEM_PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 INSTALL := $(SYSTEM_PYTHON) -m eloquent.embedded.install --venv $(VENV)
 UP ?=
+# What Python compiled is kept, whatever the machine says: the tests alone start hundreds of processes, and each would
+# compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 # What is locked are the files that everybody gets, whatever pip is told on this machine.
 PLAIN_PIP := PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= PIP_CONSTRAINT=
 LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras \
@@ -13,6 +16,8 @@ LOCK := $(PLAIN_PIP) $(PYTHON) -m piptools compile -q --generate-hashes --allow-
 # Each of these has a database of its own. ARGS=-n0 for one after the other, with a debugger for example.
 # One more than there are cores, because tests also wait.
 AT_ONCE := -n $(shell $(SYSTEM_PYTHON) -c "import os; print(min(os.cpu_count() + 1, 4))") --dist worksteal
+# Folders whose tests are all of another group: their conftest.py marks them, and reading them takes each runner seconds.
+OTHERS := --ignore tests/e2e --ignore tests/deploy
 
 DEPLOY_VENV := .venv-deploy
 DEPLOY_PYTHON := $(DEPLOY_VENV)/bin/python
@@ -28,7 +33,7 @@ run: $(VENV)/.installed ## Start everything: database, language model, server; p
 	@exec $(PYTHON) manage.py up $(if $(WORKERS),--workers $(WORKERS)) $(UP)
 
 test: $(VENV)/.installed-dev ## Run the tests, except those of the next four
-	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures and not deploy" $(ARGS)
+	@$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not clients and not measures and not deploy" $(OTHERS) $(ARGS)
 
 test-browser: $(VENV)/.installed-dev ## Run the tests that drive Chromium
 	@$(PYTHON) -m tests.e2e.chromium

@@ -59,11 +59,17 @@ class Site:
         return answer.json()
 
 
-@pytest.fixture
-def site(db: None) -> Iterator[Site]:
-    """Somewhere to send what the fuzzer thinks of."""
+@pytest.fixture(scope="module")
+def served(django_db_setup: None) -> Iterator[str]:
+    """One server for all operations: its start and its end take longer than what most of them are asked."""
     with serving_chat() as url:
-        yield Site(url)
+        yield url
+
+
+@pytest.fixture
+def site(db: None, served: str) -> Site:
+    """Somewhere to send what the fuzzer thinks of, with somebody who is new there."""
+    return Site(served)
 
 
 def test_the_document_is_valid() -> None:
