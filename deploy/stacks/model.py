@@ -108,6 +108,9 @@ class ModelStack(cdk.Stack):
         )
         # Its hosts fetch the image as soon as the service is there.
         service.node.add_dependency(starting)
+        # What says that they belong to the cluster is a resource of its own, which CDK makes below the cluster at last:
+        # a service that comes before it, or goes after it, is refused.
+        service.node.add_dependency(cluster)
         scale_with_waiting(self, settings, service)
 
 

@@ -158,3 +158,13 @@ def test_there_are_more_while_people_wait_and_fewer_when_nobody_does(model):
 
 def test_the_service_is_made_after_the_rights_that_its_tasks_start_with(model):
     assert named(model, "IAM::Policy", "Starting")[0] in named(model, "ECS::Service", "Service")[1]["DependsOn"]
+
+
+def test_the_service_waits_until_its_cluster_knows_its_hosts_and_goes_before_it_forgets_them(model):
+    """A service whose supply of capacity does not belong to the cluster yet is refused."""
+    ((association, _),) = (
+        (logical_id, each)
+        for logical_id, each in model["Resources"].items()
+        if each["Type"] == "AWS::ECS::ClusterCapacityProviderAssociations"
+    )
+    assert association in named(model, "ECS::Service", "Service")[1]["DependsOn"]
