@@ -76,7 +76,9 @@ def test_data_outlives_a_deleted_stack_where_it_is_protected_and_only_there(name
         for what in stack.get("Resources", {}).values()
         if what["Type"] in STATEFUL and not what["Type"].startswith("AWS::ElastiCache")
     }
-    assert found == {("Retain", "Retain")} if ENVIRONMENTS[name].protected else {("Delete", "Delete")}
+    # What a creation that failed half way has left behind would be in the way of the next one, under the same name.
+    kept = ("RetainExceptOnCreate", "Retain")
+    assert found == ({kept} if ENVIRONMENTS[name].protected else {("Delete", "Delete")})
 
 
 @pytest.mark.parametrize("name", NAMES)
