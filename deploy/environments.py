@@ -5,7 +5,7 @@ An account of twelve zeros is written out and tested like any other, and refused
 
 from typing import Final
 
-from deploy.environment import PLACEHOLDER_ACCOUNT, Answering, AtlasRoad, Environment, Logs, Release
+from deploy.environment import PLACEHOLDER_ACCOUNT, Answering, AtlasRoad, Environment, Logs, Release, side_by_side
 
 DEV: Final = Environment(
     name="dev",
@@ -125,4 +125,4 @@ PROD: Final = Environment(
     settings={"REGISTRATION": "open", "EMAIL_VERIFICATION": "required", "STAFF_SECOND_FACTOR": "true"},
 )
 
-ENVIRONMENTS: Final = {env.name: env for env in (DEV, STAGING, PROD)}
+ENVIRONMENTS: Final = side_by_side(DEV, STAGING, PROD)
