@@ -126,7 +126,6 @@ def _deploying(env: Environment, task_roles: Sequence[str]) -> Iterator[iam.Poli
         actions=[
             "ecs:DescribeServices",
             "ecs:ListServiceDeployments",
-            "ecs:DescribeServiceDeployments",
             "ecs:DescribeServiceRevisions",
             "ecs:UpdateService",
         ],

@@ -17,6 +17,11 @@ def all_of(template: Template, kind: str) -> list[dict[str, Any]]:
     return [each.get("Properties", {}) for each in template["Resources"].values() if each["Type"] == f"AWS::{kind}"]
 
 
+def listed(value: Any) -> list[Any]:
+    """A policy's actions or resources: CloudFormation writes one alone without a list."""
+    return value if isinstance(value, list) else [value]
+
+
 def one(template: Template, kind: str) -> dict[str, Any]:
     """Properties of the only one."""
     (found,) = all_of(template, kind)
