@@ -11,6 +11,7 @@ from deploy.environments import ENVIRONMENTS, PROD
 from deploy.tests.templates_of import all_of, container, named, one
 
 IMAGE = Path(__file__).parent.parent / "image"
+COMPOSE = IMAGE.parents[1] / "compose.yaml"
 DOCKERFILE = IMAGE / "ollama.Dockerfile"
 CONFIGURATION = IMAGE / "ollama-tls.conf"
 
@@ -138,6 +139,11 @@ def test_the_image_is_built_from_the_version_that_is_named():
     assert re.search(r"^ARG OLLAMA_VERSION=(\S+)$", lines, re.MULTILINE).group(1) == naming.OLLAMA_VERSION
     assert re.search(r"^FROM ollama/ollama:\$\{OLLAMA_VERSION\}$", lines, re.MULTILINE)
     assert re.search(r"^USER 10001$", lines, re.MULTILINE)
+
+
+def test_one_machine_has_the_same_version_as_the_platform():
+    versions = re.findall(r"image: ollama/ollama:(\S+)$", COMPOSE.read_text(), re.MULTILINE)
+    assert set(versions) == {naming.OLLAMA_VERSION}
 
 
 def test_there_are_more_while_people_wait_and_fewer_when_nobody_does(model):

@@ -146,6 +146,13 @@ def test_an_images_tag_stays_what_it_is_and_the_last_thirty_are_kept(name, templ
         assert '"countNumber":30' in properties["LifecyclePolicy"]["LifecyclePolicyText"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_images_go_with_their_registry_where_nothing_is_protected(name, templates):
+    found = of_type(templates, name, "registry", "AWS::ECR::Repository")
+    emptied = {each["Properties"].get("EmptyOnDelete", False) for each in found}
+    assert emptied == {not ENVIRONMENTS[name].protected}
+
+
 def test_prod_alone_cannot_be_deleted_by_a_slip(platforms):
     guarded = {name: {stack.termination_protection for stack in it.stacks[:3]} for name, it in platforms.items()}
     assert guarded == {"dev": {False}, "staging": {False}, "prod": {True}}
