@@ -48,6 +48,7 @@ class Release(StrEnum):
     ROLLING = "rolling"
     BLUE_GREEN = "blue-green"
     CODEDEPLOY = "codedeploy"
+    """Templates alone: our workflows and commands start no deployment of CodeDeploy's."""
 
 
 class AtlasRoad(StrEnum):
@@ -55,6 +56,17 @@ class AtlasRoad(StrEnum):
 
     PRIVATELINK = "privatelink"
     PEERING = "peering"
+
+
+class Watch(StrEnum):
+    """How closely an environment is watched."""
+
+    LITTLE = "little"
+    """Only the alarms that are `everywhere`, and all of them by letter."""
+    ALL = "all"
+    """All alarms, by letter."""
+    DAY_AND_NIGHT = "day and night"
+    """All alarms, and those that page do."""
 
 
 class Logs(StrEnum):
@@ -144,6 +156,7 @@ class Environment:
 
     log_days: Logs
     log_level: str = "INFO"
+    watch: Watch
     alarm_email: str
     monthly_budget_usd: int
     frontend_repository: str

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -85,7 +86,7 @@ def interface_endpoints(scope: Construct, vpc: ec2.Vpc, groups: SecurityGroups, 
                 made.add_to_policy(statement)
     if env.atlas is AtlasRoad.PRIVATELINK and groups.atlas is not None:
         # Its names (`…-pl-0.….mongodb.net`) are public ones that lead to these private addresses. It has no policy.
-        ec2.InterfaceVpcEndpoint(
+        made = ec2.InterfaceVpcEndpoint(
             scope,
             "atlas-endpoint",
             vpc=vpc,
@@ -95,6 +96,8 @@ def interface_endpoints(scope: Construct, vpc: ec2.Vpc, groups: SecurityGroups, 
             security_groups=[groups.atlas],
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
+        # Atlas accepts the one whose id it was told.
+        cdk.CfnOutput(scope, "AtlasEndpointId", value=made.vpc_endpoint_id)
 
 
 def _needed(env: Environment) -> Iterator[_Endpoint]:

@@ -34,6 +34,8 @@ class NetworkStack(cdk.Stack):
         self.vpc = self._vpc(settings)
         self.groups = security_groups(self, self.vpc, settings)
         interface_endpoints(self, self.vpc, self.groups, settings)
+        # Atlas asks for it, and who empties the default group.
+        cdk.CfnOutput(self, "NetworkId", value=self.vpc.vpc_id)
         self._way_to_s3(settings)
         if settings.atlas is AtlasRoad.PEERING:
             self._way_to_peer(settings)
