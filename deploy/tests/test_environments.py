@@ -73,7 +73,9 @@ def test_an_inference_profile_is_known_by_its_part_of_the_world(part):
     assert all(each.endswith("/amazon.nova-2-lite-v1:0") for each in models.resources)
 
 
-@pytest.mark.parametrize("model", ["amazon.nova-lite-v1:0", "zai.glm-4.7", "ai21.jamba-1-5-large-v1:0", "meta.llama3-1"])
+@pytest.mark.parametrize(
+    "model", ["amazon.nova-lite-v1:0", "zai.glm-4.7", "ai21.jamba-1-5-large-v1:0", "meta.llama3-1"]
+)
 def test_a_model_without_a_part_of_the_world_is_no_profile(model):
     (grant,) = bedrock_grants(replace(STAGING, bedrock_model=model, bedrock_regions=()))
     assert grant.resources == (f"arn:aws:bedrock:us-east-1::foundation-model/{model}",)
