@@ -1,12 +1,10 @@
 """Reading templates in tests: one resource of a kind, and environments other than the three."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from deploy import naming
+from deploy import factory
 from deploy.environment import Environment
-from deploy.factory import build
 from deploy.tests.conftest import Template
 
 TAG = "0" * 40
@@ -51,11 +49,4 @@ def container(template: Template, name: str) -> dict[str, Any]:
 
 def written_out(env: Environment, directory: Path) -> dict[str, Template]:
     """Templates of an environment that is not one of the three, by the stack's short name."""
-    platform = build(env, tag=TAG, outdir=str(directory))
-    platform.app.synth(skip_validation=True)
-    return {
-        stack.stack_name.removeprefix(naming.stack_name(env, "")): json.loads(
-            (directory / stack.template_file).read_text()
-        )
-        for stack in platform.stacks
-    }
+    return factory.written_out(factory.build(env, tag=TAG, outdir=str(directory)))
