@@ -6,18 +6,16 @@ It prints deploy/costs.md:
     python -m deploy.costs > deploy/costs.md
 """
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from deploy import naming, prices
 from deploy.environment import Environment
 from deploy.environments import ENVIRONMENTS
-from deploy.factory import build
+from deploy.factory import build, written_out
 from deploy.parts.log_metrics import PATTERNS
 from deploy.parts.model_hosts import DISK_GIB, DISK_MIB_S
 from deploy.prices import MONTH_HOURS, Price
@@ -220,14 +218,7 @@ def _usd(usd: float | None) -> str:
 def stacks_of(env: Environment) -> Stacks:
     """The environment's templates, by the stack's short name."""
     with tempfile.TemporaryDirectory() as directory:
-        platform = build(env, outdir=directory)
-        platform.app.synth(skip_validation=True)
-        return {
-            stack.stack_name.removeprefix(naming.stack_name(env, "")): json.loads(
-                (Path(directory) / stack.template_file).read_text()
-            )
-            for stack in platform.stacks
-        }
+        return written_out(build(env, outdir=directory))
 
 
 def main() -> int:

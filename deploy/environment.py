@@ -16,8 +16,10 @@ EDGE_REGION: Final = "us-east-1"
 PLACEHOLDER_ACCOUNT: Final = "000000000000"
 """An account that is still to be named: the templates can be written and tested, not deployed."""
 
-# A profile's name is the model's with a part of the world in front.
-PROFILE: Final = re.compile(r"^(us|eu|apac|global)\.")
+# A profile's name is the model's with a part of the world in front. (`us-gov` lies in a partition that is not ours.)
+PROFILE: Final = re.compile(r"^(us|eu|apac|jp|au|global)\.")
+# Two words with a point each before the model's own name, where a model has its maker's alone.
+_LIKE_A_PROFILE: Final = re.compile(r"^([a-z-]+)\.[a-z0-9]+\.")
 
 _FEWEST_ZONES: Final = 2
 _NETWORK_PREFIX: Final = 16
@@ -46,6 +48,7 @@ class Release(StrEnum):
     ROLLING = "rolling"
     BLUE_GREEN = "blue-green"
     CODEDEPLOY = "codedeploy"
+    """Templates alone: our workflows and commands start no deployment of CodeDeploy's."""
 
 
 class AtlasRoad(StrEnum):
@@ -53,6 +56,17 @@ class AtlasRoad(StrEnum):
 
     PRIVATELINK = "privatelink"
     PEERING = "peering"
+
+
+class Watch(StrEnum):
+    """How closely an environment is watched."""
+
+    LITTLE = "little"
+    """Only the alarms that are `everywhere`, and all of them by letter."""
+    ALL = "all"
+    """All alarms, by letter."""
+    DAY_AND_NIGHT = "day and night"
+    """All alarms, and those that page do."""
 
 
 class Logs(StrEnum):
@@ -142,6 +156,7 @@ class Environment:
 
     log_days: Logs
     log_level: str = "INFO"
+    watch: Watch
     alarm_email: str
     monthly_budget_usd: int
     frontend_repository: str
@@ -193,6 +208,24 @@ class Environment:
         return f"https://{self.domain}"
 
 
+def side_by_side(*environments: Environment) -> dict[str, Environment]:
+    """Environments by their names.
+
+    Raises:
+        ImpossibleEnvironment: a protected one shares its account. Whoever deploys the other one uses the roles that
+            `cdk bootstrap` made, which are the account's: they may do everything in the protected one, too.
+    """
+    for env in environments:
+        faults = [
+            f"account: {env.account} is {other.name}'s, too; a protected environment has one of its own"
+            for other in environments
+            if env.protected and other is not env and other.account == env.account != PLACEHOLDER_ACCOUNT
+        ]
+        if faults:
+            raise ImpossibleEnvironment(env.name, faults)
+    return {env.name: env for env in environments}
+
+
 def _faults(env: Environment) -> Iterator[str]:
     yield from _place_faults(env)
     yield from _size_faults(env)
@@ -216,18 +249,24 @@ def _place_faults(env: Environment) -> Iterator[str]:
         yield "zones: at least two, each once"
     if wrong := [zone for zone in env.zones if not re.fullmatch(rf"{re.escape(env.region)}[a-f]", zone)]:
         yield f"zones: {', '.join(wrong)}; zones of {env.region}"
-    try:
-        network = ipaddress.ip_network(env.network)
-    except ValueError:
-        network = None
+    network, atlas = _network(env.network), _network(env.atlas_network)
     if network is None or network.prefixlen != _NETWORK_PREFIX or not network.is_private:
         yield f"network: {env.network}; a private /16"
-    elif env.atlas_network and network.overlaps(ipaddress.ip_network(env.atlas_network)):
+    elif atlas is not None and network.overlaps(atlas):
         yield f"network: {env.network} overlaps Atlas's {env.atlas_network}"
+    if env.atlas_network and atlas is None:
+        yield f"atlas_network: {env.atlas_network}; addresses in CIDR notation"
     for known in ("cloudfront_prefix_list", "s3_prefix_list"):
         if not re.fullmatch(r"pl-[0-9a-f]{8,17}", getattr(env, known)):
             yield f"{known}: {getattr(env, known)!r}; pl-… as the region calls it"
     yield from _domain_faults(env)
+
+
+def _network(written: str) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(written)
+    except ValueError:
+        return None
 
 
 def _domain_faults(env: Environment) -> Iterator[str]:
@@ -276,6 +315,9 @@ def _answering_faults(env: Environment) -> Iterator[str]:
             yield f"{names[who]}: nothing, but {who} answers"
         if who not in env.answering and described:
             yield f"{names[who]}: set, but {who} is not among those who answer"
+    like = _LIKE_A_PROFILE.match(env.bedrock_model)
+    if like and not PROFILE.match(env.bedrock_model):
+        yield f"bedrock_model: {like.group(1)!r} is no part of the world whose profiles are known: {PROFILE.pattern}"
     if PROFILE.match(env.bedrock_model) and env.region not in env.bedrock_regions:
         yield f"bedrock_regions: the regions of the profile {env.bedrock_model}, {env.region} among them"
     if env.bedrock_regions and not PROFILE.match(env.bedrock_model):

@@ -5,7 +5,16 @@ An account of twelve zeros is written out and tested like any other, and refused
 
 from typing import Final
 
-from deploy.environment import PLACEHOLDER_ACCOUNT, Answering, AtlasRoad, Environment, Logs, Release
+from deploy.environment import (
+    PLACEHOLDER_ACCOUNT,
+    Answering,
+    AtlasRoad,
+    Environment,
+    Logs,
+    Release,
+    Watch,
+    side_by_side,
+)
 
 DEV: Final = Environment(
     name="dev",
@@ -37,6 +46,7 @@ DEV: Final = Environment(
     sentry=True,
     log_days=Logs.TWO_WEEKS,
     log_level="DEBUG",
+    watch=Watch.LITTLE,
     alarm_email="team@example.org",
     monthly_budget_usd=300,
     frontend_repository="https://github.com/example/frontend",
@@ -73,6 +83,7 @@ STAGING: Final = Environment(
     cache_node="cache.t4g.small",
     cache_replicas=1,
     log_days=Logs.THREE_MONTHS,
+    watch=Watch.ALL,
     alarm_email="team@example.org",
     monthly_budget_usd=1500,
     frontend_repository="https://github.com/example/frontend",
@@ -116,6 +127,7 @@ PROD: Final = Environment(
     pinecone=True,
     sentry=True,
     log_days=Logs.A_YEAR,
+    watch=Watch.DAY_AND_NIGHT,
     alarm_email="on-call@example.org",
     monthly_budget_usd=8000,
     frontend_repository="https://github.com/example/frontend",
@@ -125,4 +137,4 @@ PROD: Final = Environment(
     settings={"REGISTRATION": "open", "EMAIL_VERIFICATION": "required", "STAFF_SECOND_FACTOR": "true"},
 )
 
-ENVIRONMENTS: Final = {env.name: env for env in (DEV, STAGING, PROD)}
+ENVIRONMENTS: Final = side_by_side(DEV, STAGING, PROD)

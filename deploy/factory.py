@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aws_cdk as cdk
 
@@ -20,6 +20,8 @@ from deploy.stacks.network import NetworkStack
 from deploy.stacks.observability import EdgeAlarmsStack, ObservabilityStack, watches_edge
 from deploy.stacks.registry import RegistryStack
 
+Template: TypeAlias = dict[str, Any]
+
 HERE: Final = Path(__file__).parent
 
 
@@ -30,6 +32,17 @@ class Platform:
     app: cdk.App
     environment: Environment
     stacks: tuple[cdk.Stack, ...]
+
+
+def written_out(platform: Platform) -> dict[str, Template]:
+    """Write the environment's templates, with no rule asked, and read them: by the stack's short name (`network`)."""
+    platform.app.synth(skip_validation=True)
+    return {
+        stack.stack_name.removeprefix(naming.stack_name(platform.environment, "")): json.loads(
+            (Path(platform.app.outdir) / stack.template_file).read_text()
+        )
+        for stack in platform.stacks
+    }
 
 
 def context() -> dict[str, Any]:

@@ -17,6 +17,13 @@ COLLECTOR_REPOSITORY: Final = "eloquent/collector"
 OLLAMA_REPOSITORY: Final = "eloquent/ollama"
 """Ollama with its model inside."""
 
+USER: Final = "10001"
+"""As whom every container runs, as the images have it."""
+OLLAMA_PORT: Final = 11434
+BALANCER_LOGS: Final = "balancer"
+EDGE_LOGS: Final = "edge"
+"""Where in the bucket for logs the load balancer and CloudFront write theirs."""
+
 COLLECTOR_VERSION: Final = "v0.47.0"
 OLLAMA_VERSION: Final = "0.13.5"
 
@@ -61,6 +68,11 @@ def key_alias(env: Environment) -> str:
     return f"alias/{SERVICE}-{env.name}"
 
 
+def mail_from(env: Environment) -> str:
+    """Whose letters people get: the one address that may send any."""
+    return f"hello@{env.hosted_zone_name}"
+
+
 def private_domain(env: Environment) -> str:
     """Names that exist inside the network only: `prod.eloquent.internal`."""
     return f"{env.name}.{SERVICE}.internal"
@@ -73,7 +85,7 @@ def ollama_name(env: Environment) -> str:
 
 def ollama_host(env: Environment) -> str:
     """Where the application finds Ollama."""
-    return f"https://{ollama_name(env)}:11434"
+    return f"https://{ollama_name(env)}:{OLLAMA_PORT}"
 
 
 def model_identity(env: Environment) -> str:

@@ -41,7 +41,7 @@ def plain_settings(env: Environment) -> Mapping[str, str]:
         "PLACE_HEADERS": "CloudFront-Viewer-Country,CloudFront-Viewer-City",
         "WORKERS": str(env.workers),
         "MAIL_BACKEND": "ses",
-        "MAIL_FROM": f"Eloquent AI <hello@{env.hosted_zone_name}>",
+        "MAIL_FROM": f"Eloquent AI <{naming.mail_from(env)}>",
         "ATTACHMENTS_BUCKET": naming.bucket_name(env, "files"),
         "OPENAI_MODELS": ",".join(env.openai_models),
         "ANTHROPIC_MODELS": ",".join(env.anthropic_models),

@@ -17,7 +17,7 @@ from deploy.environments import ENVIRONMENTS
 
 
 def roll_back(account: Account, agree: Agree, *, to: str = "") -> None:
-    """Back to `to`, or to the newest version that ran well and is not the one that runs.
+    """Back to `to`, or to the version that ran well before the one that runs.
 
     Raises:
         Refused: nothing to go back to, the operator did not agree, or ECS ended it otherwise.
@@ -41,14 +41,32 @@ def _target(service: Service, running: dict[str, Any], to: str) -> tuple[dict[st
     """A definition to go back to, and the release it is to run."""
     if to == tag_of(running):
         raise Refused(f"{to} runs already.")
-    for definition in service.ran_well():
-        tag = tag_of(definition)
-        if tag == to or (not to and tag != tag_of(running)):
+    ran_well = [(tag_of(definition), definition) for definition in service.ran_well()]
+    wanted = to or _before(tag_of(running), [tag for tag, _ in reversed(ran_well)])
+    for tag, definition in ran_well:
+        if tag == wanted:
             return definition, tag
-    if not to:
-        raise Refused("No other version has run well within ninety days: name one with --to.")
     # Its own definition is forgotten: what runs, with that image.
-    return running, to
+    return running, wanted
+
+
+def _before(running: str, history: list[str]) -> str:
+    """The version before the one that runs, without those that were taken back since: of A, B, A it is none.
+
+    Args:
+        running: the tag that runs.
+        history: every tag that ran well, oldest first, as often as it did.
+
+    Raises:
+        Refused: there is none.
+    """
+    line: list[str] = []
+    for tag in [*history, running]:
+        # What comes again takes back all that has come since.
+        line = [*line[: line.index(tag)], tag] if tag in line else [*line, tag]
+    if len(line) == 1:
+        raise Refused(f"No version before {running} has run well within ninety days: name one with --to.")
+    return line[-2]
 
 
 def _check_image(account: Account, tag: str) -> None:

@@ -12,6 +12,9 @@ from inference.errors import InferenceError
 from inference.offers import OfferedModel
 from inference.types import Finished
 
+OWN: Final = "ollama"
+"""The provider whose hosts are ours: by how long people wait for it there are more of them, or fewer."""
+
 # Shorter than this, the clock of a rate is the noise of a few packets.
 _SHORTEST_S: Final = 0.05
 
@@ -19,9 +22,11 @@ _SHORTEST_S: Final = 0.05
 class CallTelemetry:
     """Of a call that is being made. Asks nothing for a token but the first and the last."""
 
-    __slots__ = ("_begun_at", "_finished", "_finished_at", "_span")
+    __slots__ = ("_begun_at", "_entered_at", "_finished", "_finished_at", "_is_own", "_span")
 
     def __init__(self, model: OfferedModel, *, queued_s: float) -> None:
+        self._is_own = model.provider == OWN
+        self._entered_at = perf_counter() - queued_s
         self._begun_at = self._finished_at = 0.0
         self._finished: Finished | None = None
         self._span = begun_span("chat", Kind.CLIENT, always=True)
@@ -37,6 +42,8 @@ class CallTelemetry:
     def begun(self) -> None:
         """Its first word is there."""
         self._begun_at = perf_counter()
+        if self._is_own:
+            metrics.own_model_first_token.observe((self._begun_at - self._entered_at) * 1000)
         if self._span is not None:
             self._span.happened("first_token")
 

@@ -40,8 +40,9 @@ def run_once(account: Account, definition: dict[str, Any], *, command: list[str]
     account.say(f"{container['name']}: the task {task.rpartition('/')[2]} runs.")
 
     def stopped() -> dict[str, Any] | None:
-        found: dict[str, Any] = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"][0]
-        return found if found["lastStatus"] == "STOPPED" else None
+        # At first ECS may not know of the task yet; it runs all the same.
+        described: list[dict[str, Any]] = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
+        return next((found for found in described if found["lastStatus"] == "STOPPED"), None)
 
     try:
         ended = until(account, stopped, what=container["name"], limit_s=LONGEST_S)

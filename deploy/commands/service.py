@@ -11,6 +11,7 @@ from deploy.environment import Release
 LONGEST_DEPLOYMENT_S: Final = 3600
 """Blue-green: tasks start, everybody moves, the old ones wait for `release.BAKE_MIN` and end their answers."""
 _AT_ONCE: Final = 20
+_LISTED_AT_ONCE: Final = 100
 _OVER: Final = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
 
 
@@ -48,18 +49,12 @@ class Service:
 
     def ran_well(self) -> Iterator[dict[str, Any]]:
         """The task definition of every deployment that succeeded, newest first. ECS remembers ninety days."""
-        revisions: list[str] = []
-        asked: dict[str, Any] = self._at | {"status": ["SUCCESSFUL"]}
-        while True:
-            page = self._ecs.list_service_deployments(**asked)
-            revisions += [deployment["targetServiceRevisionArn"] for deployment in page["serviceDeployments"]]
-            if not (token := page.get("nextToken")):
-                break
-            asked["nextToken"] = token
-        for few in batches(revisions, _AT_ONCE):
+        succeeded = self._deployments(status=["SUCCESSFUL"])
+        # ECS promises no order, neither here nor below.
+        newest_first = sorted(succeeded, key=lambda deployment: deployment["createdAt"], reverse=True)
+        for few in batches([deployment["targetServiceRevisionArn"] for deployment in newest_first], _AT_ONCE):
             described = self._ecs.describe_service_revisions(serviceRevisionArns=few)["serviceRevisions"]
             definitions = {revision["serviceRevisionArn"]: revision["taskDefinition"] for revision in described}
-            # In the order of the list, which is newest first; ECS describes them in any order.
             yield from (definition_of(self._ecs, definitions[arn]) for arn in few if arn in definitions)
 
     def change(self, what: str, **changes: Any) -> None:
@@ -83,7 +78,13 @@ class Service:
         )
         if deployment["status"] != "SUCCESSFUL":
             reason = deployment.get("statusReason", "no reason was given")
-            raise Refused(f"{what}: ECS ended it as {deployment['status']} ({reason}). The version before serves.")
+            # After STOPPED and ROLLBACK_FAILED tasks of both may run.
+            serves = (
+                "The version before serves."
+                if deployment["status"] == "ROLLBACK_SUCCESSFUL"
+                else f"Look at the service {self._at['service']}: nobody knows which version serves."
+            )
+            raise Refused(f"{what}: ECS ended it as {deployment['status']} ({reason}). {serves}")
         self._account.say(f"{what}: steady.")
 
     def _ended(self, before: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -94,9 +95,16 @@ class Service:
         return newest if newest["status"] in _OVER else None
 
     def _newest(self) -> dict[str, Any] | None:
-        listed = self._ecs.list_service_deployments(**self._at)["serviceDeployments"]
-        newest: dict[str, Any] | None = max(listed, key=lambda deployment: deployment["createdAt"], default=None)
-        return newest
+        return max(self._deployments(), key=lambda deployment: deployment["createdAt"], default=None)
+
+    def _deployments(self, **which: Any) -> Iterator[dict[str, Any]]:
+        asked: dict[str, Any] = self._at | which | {"maxResults": _LISTED_AT_ONCE}
+        while True:
+            page = self._ecs.list_service_deployments(**asked)
+            yield from page["serviceDeployments"]
+            if not (token := page.get("nextToken")):
+                return
+            asked["nextToken"] = token
 
 
 def api_service(account: Account) -> Service:

@@ -17,7 +17,7 @@ from constructs import Construct
 from deploy import naming
 from deploy.environment import Environment
 from deploy.parts import retention
-from deploy.watch.shape import RUNBOOK, Alarm, Alarms, Composite, Severity, queries, told
+from deploy.watch.shape import MINUTE, RUNBOOK, Alarm, Alarms, Composite, Series, Severity, queries, told
 
 Topics = Mapping[Severity, sns.Topic]
 
@@ -86,6 +86,17 @@ def _topic(scope: Construct, env: Environment, severity: Severity, key: kms.Key,
         endpoint=env.alarm_email,
     )
     return topic
+
+
+def metric_of(series: Series, *, period_s: int = MINUTE) -> cloudwatch.Metric:
+    """A series as CDK takes it, for what is no alarm of `Alarms`: one that scales, or takes a release back."""
+    return cloudwatch.Metric(
+        namespace=series.namespace,
+        metric_name=series.name,
+        dimensions_map=dict(series.dimensions),
+        statistic=series.statistic,
+        period=cdk.Duration.seconds(period_s),
+    )
 
 
 def make_alarms(scope: Construct, env: Environment, alarms: Alarms, topics: Topics) -> None:

@@ -25,7 +25,6 @@ READY_AFTER: Final = 2
 UNREADY_AFTER: Final = 10
 """So many refusals, 150 s of them, before a task counts as unhealthy: longer than a database takes to elect anew."""
 CLIENT_KEEP_ALIVE_S: Final = 3600
-LOGS_PREFIX: Final = "balancer"
 RULE_PRIORITY: Final = 10
 ALL: Final = 100
 
@@ -71,7 +70,7 @@ def balancer(
     # As attributes: the bucket's policy is the Data stack's, which must not hear of this one.
     itself.set_attribute("access_logs.s3.enabled", "true")
     itself.set_attribute("access_logs.s3.bucket", logs_bucket)
-    itself.set_attribute("access_logs.s3.prefix", LOGS_PREFIX)
+    itself.set_attribute("access_logs.s3.prefix", naming.BALANCER_LOGS)
     blue = _targets(scope, "Blue", env, vpc)
     green = _targets(scope, "Green", env, vpc) if env.release is not Release.ROLLING else None
     # CodeDeploy moves what the listener itself does; ECS moves a rule, or nothing.

@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from deploy import naming
-from deploy.environment import Environment
+from deploy.environment import EDGE_REGION, Environment
 from deploy.parts import retention
 
 _EARLIER_VERSIONS_DAYS: Final = 30
@@ -41,9 +41,9 @@ def logs_bucket(scope: Construct, env: Environment) -> s3.Bucket:
         ],
     )
     for service, prefix, source in (
-        ("logdelivery.elasticloadbalancing.amazonaws.com", "balancer", f"elasticloadbalancing:{env.region}"),
+        ("logdelivery.elasticloadbalancing.amazonaws.com", naming.BALANCER_LOGS, f"elasticloadbalancing:{env.region}"),
         # CloudFront's come through CloudWatch's delivery, which is where CloudFront is.
-        ("delivery.logs.amazonaws.com", "edge", "logs:us-east-1"),
+        ("delivery.logs.amazonaws.com", naming.EDGE_LOGS, f"logs:{EDGE_REGION}"),
     ):
         bucket.add_to_resource_policy(
             iam.PolicyStatement(

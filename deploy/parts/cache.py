@@ -24,10 +24,8 @@ _SNAPSHOTS_KEPT: Final = 7
 _QUIET_HOURS: Final = {"snapshot": "02:00-03:00", "maintenance": "sun:03:30-sun:04:30"}
 
 
-def cache(
-    scope: Construct, env: Environment, *, vpc: ec2.IVpc, group: ec2.ISecurityGroup, key: kms.Key
-) -> tuple[elasticache.CfnReplicationGroup, str]:
-    """The cache, and its address as `REDIS_URL` has it, the password a reference."""
+def cache(scope: Construct, env: Environment, *, vpc: ec2.IVpc, group: ec2.ISecurityGroup, key: kms.Key) -> str:
+    """Make it; its address as `REDIS_URL` has it, the password a reference."""
     name = naming.service_name(env, "cache")
     # Not below the application's path: no setting has this name.
     password = made_up(scope, "cache-password", path=f"{name}-password", what="The cache's password", key=key, env=env)
@@ -72,4 +70,4 @@ def cache(
     # A last snapshot rather than nodes that go on costing.
     resource.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT if env.protected else cdk.RemovalPolicy.DESTROY)
     address = f"{resource.attr_primary_end_point_address}:{resource.attr_primary_end_point_port}"
-    return resource, cdk.Fn.join("", ["rediss://:", reference(password), f"@{address}/0"])
+    return cdk.Fn.join("", ["rediss://:", reference(password), f"@{address}/0"])

@@ -13,7 +13,6 @@ from constructs import Construct
 from deploy import naming
 from deploy.environment import Environment
 
-PREFIX: Final = "edge"
 """Where the bucket lets them be written; AWS adds `/AWSLogs/{account}/CloudFront`."""
 FIELDS: Final = (
     "date",
@@ -56,7 +55,7 @@ def log_edge(scope: Construct, env: Environment, distribution: cloudfront.Distri
         scope,
         "LogDestination",
         name=name,
-        destination_resource_arn=f"arn:aws:s3:::{bucket}/{PREFIX}",
+        destination_resource_arn=f"arn:aws:s3:::{bucket}/{naming.EDGE_LOGS}",
         output_format="json",
     )
     delivery = logs.CfnDelivery(

@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from deploy import naming
-from deploy.environment import PROFILE, Answering, AtlasRoad, Environment
+from deploy.environment import Answering, AtlasRoad, Environment
+from deploy.parts.bedrock_access import ACTIONS as BEDROCK_ACTIONS
+from deploy.parts.bedrock_access import bedrock_grants
 from deploy.parts.security_groups import MONGODB_PORT, SecurityGroups
 
 # A service's name is written out: CDK's own list would make a policy's actions no shorter to find.
@@ -54,7 +57,7 @@ def s3_policy(env: Environment) -> list[iam.PolicyStatement]:
         *_Endpoint(
             "s3",
             {
-                ours: ("s3:ListBucket", "s3:GetBucketLocation"),
+                ours: ("s3:ListBucket",),
                 f"{ours}/*": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
             },
         ).policy(env),
@@ -83,7 +86,7 @@ def interface_endpoints(scope: Construct, vpc: ec2.Vpc, groups: SecurityGroups, 
                 made.add_to_policy(statement)
     if env.atlas is AtlasRoad.PRIVATELINK and groups.atlas is not None:
         # Its names (`…-pl-0.….mongodb.net`) are public ones that lead to these private addresses. It has no policy.
-        ec2.InterfaceVpcEndpoint(
+        made = ec2.InterfaceVpcEndpoint(
             scope,
             "atlas-endpoint",
             vpc=vpc,
@@ -93,6 +96,8 @@ def interface_endpoints(scope: Construct, vpc: ec2.Vpc, groups: SecurityGroups, 
             security_groups=[groups.atlas],
             subnets=ec2.SubnetSelection(subnet_group_name=PRIVATE),
         )
+        # Atlas accepts the one whose id it was told.
+        cdk.CfnOutput(scope, "AtlasEndpointId", value=made.vpc_endpoint_id)
 
 
 def _needed(env: Environment) -> Iterator[_Endpoint]:
@@ -101,24 +106,16 @@ def _needed(env: Environment) -> Iterator[_Endpoint]:
     yield _Endpoint("ecr.api", {"*": ("ecr:GetAuthorizationToken",), f"arn:aws:ecr:{here}:repository/*": _IMAGES})
     yield _Endpoint("ecr.dkr", {"*": ("ecr:GetAuthorizationToken",), f"arn:aws:ecr:{here}:repository/*": _IMAGES})
     streams = f"arn:aws:logs:{here}:log-group:/{path}/*"
-    yield _Endpoint("logs", {streams: ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")})
-    yield _Endpoint(
-        "secretsmanager",
-        {
-            f"arn:aws:secretsmanager:{here}:secret:/{path}/*": ("secretsmanager:GetSecretValue",),
-            "*": ("secretsmanager:BatchGetSecretValue", "secretsmanager:ListSecrets"),
-        },
-    )
-    reading = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath")
-    parameters = f"arn:aws:ssm:{here}:parameter/{path}"
-    yield _Endpoint("ssm", {parameters: reading, f"{parameters}/*": reading})
-    tracing = ("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:PutSpans", "xray:PutSpansForIndexing")
-    sampling = ("xray:GetSamplingRules", "xray:GetSamplingTargets")
-    yield _Endpoint("xray", {"*": (*tracing, *sampling)})
+    yield _Endpoint("logs", {streams: ("logs:CreateLogStream", "logs:PutLogEvents")})
+    secrets = f"arn:aws:secretsmanager:{here}:secret:/{path}/*"
+    yield _Endpoint("secretsmanager", {secrets: ("secretsmanager:GetSecretValue",)})
+    yield _Endpoint("ssm", {f"arn:aws:ssm:{here}:parameter/{path}/*": ("ssm:GetParameters",)})
+    yield _Endpoint("xray", {"*": ("xray:PutTraceSegments",)})
     # SES's API; that for SMTP is another one (`email-smtp`).
     yield _Endpoint("email", {f"arn:aws:ses:{here}:identity/*": ("ses:SendEmail", "ses:SendRawEmail")})
     if Answering.BEDROCK in env.answering:
-        yield _Endpoint("bedrock-runtime", _bedrock(env))
+        asked = {resource: BEDROCK_ACTIONS for grant in bedrock_grants(env) for resource in grant.resources}
+        yield _Endpoint("bedrock-runtime", asked)
     if Answering.OLLAMA in env.answering:
         # The agent on each of its hosts, which registers itself and takes orders.
         for service in ("ecs", "ecs-agent", "ecs-telemetry"):
@@ -129,20 +126,7 @@ _AGENT: Final = (
     *("ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:StartTelemetrySession"),
     *("ecs:RegisterContainerInstance", "ecs:DeregisterContainerInstance", "ecs:UpdateContainerInstancesState"),
     *("ecs:SubmitAttachmentStateChanges", "ecs:SubmitContainerStateChange", "ecs:SubmitTaskStateChange"),
-    "ecs:PutSystemLogEvents",
 )
-
-
-def _bedrock(env: Environment) -> Mapping[str, tuple[str, ...]]:
-    """The one model, and, where it is a profile's, the model in each region that may answer."""
-    asking = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
-    if not PROFILE.match(env.bedrock_model):
-        return {f"arn:aws:bedrock:{env.region}::foundation-model/{env.bedrock_model}": asking}
-    model = PROFILE.sub("", env.bedrock_model)
-    return {
-        f"arn:aws:bedrock:{env.region}:{env.account}:inference-profile/{env.bedrock_model}": asking,
-        **{f"arn:aws:bedrock:{region}::foundation-model/{model}": asking for region in env.bedrock_regions},
-    }
 
 
 PRIVATE: Final = "private"

@@ -70,6 +70,7 @@ GROUPS: Final = (
             ("JavaDeserializationRCE_QUERYSTRING", f"{_KNOWN}JavaDeserializationRCE_QueryString"),
             ("Log4JRCE_BODY", f"{_KNOWN}Log4JRCE_Body"),
             ("Log4JRCE_QUERYSTRING", f"{_KNOWN}Log4JRCE_QueryString"),
+            ("ReactJSRCE_BODY", f"{_KNOWN}ReactJSRCE_Body"),
         ),
     ),
 )

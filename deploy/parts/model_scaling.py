@@ -1,7 +1,8 @@
 """How many of our own models there are: by how long people wait for the first word, as the application measures it.
 
 A GPU is busy with a single answer, so neither its use nor the processor's says that another is needed. That wait does,
-wherever the queue is: in the application, or inside Ollama.
+wherever the queue is: in the application, or inside Ollama. It is measured of our own models alone: a vendor that is
+slow would have hosts bought that give nobody an answer.
 """
 
 from typing import Final
@@ -15,7 +16,9 @@ from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
-from eloquent.foundation.telemetry.metric_names import NAMESPACE, TIME_TO_FIRST_TOKEN
+from deploy.parts.alarms import metric_of
+from deploy.watch.series import of_application
+from eloquent.foundation.telemetry.metric_names import OWN_MODEL_FIRST_TOKEN
 
 WAITING_TOO_LONG_MS: Final = 5_000
 HARDLY_WAITING_MS: Final = 1_500
@@ -41,13 +44,7 @@ def _alarm(scope: Construct, env: Environment, name: str, *, ms: int, above: boo
         name.title().replace("-", ""),
         alarm_name=naming.alarm_name(env, name),
         alarm_description="Changes the number of models. Nobody is woken.",
-        metric=cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=TIME_TO_FIRST_TOKEN.name,
-            dimensions_map={"Environment": env.name, "Service": naming.SERVICE},
-            statistic="p90",
-            period=cdk.Duration.minutes(1),
-        ),
+        metric=metric_of(of_application(env, OWN_MODEL_FIRST_TOKEN, "p90")),
         threshold=ms,
         comparison_operator=operators.GREATER_THAN_THRESHOLD if above else operators.LESS_THAN_THRESHOLD,
         evaluation_periods=minutes,

@@ -2,7 +2,8 @@
 
 rolling      tasks are replaced a few at a time; a version that does not come up, or raises an alarm, goes back
 blue-green   ECS starts all of the new version, then moves everybody at once, and keeps the old one for `BAKE_MIN`
-codedeploy   the same by CodeDeploy: a tenth of the people first, the rest five minutes later
+codedeploy   the same by CodeDeploy: a tenth of the people first, the rest five minutes later. Our pipeline makes
+             the definition, and whoever chose this starts the deployment
 """
 
 from typing import Any, Final

@@ -11,8 +11,10 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
 from deploy.environment import Environment
+from deploy.parts.alarms import metric_of
 from deploy.parts.balancer import Balancer
 from deploy.parts.release import release_alarm_names
+from deploy.watch import series
 
 MINUTE: Final = cdk.Duration.minutes(1)
 WORST_SHARE_PERCENT: Final = 5
@@ -47,30 +49,16 @@ def _failing_share(itself: elb.ApplicationLoadBalancer) -> cloudwatch.IMetric:
 
 def _unready(balancer: Balancer) -> cloudwatch.IMetric:
     """1 while a group has tasks and none of them is ready."""
-    groups = [group for group in (balancer.blue, balancer.green) if group is not None]
-    used: dict[str, cloudwatch.IMetric] = {}
-    terms = []
-    for name, group in zip(("blue", "green"), groups, strict=False):
-        used[f"{name}_bad"] = _hosts(balancer, group, "UnHealthyHostCount", "Minimum")
-        used[f"{name}_good"] = _hosts(balancer, group, "HealthyHostCount", "Maximum")
-        terms.append(f"IF(FILL({name}_bad, 0) > 0 AND FILL({name}_good, 0) < 1, 1, 0)")
+    # Not the groups' own metrics: the one that CodeDeploy moves to is at no listener when this is written.
+    groups = [group.target_group_full_name for group in (balancer.blue, balancer.green) if group is not None]
+    full = series.Balancer(full_name=balancer.itself.load_balancer_full_name, groups=tuple(groups))
+    bad = series.of_groups(full, "UnHealthyHostCount", "Minimum")
+    good = series.of_groups(full, "HealthyHostCount", "Maximum")
+    used: dict[str, cloudwatch.IMetric] = {f"{name}_bad": metric_of(each) for name, each in bad.items()}
+    used |= {f"{name}_good": metric_of(each) for name, each in good.items()}
+    terms = [f"IF(FILL({name}_bad, 0) > 0 AND FILL({name}_good, 0) < 1, 1, 0)" for name in bad]
     return cloudwatch.MathExpression(
         expression=" + ".join(terms), using_metrics=used, period=MINUTE, label="Versions without a ready task"
-    )
-
-
-def _hosts(balancer: Balancer, group: elb.ApplicationTargetGroup, name: str, statistic: str) -> cloudwatch.IMetric:
-    # Not the group's own metrics: the one that CodeDeploy moves to is at no listener when this is written.
-    dimensions = {
-        "LoadBalancer": balancer.itself.load_balancer_full_name,
-        "TargetGroup": group.target_group_full_name,
-    }
-    return cloudwatch.Metric(
-        namespace="AWS/ApplicationELB",
-        metric_name=name,
-        dimensions_map=dimensions,
-        statistic=statistic,
-        period=MINUTE,
     )
 
 

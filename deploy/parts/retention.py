@@ -18,5 +18,9 @@ def days(env: Environment) -> logs.RetentionDays:
 
 
 def of_data(env: Environment) -> cdk.RemovalPolicy:
-    """What becomes of data when its stack is deleted."""
-    return cdk.RemovalPolicy.RETAIN if env.protected else cdk.RemovalPolicy.DESTROY
+    """What becomes of data when its stack is deleted.
+
+    What a first deployment made before it failed is taken away again, empty as it is: names are fixed, and what stayed
+    would be in the way of the second.
+    """
+    return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if env.protected else cdk.RemovalPolicy.DESTROY

@@ -3,12 +3,13 @@
 from typing import Final
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 
 from deploy import naming
 from deploy.environment import Environment
-from eloquent.foundation.telemetry.metric_names import NAMESPACE, STREAMS_IN_FLIGHT
+from deploy.parts.alarms import metric_of
+from deploy.watch.series import of_application
+from eloquent.foundation.telemetry.metric_names import STREAMS_IN_FLIGHT
 
 CPU_PERCENT: Final = 60
 OUT_AFTER: Final = cdk.Duration.seconds(60)
@@ -29,14 +30,8 @@ def scale_with_load(service: ecs.FargateService, env: Environment) -> None:
     count.scale_to_track_custom_metric(
         "Streams",
         policy_name=naming.service_name(env, "streams"),
-        metric=cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name=STREAMS_IN_FLIGHT.name,
-            dimensions_map={"Environment": env.name, "Service": naming.SERVICE},
-            # Each process says its own number, so the average is a process's share of all answers.
-            statistic="Average",
-            period=cdk.Duration.minutes(1),
-        ),
+        # Each process says its own number, so the average is a process's share of all answers.
+        metric=metric_of(of_application(env, STREAMS_IN_FLIGHT, "Average")),
         target_value=env.streams_a_task / env.workers,
         scale_out_cooldown=OUT_AFTER,
         scale_in_cooldown=IN_AFTER,

@@ -20,7 +20,6 @@ from deploy.environment import Answering, AtlasRoad, Environment
 
 HTTPS: Final = 443
 API_PORT: Final = 8000
-OLLAMA_PORT: Final = 11434
 CACHE_PORT: Final = 6379
 MONGODB_PORT: Final = 27017
 
@@ -72,7 +71,7 @@ def security_groups(scope: Construct, vpc: ec2.IVpc, env: Environment) -> Securi
     _between(groups.balancer, groups.api, API_PORT, "The load balancer asks the application")
     _between(groups.api, groups.cache, CACHE_PORT, "The application uses the cache")
     if groups.model is not None:
-        _between(groups.api, groups.model, OLLAMA_PORT, "The application asks Ollama")
+        _between(groups.api, groups.model, naming.OLLAMA_PORT, "The application asks Ollama")
         _ways_to_aws(groups.model, groups, env)
     _ways_to_aws(groups.api, groups, env)
     if env.needs_internet and env.private_endpoints:

@@ -12,7 +12,6 @@ from deploy import naming
 from deploy.environment import Environment
 
 NAME: Final = "collector"
-USER: Final = "10001"
 ENDPOINT: Final = "http://127.0.0.1:4318"
 """Where the application sends spans."""
 MEMORY_MIB: Final = 256
@@ -44,7 +43,7 @@ def add_collector(task: ecs.TaskDefinition, env: Environment, *, logging: ecs.Lo
         # The configuration is text in the definition: no file and no bucket has to be there first.
         environment={"AOT_CONFIG_CONTENT": CONFIGURATION.read_text()},
         memory_limit_mib=MEMORY_MIB,
-        user=USER,
+        user=naming.USER,
         readonly_root_filesystem=True,
         stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
         logging=logging,

@@ -23,7 +23,6 @@ from eloquent.foundation.timeout_chain import STOP_TIMEOUT_S
 
 NAME: Final = "api"
 PORT: Final = 8000
-USER: Final = "10001"
 OPEN_FILES: Final = 65535
 """A connection is a file. Said, because AWS has changed what it gives by itself."""
 LOG_BUFFER_MIB: Final = 25
@@ -110,7 +109,7 @@ def _container(scope: Construct, env: Environment, tag: str, secret_arns: Mappin
     return {
         "image": sidecar.own_image(scope, env, naming.image_of(env, naming.API_REPOSITORY, tag)),
         "secrets": _handed_over(scope, env, secret_arns),
-        "user": USER,
+        "user": naming.USER,
         "readonly_root_filesystem": True,
         "stop_timeout": cdk.Duration.seconds(STOP_TIMEOUT_S),
     }

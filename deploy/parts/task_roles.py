@@ -5,7 +5,6 @@ segments. CDK would add rights of its own as resources are used together; both r
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -14,8 +13,6 @@ from deploy import naming
 from deploy.environment import Environment
 from deploy.parts.bedrock_access import ACTIONS as BEDROCK_ACTIONS
 from deploy.parts.bedrock_access import bedrock_grants
-
-MAIL_FROM_NAME: Final = "hello"
 
 
 def starting_role(
@@ -112,7 +109,7 @@ def _mail(env: Environment) -> iam.PolicyStatement:
         sid="Mail",
         actions=["ses:SendEmail", "ses:SendRawEmail"],
         resources=[f"arn:aws:ses:{env.region}:{env.account}:identity/{env.hosted_zone_name}"],
-        conditions={"StringEquals": {"ses:FromAddress": f"{MAIL_FROM_NAME}@{env.hosted_zone_name}"}},
+        conditions={"StringEquals": {"ses:FromAddress": naming.mail_from(env)}},
     )
 
 

@@ -40,7 +40,7 @@ class DataStack(cdk.Stack):
         # The names rather than references: they are known, and tie nobody to this stack.
         self.logs_bucket_name: str = naming.bucket_name(settings, "logs")
         self.files_bucket_name: str = naming.bucket_name(settings, "files")
-        _, redis_url = cache(self, settings, vpc=network.vpc, group=network.groups.cache, key=key)
+        redis_url = cache(self, settings, vpc=network.vpc, group=network.groups.cache, key=key)
         settings_in_parameter_store(self, settings)
         self.secret_arns: Mapping[str, str] = secrets_in_secrets_manager(self, settings, key, redis_url)
         self.identity_arn: str = model_identity(self, settings, key) if Answering.OLLAMA in settings.answering else ""

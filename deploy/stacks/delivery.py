@@ -42,7 +42,7 @@ class DeliveryStack(cdk.Stack):
         if brings_issuer(settings):
             self._provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=[AUDIENCE])
             # Another environment may be using it.
-            self._provider.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+            self._provider.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self._role(settings, PUSHES, _pushing(settings))
         self._role(settings, DEPLOYS, _deploying(settings, _task_roles(migration)))
 
@@ -126,7 +126,6 @@ def _deploying(env: Environment, task_roles: Sequence[str]) -> Iterator[iam.Poli
         actions=[
             "ecs:DescribeServices",
             "ecs:ListServiceDeployments",
-            "ecs:DescribeServiceDeployments",
             "ecs:DescribeServiceRevisions",
             "ecs:UpdateService",
         ],

@@ -21,14 +21,13 @@ from deploy.parts.borrowed import borrowed_group, private_subnets
 from deploy.parts.model_hosts import model_hosts
 from deploy.parts.model_scaling import scale_with_waiting
 from deploy.parts.sidecar import own_image
-from deploy.parts.task import LOG_BUFFER_MIB, USER
+from deploy.parts.task import LOG_BUFFER_MIB
 from deploy.parts.task_roles import powerless_role, starting_role
 from deploy.stacks.data import DataStack
 from deploy.stacks.network import NetworkStack
 
 NAME: Final = "ollama"
 TLS: Final = "tls"
-PORT: Final = 11434
 PLAIN: Final = "127.0.0.1:11435"
 """Where Ollama itself listens, which speaks no TLS: inside its task, reached by what stands in front of it alone."""
 TLS_MEMORY_MIB: Final = 64
@@ -108,6 +107,13 @@ class ModelStack(cdk.Stack):
         )
         # Its hosts fetch the image as soon as the service is there.
         service.node.add_dependency(starting)
+        # What says that they belong to the cluster is a resource of its own, which CDK makes below the cluster at last:
+        # a service that comes before it, or goes after it, is refused.
+        made = service.node.find_child("Service")
+        made.node.add_dependency(cluster)
+        if isinstance(made, ecs.CfnService):
+            # The cluster itself is named twice by that: as where it runs, and as what must be there first.
+            made.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
         scale_with_waiting(self, settings, service)
 
 
@@ -147,7 +153,7 @@ def _task(scope: Construct, env: Environment, starting: iam.Role, identity_arn: 
             # Nothing is fetched from the internet, and no model is thrown away.
             "OLLAMA_NOPRUNE": "1",
         },
-        user=USER,
+        user=naming.USER,
         readonly_root_filesystem=True,
         # Loaded, not only started: the first to ask would wait for the disk else.
         health_check=ecs.HealthCheck(
@@ -171,8 +177,8 @@ def _task(scope: Construct, env: Environment, starting: iam.Role, identity_arn: 
             )
         },
         memory_reservation_mib=TLS_MEMORY_MIB,
-        port_mappings=[ecs.PortMapping(container_port=PORT)],
-        user=USER,
+        port_mappings=[ecs.PortMapping(container_port=naming.OLLAMA_PORT)],
+        user=naming.USER,
         readonly_root_filesystem=True,
         stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
         logging=_log_driver(lines, TLS),

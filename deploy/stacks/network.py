@@ -34,6 +34,8 @@ class NetworkStack(cdk.Stack):
         self.vpc = self._vpc(settings)
         self.groups = security_groups(self, self.vpc, settings)
         interface_endpoints(self, self.vpc, self.groups, settings)
+        # Atlas asks for it, and who empties the default group.
+        cdk.CfnOutput(self, "NetworkId", value=self.vpc.vpc_id)
         self._way_to_s3(settings)
         if settings.atlas is AtlasRoad.PEERING:
             self._way_to_peer(settings)
@@ -112,7 +114,11 @@ class NetworkStack(cdk.Stack):
             retention=days(env),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        role = iam.Role(self, "flow-log-role", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
+        # Only for flow logs of this account: the service must not be talked into using the role for another's.
+        flows = f"arn:aws:ec2:{env.region}:{env.account}:vpc-flow-log/*"
+        conditions = {"StringEquals": {"aws:SourceAccount": env.account}, "ArnLike": {"aws:SourceArn": flows}}
+        principal = iam.ServicePrincipal("vpc-flow-logs.amazonaws.com", conditions=conditions)
+        role = iam.Role(self, "flow-log-role", assumed_by=principal)
         self.vpc.add_flow_log(
             "flow-log",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role),

@@ -18,7 +18,7 @@ from aws_cdk import aws_xray as xray
 from constructs import Construct
 
 from deploy import naming
-from deploy.environment import Environment
+from deploy.environment import Environment, Watch
 from deploy.parts.alarms import make_alarms, topics
 from deploy.parts.budget import month_budget
 from deploy.parts.log_metrics import log_metrics
@@ -28,7 +28,6 @@ from deploy.watch import dashboard
 from deploy.watch.catalogue import alarms_at_edge, alarms_here
 from deploy.watch.queries import SAVED
 from deploy.watch.series import Balancer
-from deploy.watch.shape import Watch, watch_of
 
 _Kind = TypeVar("_Kind")
 
@@ -90,7 +89,7 @@ class EdgeAlarmsStack(cdk.Stack):
 
 def watches_edge(env: Environment) -> bool:
     """Whether the environment has a stack of alarms in us-east-1."""
-    return watch_of(env) is not Watch.LITTLE
+    return env.watch is not Watch.LITTLE
 
 
 def _balancer_of(api: ApiStack) -> Balancer:

@@ -36,6 +36,7 @@ class RegistryStack(cdk.Stack):
                 image_scan_on_push=True,
                 encryption=ecr.RepositoryEncryption.AES_256,
                 removal_policy=retention.of_data(settings),
+                empty_on_delete=not settings.protected,
                 lifecycle_rules=[
                     ecr.LifecycleRule(
                         rule_priority=1,

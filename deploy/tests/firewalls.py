@@ -1,5 +1,6 @@
 """A firewall's verdict, worked out from a template: what AWS's groups find is given, the rest is read."""
 
+import re
 from posixpath import normpath
 from typing import Any
 from urllib.parse import unquote
@@ -7,15 +8,43 @@ from urllib.parse import unquote
 Rule = dict[str, Any]
 
 
-def label_of(group: str, rule: str) -> str:
-    """The label that AWS's group leaves for a rule: https://docs.aws.amazon.com/waf/latest/developerguide/."""
-    short = {
-        "AWSManagedRulesCommonRuleSet": "core-rule-set",
-        "AWSManagedRulesKnownBadInputsRuleSet": "known-bad-inputs",
-    }
-    name, _, part = rule.rpartition("_")
-    parts = {"BODY": "Body", "QUERYARGUMENTS": "QueryArguments", "QUERYSTRING": "QueryString", "URIPATH": "URIPath"}
-    return f"awswaf:managed:aws:{short[group]}:{name}_{parts.get(part, part.title())}"
+RULES = {
+    "AWSManagedRulesCommonRuleSet": (
+        "NoUserAgent_Header UserAgent_BadBots_Header SizeRestrictions_QueryString SizeRestrictions_Cookie_Header "
+        "SizeRestrictions_Body SizeRestrictions_URIPath EC2MetaDataSSRF_Body EC2MetaDataSSRF_Cookie "
+        "EC2MetaDataSSRF_URIPath EC2MetaDataSSRF_QueryArguments GenericLFI_QueryArguments GenericLFI_URIPath "
+        "GenericLFI_Body RestrictedExtensions_URIPath RestrictedExtensions_QueryArguments GenericRFI_QueryArguments "
+        "GenericRFI_Body GenericRFI_URIPath CrossSiteScripting_Cookie CrossSiteScripting_QueryArguments "
+        "CrossSiteScripting_Body CrossSiteScripting_URIPath"
+    ),
+    "AWSManagedRulesKnownBadInputsRuleSet": (
+        "JavaDeserializationRCE_Header JavaDeserializationRCE_Body JavaDeserializationRCE_URIPath "
+        "JavaDeserializationRCE_QueryString Host_Localhost_Header PROPFIND_Method ExploitablePaths_URIPath "
+        "Log4JRCE_Header Log4JRCE_QueryString Log4JRCE_Body Log4JRCE_URIPath ReactJSRCE_Body"
+    ),
+}
+"""All rules of both groups as AWS described them in September 2026, each with the spelling of its label:
+https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
+"""
+_NAMESPACES = {
+    "AWSManagedRulesCommonRuleSet": "core-rule-set",
+    "AWSManagedRulesKnownBadInputsRuleSet": "known-bad-inputs",
+}
+
+
+def labels_of(group: str) -> dict[str, str]:
+    """By a rule's name the label that AWS's group leaves for it: they differ in capitals."""
+    namespace = f"awswaf:managed:aws:{_NAMESPACES[group]}"
+    named = {}
+    for rule in RULES[group].split():
+        name, _, part = rule.rpartition("_")
+        named[f"{name}_{part.upper()}"] = f"{namespace}:{rule}"
+    return named
+
+
+def rules_about(*parts: str) -> list[tuple[str, str]]:
+    """Every group and rule of AWS's that judges such a part of a request (`BODY`)."""
+    return [(group, rule) for group in RULES for rule in labels_of(group) if rule.rpartition("_")[2] in parts]
 
 
 def verdict(acl: dict[str, Any], path: str, *, group: str = "", finds: str = "") -> str:
@@ -25,7 +54,7 @@ def verdict(acl: dict[str, Any], path: str, *, group: str = "", finds: str = "")
         if managed := rule["Statement"].get("ManagedRuleGroupStatement"):
             if managed["Name"] != group or not finds:
                 continue
-            labels.add(label_of(group, finds))
+            labels.add(labels_of(group)[finds])
             counted = {
                 each["Name"] for each in managed.get("RuleActionOverrides", []) if "Count" in each["ActionToUse"]
             }
@@ -60,6 +89,7 @@ def matches(statement: Rule, path: str, labels: set[str]) -> bool:
             }
         }:
             if [each["Type"] for each in kinds] == ["URL_DECODE", "NORMALIZE_PATH"]:
-                path = normpath(unquote(path))
+                # Several slashes are one, which `normpath` leaves at the beginning.
+                path = normpath(re.sub("/+", "/", unquote(path)))
             return path == beginning if how == "EXACTLY" else path.startswith(beginning)
     raise AssertionError(f"a statement that this does not know: {statement}")

@@ -1,12 +1,10 @@
 """Reading templates in tests: one resource of a kind, and environments other than the three."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from deploy import naming
+from deploy import factory
 from deploy.environment import Environment
-from deploy.factory import build
 from deploy.tests.conftest import Template
 
 TAG = "0" * 40
@@ -15,6 +13,11 @@ TAG = "0" * 40
 def all_of(template: Template, kind: str) -> list[dict[str, Any]]:
     """Properties of all resources of a kind (`ECS::Service`)."""
     return [each.get("Properties", {}) for each in template["Resources"].values() if each["Type"] == f"AWS::{kind}"]
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's actions or resources: CloudFormation writes one alone without a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def one(template: Template, kind: str) -> dict[str, Any]:
@@ -46,11 +49,4 @@ def container(template: Template, name: str) -> dict[str, Any]:
 
 def written_out(env: Environment, directory: Path) -> dict[str, Template]:
     """Templates of an environment that is not one of the three, by the stack's short name."""
-    platform = build(env, tag=TAG, outdir=str(directory))
-    platform.app.synth(skip_validation=True)
-    return {
-        stack.stack_name.removeprefix(naming.stack_name(env, "")): json.loads(
-            (directory / stack.template_file).read_text()
-        )
-        for stack in platform.stacks
-    }
+    return factory.written_out(factory.build(env, tag=TAG, outdir=str(directory)))

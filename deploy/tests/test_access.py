@@ -7,23 +7,18 @@ import pytest
 from deploy import naming, parameters
 from deploy.environments import DEV, ENVIRONMENTS, PROD, STAGING
 from deploy.parts.bedrock_access import Grant, bedrock_grants
-from deploy.tests.templates_of import all_of, named
+from deploy.tests.templates_of import all_of, listed, named
 
 NAMES = tuple(ENVIRONMENTS)
-STACKS = ("migration", "api", "model", "edge", "frontend")
 # AWS knows no resource for these.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTraceSegments", "ecs:DiscoverPollEndpoint"}
 # What a star stands for: names that are made while it runs.
 NAMES_MADE_LATER = (":log-stream:*", "/attachments/*", "/exports/*", ":container-instance/")
 
 
-def listed(value):
-    return value if isinstance(value, list) else [value]
-
-
 def statements(templates, name):
-    for stack in STACKS:
-        for policy in all_of(templates[name].get(stack, {"Resources": {}}), "IAM::Policy"):
+    for template in templates[name].values():
+        for policy in all_of(template, "IAM::Policy"):
             yield from policy["PolicyDocument"]["Statement"]
 
 
@@ -164,10 +159,10 @@ def test_the_model_has_no_right_at_all(templates):
 def test_a_role_of_a_service_is_for_this_account_alone(templates, name):
     open_to_any = {
         statement["Principal"]["Service"]
-        for stack in STACKS
-        for role in all_of(templates[name].get(stack, {"Resources": {}}), "IAM::Role")
+        for template in templates[name].values()
+        for role in all_of(template, "IAM::Role")
         for statement in role["AssumeRolePolicyDocument"]["Statement"]
-        if "aws:SourceAccount" not in str(statement.get("Condition", ""))
+        if "aws:SourceAccount" not in str(statement.get("Condition", "")) and "Service" in statement["Principal"]
     }
     # EC2 says nothing of the account: a host's role is handed out by the instance profile.
     assert open_to_any <= {"ec2.amazonaws.com"}

@@ -245,4 +245,4 @@ def test_what_outlives_its_stack_is_what_is_protected(templates):
         name: named(templates[name]["migration"], "Logs::LogGroup", "Logs")[1]["DeletionPolicy"]
         for name in (DEV.name, PROD.name)
     }
-    assert kept == {"dev": "Delete", "prod": "Retain"}
+    assert kept == {"dev": "Delete", "prod": "RetainExceptOnCreate"}

@@ -30,7 +30,6 @@ DEPLOY = {
     "cloudformation:DescribeStacks",
     "cloudwatch:DescribeAlarms",
     "ecr:DescribeImages",
-    "ecs:DescribeServiceDeployments",
     "ecs:DescribeServiceRevisions",
     "ecs:DescribeServices",
     "ecs:DescribeTaskDefinition",

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.environment import Answering, ImpossibleEnvironment, Release
+from deploy.environment import PLACEHOLDER_ACCOUNT, Answering, ImpossibleEnvironment, Release, side_by_side
 from deploy.environments import DEV, ENVIRONMENTS, PROD, STAGING
 from deploy.parameters import plain_settings
+from deploy.parts.bedrock_access import bedrock_grants
 
 
 def test_there_are_three_and_no_two_share_a_network_or_a_domain():
@@ -47,6 +48,11 @@ def test_only_prod_has_two_versions_side_by_side():
         (STAGING, {"openai_models": ("gpt-4.1",)}, "openai is not among those who answer"),
         (STAGING, {"bedrock_regions": ("us-west-2",)}, "us-east-1 among them"),
         (STAGING, {"bedrock_model": "amazon.nova-lite-v1:0"}, "is no inference profile"),
+        (STAGING, {"bedrock_model": "jp.amazon.nova-2-lite-v1:0", "bedrock_regions": ()}, "us-east-1 among them"),
+        (STAGING, {"bedrock_model": "mars.amazon.nova-lite-v1:0", "bedrock_regions": ()}, "bedrock_model: 'mars'"),
+        (STAGING, {"bedrock_model": "us-gov.amazon.nova-lite-v1:0", "bedrock_regions": ()}, "bedrock_model: 'us-gov'"),
+        (DEV, {"atlas_network": "nonsense"}, "atlas_network: nonsense"),
+        (DEV, {"atlas_network": "192.168.248.1/21"}, "atlas_network: 192.168.248.1/21"),
         (PROD, {"tasks_least": 1}, "one a zone in prod"),
         (PROD, {"cache_replicas": 0}, "cache_replicas: 0"),
         (PROD, {"protected": False}, "protected: False"),
@@ -56,6 +62,34 @@ def test_what_does_not_go_together_is_refused(env, change, told):
     with pytest.raises(ImpossibleEnvironment) as refused:
         replace(env, **change)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("part", ["us", "eu", "apac", "jp", "au", "global"])
+def test_an_inference_profile_is_known_by_its_part_of_the_world(part):
+    env = replace(STAGING, bedrock_model=f"{part}.amazon.nova-2-lite-v1:0")
+    profile, models = bedrock_grants(env)
+    assert profile.resources[0].endswith(f":inference-profile/{env.bedrock_model}")
+    assert models.only_through == profile.resources[0]
+    assert all(each.endswith("/amazon.nova-2-lite-v1:0") for each in models.resources)
+
+
+@pytest.mark.parametrize(
+    "model", ["amazon.nova-lite-v1:0", "zai.glm-4.7", "ai21.jamba-1-5-large-v1:0", "meta.llama3-1"]
+)
+def test_a_model_without_a_part_of_the_world_is_no_profile(model):
+    (grant,) = bedrock_grants(replace(STAGING, bedrock_model=model, bedrock_regions=()))
+    assert grant.resources == (f"arn:aws:bedrock:us-east-1::foundation-model/{model}",)
+
+
+def test_what_is_protected_shares_its_account_with_nobody():
+    account = "111111111111"
+    with pytest.raises(ImpossibleEnvironment, match="account: 111111111111 is dev's, too"):
+        side_by_side(replace(DEV, account=account), replace(PROD, account=account))
+    shared = side_by_side(replace(DEV, account=account), replace(STAGING, account=account), PROD)
+    assert list(shared) == ["dev", "staging", "prod"]
+    # Nothing is deployed to the account that is still to be named.
+    assert PROD.account == DEV.account == PLACEHOLDER_ACCOUNT
+    assert side_by_side(DEV, STAGING, PROD) == ENVIRONMENTS
 
 
 def test_a_network_may_be_there_before_it_is_peered_with():

@@ -11,6 +11,7 @@ from deploy.environments import ENVIRONMENTS, PROD
 from deploy.tests.templates_of import all_of, container, named, one
 
 IMAGE = Path(__file__).parent.parent / "image"
+COMPOSE = IMAGE.parents[1] / "compose.yaml"
 DOCKERFILE = IMAGE / "ollama.Dockerfile"
 CONFIGURATION = IMAGE / "ollama-tls.conf"
 
@@ -141,6 +142,11 @@ def test_the_image_is_built_from_the_version_that_is_named():
     assert re.search(r"^USER 10001$", lines, re.MULTILINE)
 
 
+def test_one_machine_has_the_same_version_as_the_platform():
+    versions = re.findall(r"image: ollama/ollama:(\S+)$", COMPOSE.read_text(), re.MULTILINE)
+    assert set(versions) == {naming.OLLAMA_VERSION}
+
+
 def test_there_are_more_while_people_wait_and_fewer_when_nobody_does(model):
     target = one(model, "ApplicationAutoScaling::ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (PROD.ollama_hosts, PROD.models_most)
@@ -148,7 +154,8 @@ def test_there_are_more_while_people_wait_and_fewer_when_nobody_does(model):
     waiting, idle = alarms["eloquent-prod-model-waiting"], alarms["eloquent-prod-model-idle"]
     assert (waiting["ComparisonOperator"], waiting["TreatMissingData"]) == ("GreaterThanThreshold", "notBreaching")
     assert (idle["ComparisonOperator"], idle["TreatMissingData"]) == ("LessThanThreshold", "breaching")
-    assert {each["MetricName"] for each in alarms.values()} == {"TimeToFirstToken"}
+    # A vendor that is slow is no reason for another host.
+    assert {each["MetricName"] for each in alarms.values()} == {"OwnModelFirstToken"}
     changes = {}
     for name, alarm in alarms.items():
         (action,) = alarm["AlarmActions"]
@@ -159,3 +166,13 @@ def test_there_are_more_while_people_wait_and_fewer_when_nobody_does(model):
 
 def test_the_service_is_made_after_the_rights_that_its_tasks_start_with(model):
     assert named(model, "IAM::Policy", "Starting")[0] in named(model, "ECS::Service", "Service")[1]["DependsOn"]
+
+
+def test_the_service_waits_until_its_cluster_knows_its_hosts_and_goes_before_it_forgets_them(model):
+    """A service whose supply of capacity does not belong to the cluster yet is refused."""
+    ((association, _),) = (
+        (logical_id, each)
+        for logical_id, each in model["Resources"].items()
+        if each["Type"] == "AWS::ECS::ClusterCapacityProviderAssociations"
+    )
+    assert association in named(model, "ECS::Service", "Service")[1]["DependsOn"]

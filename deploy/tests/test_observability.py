@@ -5,13 +5,14 @@ import re
 import pytest
 
 from deploy import naming
+from deploy.environment import Watch
 from deploy.environments import ENVIRONMENTS, PROD
 from deploy.tests.templates_of import all_of, one
 from deploy.tests.watched import ALARM, COMPOSITE, PLACE, alarms_of, drawn, headings, looked_at, widgets_of
 from deploy.watch.platform import platform_alarms
 from deploy.watch.queries import SAVED
 from deploy.watch.series import COLLECTOR_ERRORS, FIREWALL_METRIC, LOGGED_ERRORS, Balancer, log_namespace
-from deploy.watch.shape import DAY, HOUR, WATCHED, Watch
+from deploy.watch.shape import DAY, HOUR
 from eloquent.foundation.telemetry import metric_names as own
 
 NAMES = list(ENVIRONMENTS)
@@ -232,7 +233,8 @@ def test_only_where_day_and_night_are_watched_is_anybody_woken(templates):
         }
         for name in NAMES
     }
-    assert {name for name in NAMES if woken[name]} == {name for name in NAMES if WATCHED[name] is Watch.DAY_AND_NIGHT}
+    day_and_night = {name for name in NAMES if ENVIRONMENTS[name].watch is Watch.DAY_AND_NIGHT}
+    assert {name for name in NAMES if woken[name]} == day_and_night
     assert in_words(woken["prod"]) == {
         *("balancer-5xx", "nobody-ready", "edge-5xx"),
         *("burn-fast", "burn-slow", "answers-failing"),

@@ -1,6 +1,7 @@
 """The rules that a platform keeps to before it is deployed: each is seen red, and all of them green."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -108,9 +109,19 @@ def test_findings_are_told_by_rule_and_construct(tmp_path):
     ] == ["data/group"]
 
 
-def test_the_command_line_writes_an_environment_out_and_asks_aws_nothing(tmp_path):
-    """As an owner has it done, with the rules and without credentials."""
-    modules = ROOT / "deploy" / "node_modules"
+@pytest.fixture
+def checkout(tmp_path):
+    """The sources in another place: the command line writes beside them, and the work tree stays as it is."""
+    elsewhere = shutil.ignore_patterns("node_modules", "cdk.out", "__pycache__", "tests")
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=elsewhere)
+    for there in ("deploy/node_modules", ".venv-deploy", "eloquent"):
+        (tmp_path / there).symlink_to((ROOT / there).resolve())
+    return tmp_path
+
+
+def test_the_command_line_writes_an_environment_out_and_asks_aws_nothing(checkout):
+    """As an owner has it done, with the rules and without credentials, and into the directory that it reads itself."""
+    modules = checkout / "deploy" / "node_modules"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     environ |= {
         "ELOQUENT_ENV": "staging",
@@ -120,7 +131,9 @@ def test_the_command_line_writes_an_environment_out_and_asks_aws_nothing(tmp_pat
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     command = [str(modules / "node" / "bin" / "node"), str(modules / ".bin" / "cdk"), "synth", "--quiet"]
-    command += ["--no-lookups", "--no-notices", "--strict", "--output", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT / "deploy", env=environ, capture_output=True, text=True, check=False)
+    command += ["--no-lookups", "--no-notices", "--strict"]
+    done = subprocess.run(command, cwd=checkout / "deploy", env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list(tmp_path.glob("*.template.json"))) == len(build(STAGING).stacks)
+    written = list((checkout / "deploy" / "cdk.out").glob("*.template.json"))
+    assert len(written) == len(build(STAGING).stacks)
+    assert not (checkout / "cdk.out").exists()

@@ -2,11 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import assertions
 
-from deploy.environments import ENVIRONMENTS
+from deploy import naming
+from deploy.environments import ENVIRONMENTS, STAGING
+from deploy.factory import context
+from deploy.parts.bedrock_access import ACTIONS, bedrock_grants
+from deploy.policy.guard import RULES
+from deploy.stacks.network import NetworkStack
 from deploy.templates import Templates
+from deploy.tests.templates_of import all_of, listed
 
 NAMES = list(ENVIRONMENTS)
 
@@ -61,6 +70,67 @@ def test_a_profile_is_asked_with_the_model_in_each_of_its_regions(templates):
         f"arn:aws:bedrock:{env.region}:{env.account}:inference-profile/{env.bedrock_model}",
         *(f"arn:aws:bedrock:{region}::{model}" for region in env.bedrock_regions),
     }
+
+
+@pytest.mark.parametrize("model", ["global.amazon.nova-2-lite-v1:0", "jp.amazon.nova-2-lite-v1:0"])
+def test_through_the_endpoint_the_very_models_are_asked_that_tasks_may_ask(model):
+    env = replace(STAGING, bedrock_model=model)
+    app = cdk.App(context=context(), analytics_reporting=False)
+    here = cdk.Environment(account=env.account, region=env.region)
+    network = NetworkStack(app, naming.stack_name(env, "network"), settings=env, env=here)
+    template = assertions.Template.from_stack(network).to_json()
+    asked = {
+        (resource, action)
+        for endpoint in all_of(template, "EC2::VPCEndpoint")
+        for statement in endpoint.get("PolicyDocument", {"Statement": []})["Statement"]
+        for resource in listed(statement["Resource"])
+        for action in listed(statement["Action"])
+        if action.startswith("bedrock:")
+    }
+    may = {resource for grant in bedrock_grants(env) for resource in grant.resources}
+    assert asked == {(resource, action) for resource in may for action in ACTIONS}
+    assert len(may) > len(env.bedrock_regions)
+
+
+# Who is inside the network: tasks, and hosts of our own model.
+INSIDE = ("migration", "model")
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_through_endpoints_is_let_what_roles_inside_may_do_and_no_more(name, templates):
+    through = {
+        action
+        for statements in endpoints(name, templates).values()
+        for statement in statements
+        for action in listed(statement["Action"])
+    }
+    roles = {
+        action
+        for stack in INSIDE
+        for policy in all_of(templates[name].get(stack, {"Resources": {}}), "IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+    }
+    # The key is used by those who keep what it encrypts, on their side.
+    assert through == {action for action in roles if not action.startswith("kms:")}
+
+
+def test_what_may_be_done_without_a_resource_is_what_somebody_does(templates):
+    text = (RULES / "rights.rego").read_text()
+    reviewed = set(re.findall(r'^\t"([a-z]+:\w+)",$', text, re.MULTILINE))
+    done = {
+        action
+        for stacks in templates.values()
+        for template in stacks.values()
+        for document in [
+            *(policy["PolicyDocument"] for policy in all_of(template, "IAM::Policy")),
+            *(each["PolicyDocument"] for role in all_of(template, "IAM::Role") for each in role.get("Policies", [])),
+        ]
+        for statement in document["Statement"]
+        if "*" in listed(statement["Resource"])
+        for action in listed(statement["Action"])
+    }
+    assert reviewed == done
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,11 +6,13 @@ import subprocess
 
 import pytest
 
+from deploy import naming
 from deploy.environments import ENVIRONMENTS
 from deploy.parameters import secrets_of
 from deploy.tests.watched import RUNBOOK
 
 TEXT = RUNBOOK.read_text()
+ROOT = RUNBOOK.parents[1]
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -66,6 +68,42 @@ def test_a_command_of_the_application_is_one_task_with_its_words():
     assert network == "awsvpcConfiguration={subnets=[value],securityGroups=[value],assignPublicIp=DISABLED}"
     (logs,) = (call for call in calls if call[:2] == ["logs", "get-log-events"])
     assert logs[logs.index("--log-stream-name") + 1] == "migration/migration/abc"
+
+
+def test_what_is_named_as_code_is_in_the_code():
+    """A constant or a field between backticks; a setting by its name in capitals."""
+    every = set(re.findall(r"`([A-Z][A-Z_]{4,}|[a-z]+(?:_[a-z]+)+)`", TEXT))
+    assert every
+    files = [
+        path
+        for folder in ("accounts", "chat", "deploy", "eloquent", "inference")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".yaml"} and not {"node_modules", "cdk.out", "tests"} & set(path.parts)
+    ]
+    words = {word for path in files for word in re.findall(r"\w+", path.read_text())}
+    config = (ROOT / "eloquent" / "foundation" / "config").rglob("*.py")
+    settings = {
+        word.upper() for path in config for word in re.findall(r"^    ([a-z]\w+):", path.read_text(), re.MULTILINE)
+    }
+    # AWS's own word for a stack that hangs.
+    assert every - words - settings == {"UPDATE_ROLLBACK_FAILED"}
+
+
+def test_buckets_are_called_as_they_are():
+    env = ENVIRONMENTS["prod"]
+    known = {naming.bucket_name(env, what) for what in ("files", "logs")}
+    told = set(re.findall(r"(?:s3://|--bucket )(\S+?)[/ `]", TEXT))
+    values = {"ENV": env.name, "$C": f"eloquent-{env.name}", "$AWS_REGION": env.region, "REGION": env.region}
+    values["ACCOUNT"] = env.account
+    for written, value in values.items():
+        told = {each.replace(written, value) for each in told}
+    assert told == known
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"manage (erasure|audit) (\w+)", TEXT))))
+def test_a_task_of_its_own_is_given_no_file_and_writes_nothing_long(command):
+    """It has no disk of ours and no standard input, and all that it says goes into the log."""
+    assert command not in {("erasure", "verify"), ("audit", "export")}
 
 
 def test_every_secret_says_how_it_is_rotated():

@@ -1,6 +1,7 @@
 """Templates as CloudFormation gets them: written without asking AWS, and read by its linter."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from deploy.environments import ENVIRONMENTS
 from deploy.tests.conftest import OUT
 
+README = Path(__file__).parents[1] / "README.md"
 NAMES = list(ENVIRONMENTS)
 
 
@@ -30,6 +32,22 @@ def test_nothing_needs_a_container_or_a_function_to_be_deployed(name, platforms,
         assert [one for one in assets["files"].values() if not one["source"]["path"].endswith("template.json")] == []
     kinds = {what["Type"] for stack in templates[name].values() for what in stack.get("Resources", {}).values()}
     assert not [kind for kind in kinds if kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource"))]
+
+
+def test_what_bring_up_reads_of_a_stack_is_said_by_it(templates):
+    asked = set(re.findall(r"output `(\w+)`", README.read_text()))
+    said = {
+        name: value["Value"]
+        for stack in templates["staging"].values()
+        for name, value in stack.get("Outputs", {}).items()
+    }
+    assert asked == {"AtlasEndpointId", "Connect", "NetworkId"}
+    assert asked <= said.keys()
+    network = templates["staging"]["network"]["Resources"]
+    kinds = {name: network[said[name]["Ref"]]["Type"] for name in ("NetworkId", "AtlasEndpointId")}
+    assert kinds == {"NetworkId": "AWS::EC2::VPC", "AtlasEndpointId": "AWS::EC2::VPCEndpoint"}
+    # Peered networks have no endpoint.
+    assert "AtlasEndpointId" not in templates["dev"]["network"]["Outputs"]
 
 
 @pytest.mark.parametrize("name", NAMES)

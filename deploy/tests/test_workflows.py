@@ -204,6 +204,21 @@ def test_only_what_image_yml_signed_on_main_for_this_commit_is_deployed():
     assert "--preserve-digests" in copied
 
 
+def test_bring_up_by_hand_takes_the_same_bytes_after_asking_for_the_same_signature():
+    """What it puts under a tag is what the pipeline finds there afterwards: a tag stays what it is."""
+
+    def asked(text):
+        for of_workflow, of_hand in (("$GITHUB_REPOSITORY", "$repo"), ("$GITHUB_SHA", "$IMAGE_TAG"), ('"', "")):
+            text = text.replace(of_workflow, of_hand)
+        return set(re.findall(r"--certificate-[\w-]+ [^\s\\]+", text)), "--all --preserve-digests" in text
+
+    by_hand = (ROOT / "deploy" / "README.md").read_text()
+    assert asked(by_hand) == asked(text_of("deploy"))
+    assert re.search(r"copy --all --preserve-digests \S+/api@\$digest \S+/api:\$IMAGE_TAG$", by_hand, re.MULTILINE)
+    # Nowhere is another way told.
+    assert "eloquent/api:" not in (ROOT / "deploy" / "image" / "README.md").read_text()
+
+
 def test_migrations_come_before_the_service_and_the_way_back_after_the_smoke_test():
     assert order(text_of("deploy")) == ORDER
     back = next(step for step in steps_of("deploy") if "deploy.rollback" in step.get("run", ""))

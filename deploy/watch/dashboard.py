@@ -169,7 +169,10 @@ def _answers(env: Environment) -> list[Chart]:
     return [
         Chart(
             title="First token, in ms",
-            series={each: of_application(env, first, each) for each in ("p50", "p95", "p99")},
+            series={
+                **{each: of_application(env, first, each) for each in ("p50", "p95", "p99")},
+                "own models p90": of_application(env, own.OWN_MODEL_FIRST_TOKEN, "p90"),
+            },
             line=first.target,
         ),
         Chart(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from deploy.environment import Environment
+from deploy.environment import Environment, Watch
 
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -37,26 +37,6 @@ class Missing(StrEnum):
     """Whoever should have measured is gone."""
     UNKNOWN = "missing"
     """Neither: measured too seldom to say."""
-
-
-class Watch(StrEnum):
-    """How closely an environment is watched."""
-
-    LITTLE = "little"
-    """Only the alarms that are `everywhere`, and all of them by letter."""
-    ALL = "all"
-    """All alarms, by letter."""
-    DAY_AND_NIGHT = "day and night"
-    """All alarms, and those that page do."""
-
-
-WATCHED: Final[Mapping[str, Watch]] = {"dev": Watch.LITTLE, "staging": Watch.ALL, "prod": Watch.DAY_AND_NIGHT}
-"""By the environment's name. Whoever wants another degree changes it here."""
-
-
-def watch_of(env: Environment) -> Watch:
-    """How closely it is watched."""
-    return WATCHED[env.name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +112,14 @@ class Alarms:
 
     def as_watched(self, env: Environment) -> "Alarms":
         """Those of them that this environment has."""
-        if watch_of(env) is not Watch.LITTLE:
+        if env.watch is not Watch.LITTLE:
             return self
         return Alarms(tuple(alarm for alarm in self.single if alarm.everywhere))
 
 
 def told(env: Environment, severity: Severity) -> Severity:
     """Who is told of an alarm of this severity in this environment."""
-    if severity is Severity.PAGE and watch_of(env) is not Watch.DAY_AND_NIGHT:
+    if severity is Severity.PAGE and env.watch is not Watch.DAY_AND_NIGHT:
         return Severity.NOTIFY
     return severity
 

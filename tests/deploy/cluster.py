@@ -65,6 +65,8 @@ class Cluster:
         self.becomes = "SUCCESSFUL"
         self.exits: int | None = 0
         self.starts = True
+        self.looks_in_vain = 1
+        """Times that a task that was just started is not to be seen yet."""
         self.ends = True
 
     def names(self) -> list[str]:
@@ -127,6 +129,7 @@ class Cluster:
         status: Any = (),
         createdAt: Any = None,
         nextToken: str = "",
+        maxResults: int = 0,
     ) -> Any:
         assert (cluster, service) == (self.name, self.service)
         for deployment in self.deployments:
@@ -137,7 +140,8 @@ class Cluster:
         after = (createdAt or {}).get("after", datetime.min.replace(tzinfo=UTC))
         found = [
             {key: value for key, value in each.items() if key != "looked_at"}
-            for each in reversed(self.deployments)
+            # ECS promises no order: whoever takes the first for the newest is found out.
+            for each in self.deployments
             if each["createdAt"] > after and (not status or each["status"] in status)
         ]
         # Pages of two, so that whoever reads only the first one is found out.
@@ -218,6 +222,9 @@ class Cluster:
     @_asked
     def describe_tasks(self, cluster: str, tasks: list[str]) -> Any:
         assert cluster == self.name
+        if self.looks_in_vain:
+            self.looks_in_vain -= 1
+            return {"tasks": [], "failures": [{"arn": tasks[0], "reason": "MISSING"}]}
         task = self.tasks[tasks[0]]
         states = ["PROVISIONING", "RUNNING", "STOPPED"]
         if self.ends:

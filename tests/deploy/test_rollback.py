@@ -39,6 +39,40 @@ def test_the_version_before_comes_back_not_the_one_that_never_came_up(history):
     assert history.said[-1] == "Back to two: steady."
 
 
+def _release(cloud, *tags):
+    """One after the other; all of them came up."""
+    known = {tag_of(each): arn for arn, each in cloud.cluster.definitions.items()}
+    for tag in tags:
+        known[tag] = known.get(tag) or cloud.cluster.define(API, tag)
+        cloud.cluster.deployed(known[tag])
+    for tag in set(tags):
+        cloud.push(tag)
+
+
+def test_who_goes_back_twice_does_not_get_what_was_taken_back(cloud):
+    _release(cloud, "zero", "one", "bad", "one")
+    roll_back(cloud.account, agreed)
+    assert _runs(cloud) == "zero"
+
+
+def test_what_was_taken_back_is_not_what_the_next_release_goes_back_to(cloud):
+    _release(cloud, "one", "bad", "one", "worse")
+    roll_back(cloud.account, agreed)
+    assert _runs(cloud) == "one"
+
+
+def test_what_came_again_after_it_was_taken_back_has_the_same_before_it(cloud):
+    _release(cloud, "one", "two", "one", "two", "two")
+    roll_back(cloud.account, agreed)
+    assert _runs(cloud) == "one"
+
+
+def test_before_the_first_there_is_nothing_though_another_was_taken_back(cloud):
+    _release(cloud, "one", "bad", "one")
+    with pytest.raises(Refused, match="No version before one has run well"):
+        roll_back(cloud.account, agreed)
+
+
 def test_a_copy_is_what_was_registered_then_and_nothing_of_what_ecs_added(history):
     two = next(each for each in history.cluster.definitions.values() if tag_of(each) == "two")
     roll_back(history.account, agreed)
@@ -78,7 +112,7 @@ def test_what_is_not_there_or_runs_already_is_refused(history, to, told):
 
 def test_without_an_earlier_version_one_has_to_be_named(cloud):
     cloud.cluster.deployed(cloud.cluster.define(API, "first"))
-    with pytest.raises(Refused, match="No other version"):
+    with pytest.raises(Refused, match="No version before first has run well"):
         roll_back(cloud.account, agreed)
 
 
@@ -98,8 +132,10 @@ def test_what_will_be_done_is_shown_and_without_a_yes_it_is_not(history):
 @pytest.mark.parametrize("ended", ["ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "STOPPED"])
 def test_a_rollback_that_ecs_takes_back_is_told(history, ended):
     history.cluster.becomes = ended
-    with pytest.raises(Refused, match=ended):
+    with pytest.raises(Refused, match=ended) as refused:
         roll_back(history.account, agreed)
+    # Where ECS did not get back itself, nobody knows what serves.
+    assert ("The version before serves." in str(refused.value)) is (ended == "ROLLBACK_SUCCESSFUL")
 
 
 def test_a_clock_that_is_fast_hides_no_deployment(history, monkeypatch):

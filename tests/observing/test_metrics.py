@@ -97,6 +97,9 @@ def test_gauges_go_up_and_down(told: dict[str, list[float]]) -> None:
 def test_times_are_those_of_the_answers(told: dict[str, list[float]]) -> None:
     assert 20 < max(told["TokensPerSecond"]) < 300  # written at 200 a second
     assert 1 < min(told["TimeToFirstToken"]) < 20_000
+    # All of them were our own model's here, and a call begins after its question was let in.
+    assert len(told["OwnModelFirstToken"]) >= len(told["TimeToFirstToken"])
+    assert 1 < min(told["OwnModelFirstToken"]) <= min(told["TimeToFirstToken"])
     assert 0.1 < min(told["RequestDuration"]) < 20_000
 
 

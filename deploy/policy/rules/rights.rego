@@ -6,19 +6,10 @@ import rego.v1
 # they are the reviewed list.
 
 _without_resource := {
-	"bedrock:ListFoundationModels",
-	"cloudwatch:PutMetricData",
 	"ecr:GetAuthorizationToken",
 	"ecs:DescribeTaskDefinition",
 	"ecs:DiscoverPollEndpoint",
 	"ecs:RegisterTaskDefinition",
-	"secretsmanager:BatchGetSecretValue",
-	"secretsmanager:ListSecrets",
-	"xray:GetSamplingRules",
-	"xray:GetSamplingTargets",
-	"xray:PutSpans",
-	"xray:PutSpansForIndexing",
-	"xray:PutTelemetryRecords",
 	"xray:PutTraceSegments",
 }
 

@@ -88,6 +88,12 @@ TIME_TO_FIRST_TOKEN: Final = Metric(
     "from a question that was let in to the first word of its answer, the queue included",
     target=2000,
 )
+OWN_MODEL_FIRST_TOKEN: Final = Metric(
+    "OwnModelFirstToken",
+    Unit.MILLISECONDS,
+    Kind.DISTRIBUTION,
+    "from a call of a model of our own Ollama to its first word, the queue included",
+)
 TOKENS_PER_SECOND: Final = Metric(
     "TokensPerSecond",
     Unit.PER_SECOND,
@@ -128,6 +134,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     REQUEST_DURATION,
     SERVER_ERRORS,
     TIME_TO_FIRST_TOKEN,
+    OWN_MODEL_FIRST_TOKEN,
     TOKENS_PER_SECOND,
     STREAMS_IN_FLIGHT,
     QUEUE_WAIT,

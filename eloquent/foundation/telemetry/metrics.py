@@ -62,6 +62,7 @@ class Distribution:
 request_duration: Final = Distribution(names.REQUEST_DURATION)
 server_errors: Final = Counter(names.SERVER_ERRORS)
 time_to_first_token: Final = Distribution(names.TIME_TO_FIRST_TOKEN)
+own_model_first_token: Final = Distribution(names.OWN_MODEL_FIRST_TOKEN)
 tokens_per_second: Final = Distribution(names.TOKENS_PER_SECOND)
 streams_in_flight: Final = Gauge(names.STREAMS_IN_FLIGHT)
 queue_wait: Final = Distribution(names.QUEUE_WAIT)
@@ -83,7 +84,7 @@ COUNTERS: Final = (
     cost_micros,
 )
 GAUGES: Final = (streams_in_flight, sockets_open)
-DISTRIBUTIONS: Final = (request_duration, time_to_first_token, tokens_per_second, queue_wait)
+DISTRIBUTIONS: Final = (request_duration, time_to_first_token, own_model_first_token, tokens_per_second, queue_wait)
 
 requests: Final[dict[tuple[Traffic, int], Counter]] = {
     (traffic, digit): Counter(names.REQUESTS) for traffic in Traffic for digit in range(1, 6)
