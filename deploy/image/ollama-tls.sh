@@ -3,6 +3,6 @@
 set -eu
 
 umask 077
-printf '%s\n' "$IDENTITY" > /tmp/identity.pem
+printf '%s\n' "$IDENTITY" > /tmp/IDENTITY.pem
 unset IDENTITY
 exec stunnel /etc/eloquent/ollama-tls.conf

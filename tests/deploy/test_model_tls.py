@@ -129,7 +129,7 @@ async def test_without_tls_nobody_is_answered(front: Front) -> None:
 
 
 def test_the_key_is_its_own_and_nobody_elses(front: Front, identity: Identity) -> None:
-    kept = front.directory / "identity.pem"
+    kept = front.directory / "IDENTITY.pem"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert kept.read_text().strip() == (identity.key + identity.certificate).strip()
     assert b"PRIVATE" not in Path(f"/proc/{front.process.pid}/environ").read_bytes()
