@@ -125,7 +125,7 @@ async def test_what_never_closes_is_let_go_of_and_operators_hear_the_last_words(
 
     told = []
 
-    async def nothing() -> None:
+    async def nothing(_lifespan: object) -> None:
         return None
 
     async def never() -> None:
@@ -137,9 +137,10 @@ async def test_what_never_closes_is_let_go_of_and_operators_hear_the_last_words(
     async def close_telemetry(_closers: object) -> None:
         told.append([record.getMessage() for record in caplog.records])
 
-    monkeypatch.setattr(lifespan.work, "startup", nothing)
+    # Neither opened nor closed: another server of this process goes on.
+    monkeypatch.setattr(lifespan.Lifespan, "_open", nothing)
     monkeypatch.setattr(lifespan.work, "drain", drained)
-    monkeypatch.setattr(lifespan, "all_settled", never)  # MongoDB is away
+    monkeypatch.setattr(lifespan, "_close_all", never)  # MongoDB is away
     monkeypatch.setattr(lifespan, "CLOSING_S", 0.05)
     monkeypatch.setattr(lifespan, "close_telemetry", close_telemetry)
     sent: list[str] = []
