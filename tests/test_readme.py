@@ -137,7 +137,8 @@ def test_make_run_prints_the_addresses_and_the_staff_password_once(started: Star
 def test_the_example_for_frontends_streams_a_real_answer(started: Started) -> None:
     (example,) = (block for block in BLOCKS if "curl" in block)
     streamed = started.run(example, API=address(started, "API").removesuffix("/docs"))
-    assert streamed.count('"type":"text-delta"') > 3
+    # How many words there are is the model's own affair; that they come one after the other is ours.
+    assert streamed.count('"type":"text-delta"') > 1
     assert '"type":"finish"' in streamed
     assert streamed.rstrip().endswith("data: [DONE]")
 
