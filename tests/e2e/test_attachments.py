@@ -32,11 +32,13 @@ def tray(page: Page) -> Locator:
     return page.get_by_role("list", name="Files to send").get_by_role("listitem")
 
 
-def attach(page: Page, *files: Any) -> None:
-    """Choose them with the button."""
+def attach(page: Page, *files: Any, wait: bool = True) -> None:
+    """Choose them with the button, and wait until they are there: before that nothing is sent."""
     with page.expect_file_chooser() as choosing:
         page.get_by_role("button", name="Attach files").click()
     choosing.value.set_files(list(files))
+    if wait:
+        expect(page.get_by_role("progressbar")).to_have_count(0)
 
 
 def bring(place: Locator, kind: str, file: Any) -> None:
@@ -126,12 +128,12 @@ def test_while_a_file_is_uploaded_nothing_is_sent(chat: ChatPage) -> None:
     held: list[Route] = []
     page.route("**/api/v1/attachments?*", lambda route: held.append(route))  # noqa: PLW0108  (the driver looks into it)
     chat.box.fill("Look at this.")
-    attach(page, PICTURE)
+    attach(page, PICTURE, wait=False)
     expect(page.get_by_role("progressbar", name="Uploading meadow.png")).to_be_visible()
     expect(page.get_by_role("button", name="Send message")).to_be_disabled()
     held[0].continue_()
     expect(page.get_by_role("button", name="Send message")).to_be_enabled()
-    attach(page, TEXT)
+    attach(page, TEXT, wait=False)
     expect(page.get_by_role("progressbar", name="Uploading notes.md")).to_be_visible()
     held[1].abort()
     expect(tray(page).get_by_role("alert")).to_have_text(
