@@ -3,6 +3,8 @@
 moto's CloudFormation knows no secrets: those of the template are made through Secrets Manager, by its names.
 """
 
+from datetime import timedelta
+
 import boto3
 import pytest
 from moto import mock_aws
@@ -10,6 +12,7 @@ from moto import mock_aws
 from deploy.environments import ENVIRONMENTS
 from deploy.parameters import plain_settings, secrets_of
 from eloquent.foundation import keys
+from eloquent.foundation.certificates import self_signed
 from eloquent.foundation.config import ConfigFaults, aws, effective_settings, load_config, unknown_in_aws
 from eloquent.foundation.config.settings import FIELDS
 from tests.deploy.aws_rehearsal import bring_up, template
@@ -22,6 +25,7 @@ NAMES = list(ENVIRONMENTS)
 VALUES = {
     "SECRET_KEY": "hunter2-" * 8,
     "JWT_PRIVATE_KEY": keys.make_signing_key(),
+    "MODEL_CA": self_signed("ollama.prod.eloquent.internal", lasts=timedelta(days=1)).certificate,
     "MONGODB_URI": "mongodb+srv://app:hunter2@eloquent-pl-0.example.mongodb.net/?retryWrites=true&w=majority",
     "REDIS_URL": "rediss://:hunter2@master.eloquent.example.use1.cache.amazonaws.com:6379/0",
     "SENTRY_DSN": "https://hunter2@o1.ingest.sentry.io/1",
