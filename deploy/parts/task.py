@@ -62,10 +62,10 @@ def api_task(
             retries=3,
             start_period=cdk.Duration.seconds(60),
         ),
-        logging=_log_driver(group, NAME),
+        logging=log_driver(group, NAME),
     )
-    _with_own_tmp(service, application)
-    collector = sidecar.add_collector(service, env, logging=_log_driver(group, sidecar.NAME))
+    with_own_tmp(service, application)
+    collector = sidecar.add_collector(service, env, logging=log_driver(group, sidecar.NAME))
     # What is started first is stopped last: the application's last spans find somebody who takes them.
     application.add_container_dependencies(
         ecs.ContainerDependency(container=collector, condition=ecs.ContainerDependencyCondition.START)
@@ -92,14 +92,14 @@ def migration_task(
         starting=starting,
         answering=answering,
     )
-    _with_own_tmp(
+    with_own_tmp(
         migration,
         migration.add_container(
             "migration",
             **_container(scope, env, tag, secret_arns),
             environment=own_settings(env, tag),
             command=[*MIGRATE],
-            logging=_log_driver(group, "migration"),
+            logging=log_driver(group, "migration"),
         ),
     )
     return migration
@@ -161,7 +161,7 @@ def _handed_over(scope: Construct, env: Environment, secret_arns: Mapping[str, s
     return plain | secret
 
 
-def _log_driver(group: logs.ILogGroup, stream: str) -> ecs.LogDriver:
+def log_driver(group: logs.ILogGroup, stream: str) -> ecs.LogDriver:
     """Lines are dropped rather than answers held up when CloudWatch is slow. A line of EMF there becomes metrics."""
     return ecs.LogDriver.aws_logs(
         log_group=group,
@@ -171,8 +171,11 @@ def _log_driver(group: logs.ILogGroup, stream: str) -> ecs.LogDriver:
     )
 
 
-def _with_own_tmp(task: ecs.FargateTaskDefinition, container: ecs.ContainerDefinition) -> None:
-    # A file that is read or sent is spooled there; the rest of the disk cannot be written to. The image's `VOLUME /tmp`
-    # is what gives it the rights of a /tmp rather than root's alone.
-    task.add_volume(name="tmp")
-    container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False))  # noqa: S108
+def with_own_tmp(task: ecs.TaskDefinition, container: ecs.ContainerDefinition) -> None:
+    """Give it a /tmp that no other container of the task sees; the rest of its disk cannot be written to.
+
+    The image's `VOLUME /tmp` is what gives it the rights of a /tmp rather than root's alone.
+    """
+    volume = f"tmp-{container.container_name}"
+    task.add_volume(name=volume)
+    container.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume=volume, read_only=False))  # noqa: S108

@@ -21,7 +21,7 @@ from deploy.parts.borrowed import borrowed_group, private_subnets
 from deploy.parts.model_hosts import model_hosts
 from deploy.parts.model_scaling import scale_with_waiting
 from deploy.parts.sidecar import own_image
-from deploy.parts.task import LOG_BUFFER_MIB
+from deploy.parts.task import log_driver, with_own_tmp
 from deploy.parts.task_roles import powerless_role, starting_role
 from deploy.stacks.data import DataStack
 from deploy.stacks.network import NetworkStack
@@ -164,7 +164,7 @@ def _task(scope: Construct, env: Environment, starting: iam.Role, identity_arn: 
             start_period=cdk.Duration.seconds(300),
         ),
         stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
-        logging=_log_driver(lines, NAME),
+        logging=log_driver(lines, NAME),
     )
     front = task.add_container(
         TLS,
@@ -181,24 +181,12 @@ def _task(scope: Construct, env: Environment, starting: iam.Role, identity_arn: 
         user=naming.USER,
         readonly_root_filesystem=True,
         stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
-        logging=_log_driver(lines, TLS),
+        logging=log_driver(lines, TLS),
     )
     # What is started first is stopped last: answers that Ollama ends still find their way out.
     container.add_container_dependencies(
         ecs.ContainerDependency(container=front, condition=ecs.ContainerDependencyCondition.START)
     )
     for each in (container, front):
-        task.add_volume(name=f"tmp-{each.container_name}")
-        each.add_mount_points(
-            ecs.MountPoint(container_path="/tmp", source_volume=f"tmp-{each.container_name}", read_only=False)  # noqa: S108
-        )
+        with_own_tmp(task, each)
     return task
-
-
-def _log_driver(lines: logs.ILogGroup, stream: str) -> ecs.LogDriver:
-    return ecs.LogDriver.aws_logs(
-        log_group=lines,
-        stream_prefix=stream,
-        mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-        max_buffer_size=cdk.Size.mebibytes(LOG_BUFFER_MIB),
-    )

@@ -105,6 +105,7 @@ async def test_who_leaves_is_gone_behind_it_too(front: Front) -> None:
                 break
     async with asyncio.timeout(20):
         await front.ollama.until(closed=1)
+    assert front.ollama.completed == 0
 
 
 @pytest.mark.usefixtures("_known")

@@ -5,13 +5,13 @@ does afterwards, and the warm-up.
 """
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
-from typing import Final
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
 
 from tests.bench.comparison import Scale, measures
 from tests.bench.cpu import cpu_s
-from tests.bench.eloquent_side import EloquentSide
+from tests.bench.eloquent_side import EloquentSide, eloquent_side
 from tests.bench.findings import Finding, Target, median
 from tests.bench.rounds import Meter
 from tests.bench.rows.scale import RowScale
@@ -21,6 +21,17 @@ from tests.bench.stage import Stage, say
 OFF: Final = "off"
 ON: Final = "on"
 LOWEST = "The lowest of the rounds are compared: what else a machine does makes a request dearer, and never cheaper."
+
+
+@contextmanager
+def running_side(stage: Stage, scale: RowScale, row: str, name: str, **how: Any) -> Iterator[EloquentSide]:
+    """The product with a room and a database of its own. `how` is what `eloquent_side` takes beyond that."""
+    room = stage.directory / f"{row}-{name}"
+    room.mkdir()
+    with eloquent_side(
+        stage.mongod.address, stage.upstream.port, room, scale.sides_users, database=f"bench_{row}_{name}", **how
+    ) as side:
+        yield side
 
 
 def compare(

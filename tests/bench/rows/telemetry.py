@@ -6,9 +6,8 @@ A collector takes the traces, and reads them.
 from contextlib import ExitStack
 
 from eloquent.foundation.telemetry.exporting import SENT_EVERY_MS
-from tests.bench.eloquent_side import EloquentSide, eloquent_side
 from tests.bench.findings import Finding
-from tests.bench.rows.in_turns import LOWEST, OFF, ON, compare
+from tests.bench.rows.in_turns import LOWEST, OFF, ON, compare, running_side
 from tests.bench.rows.scale import RowScale
 from tests.bench.servers import running
 from tests.bench.stage import Stage
@@ -29,19 +28,10 @@ def measure(stage: Stage, scale: RowScale) -> Finding:
             "METRICS_FORMAT": "emf",
             "SENTRY_DSN": f"http://key@127.0.0.1:{collector.port}/1",
         }
-        sides: dict[str, EloquentSide] = {}
-        for name, more in ((OFF, {}), (ON, on)):
-            room = stage.directory / f"telemetry-{name}"
-            room.mkdir()
-            started = eloquent_side(
-                stage.mongod.address,
-                stage.upstream.port,
-                room,
-                scale.sides_users,
-                database=f"bench_telemetry_{name}",
-                more=more,
-            )
-            sides[name] = stack.enter_context(started)
+        sides = {
+            name: stack.enter_context(running_side(stage, scale, NAME, name, more=more))
+            for name, more in ((OFF, {}), (ON, on))
+        }
         what = "traces, metrics and reports"
         compare(finding, stage, scale, sides, what=what, target=TARGET_RATIO, settle_s=SENT_EVERY_MS / 1000 + 1)
     finding.notes = [

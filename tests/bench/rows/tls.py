@@ -10,10 +10,9 @@ from datetime import timedelta
 from functools import partial
 
 from eloquent.foundation.certificates import self_signed
-from tests.bench.eloquent_side import EloquentSide, eloquent_side
 from tests.bench.findings import Finding
 from tests.bench.product import OWN_SERVER
-from tests.bench.rows.in_turns import LOWEST, OFF, ON, compare
+from tests.bench.rows.in_turns import LOWEST, OFF, ON, compare, running_side
 from tests.bench.rows.scale import RowScale
 from tests.bench.servers import Server, running
 from tests.bench.stage import Stage
@@ -33,21 +32,11 @@ def measure(stage: Stage, scale: RowScale) -> Finding:
         arguments = [*BRIDGE, "--to", str(stage.upstream.port), "--accepts-tls", str(kept)]
         model = stack.enter_context(running("model", arguments, stage.environment, stage.directory))
         on = {"OLLAMA_HOST": f"https://localhost:{model.port}", "MODEL_CA": identity.certificate}
-        sides: dict[str, EloquentSide] = {}
-        for name, more, command in ((OFF, {}, OWN_SERVER), (ON, on, (*OWN_SERVER, "--tls"))):
-            room = stage.directory / f"tls-{name}"
-            room.mkdir()
-            started = eloquent_side(
-                stage.mongod.address,
-                stage.upstream.port,
-                room,
-                scale.sides_users,
-                database=f"bench_tls_{name}",
-                more=more,
-                command=command,
-                through=partial(_bridged, stage) if name == ON else None,
-            )
-            sides[name] = stack.enter_context(started)
+        spoken = {"more": on, "command": (*OWN_SERVER, "--tls"), "through": partial(_bridged, stage)}
+        sides = {
+            name: stack.enter_context(running_side(stage, scale, NAME, name, **how))
+            for name, how in ((OFF, {"command": OWN_SERVER}), (ON, spoken))
+        }
         compare(finding, stage, scale, sides, what="TLS", target=TARGET_RATIO)
     finding.notes = ["Connections are kept, as a load balancer keeps them: a handshake is no part of it.", LOWEST]
     return finding
