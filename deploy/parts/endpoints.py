@@ -107,8 +107,11 @@ def _needed(env: Environment) -> Iterator[_Endpoint]:
     yield _Endpoint("ecr.dkr", {"*": ("ecr:GetAuthorizationToken",), f"arn:aws:ecr:{here}:repository/*": _IMAGES})
     streams = f"arn:aws:logs:{here}:log-group:/{path}/*"
     yield _Endpoint("logs", {streams: ("logs:CreateLogStream", "logs:PutLogEvents")})
-    secrets = f"arn:aws:secretsmanager:{here}:secret:/{path}/*"
-    yield _Endpoint("secretsmanager", {secrets: ("secretsmanager:GetSecretValue",)})
+    secrets = [f"/{path}/*"]
+    if Answering.OLLAMA in env.answering:
+        secrets += [f"{naming.model_identity(env)}-??????"]  # what AWS puts behind a secret's name
+    read = ("secretsmanager:GetSecretValue",)
+    yield _Endpoint("secretsmanager", {f"arn:aws:secretsmanager:{here}:secret:{each}": read for each in secrets})
     yield _Endpoint("ssm", {f"arn:aws:ssm:{here}:parameter/{path}/*": ("ssm:GetParameters",)})
     yield _Endpoint("xray", {"*": ("xray:PutTraceSegments",)})
     # SES's API; that for SMTP is another one (`email-smtp`).

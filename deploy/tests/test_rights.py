@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import aws_cdk as cdk
 import pytest
@@ -57,6 +58,25 @@ def test_through_an_endpoint_nothing_of_another_environment_is_reached(name, tem
     text = json.dumps(endpoints(name, templates))
     assert f"/eloquent/{name}/*" in text
     assert not re.search(rf"eloquent[/-]({others})\b", text)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_through_an_endpoint_comes_every_secret_that_a_container_is_given(name, templates):
+    env, data = ENVIRONMENTS[name], templates[name]["data"]
+    given = set()
+    for template in templates[name].values():
+        for task in all_of(template, "ECS::TaskDefinition"):
+            for secret in (one for container in task["ContainerDefinitions"] for one in container.get("Secrets", [])):
+                if isinstance(secret["ValueFrom"], dict):
+                    output = secret["ValueFrom"]["Fn::GetStackOutput"]["OutputName"]
+                    logical = data["Outputs"][output]["Value"]["Ref"]
+                    given.add(data["Resources"][logical]["Properties"]["Name"])
+    (statements,) = (several for service, several in endpoints(name, templates).items() if service == "secretsmanager")
+    allowed = [resource for one in statements for resource in listed(one["Resource"])]
+    # AWS puts six characters of its own behind a secret's name.
+    arns = {each: f"arn:aws:secretsmanager:{env.region}:{env.account}:secret:{each}-AbCdEf" for each in given}
+    assert len(given) >= 5
+    assert [each for each, arn in arns.items() if not any(fnmatchcase(arn, pattern) for pattern in allowed)] == []
 
 
 def test_a_profile_is_asked_with_the_model_in_each_of_its_regions(templates):
