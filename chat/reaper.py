@@ -34,6 +34,34 @@ from inference.types import PromptRequest, Usage
 log = structlog.get_logger(__name__)
 
 REAP_EVERY_S: Final = 2.0
+# A database that takes longer for an answer was away. A lease is renewed while it has longer left than this.
+AWAY_AFTER_S: Final = 2.0
+
+
+class Patience:
+    """Whether a lease that ran out means a lost worker: not when the database was away, since nobody could renew it.
+
+    The workers have a lease's time to do it, from when the database answers again. The same after our own start, since
+    we do not know what was before. Times are the event loop's, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._was_away = True
+        self._over_at = 0.0
+
+    def no_answer(self) -> None:
+        """The database was asked in vain."""
+        self._was_away = True
+
+    def answer(self, *, asked_at: float, at: float) -> None:
+        """It answered at `at`. One that only hung gives no error, and answers us before it takes any renewal."""
+        if self._was_away or at - asked_at > AWAY_AFTER_S:
+            self._over_at = at + LEASE_S
+        self._was_away = False
+
+    def is_over(self, at: float) -> bool:
+        """Whether whoever has not renewed by `at` is lost."""
+        return not self._was_away and at >= self._over_at
 
 
 class Reaper:
@@ -44,21 +72,19 @@ class Reaper:
         self._at_work = at_work
 
     async def run(self) -> None:
-        """Look for lost runs every few seconds until cancelled.
-
-        When the database was away, nobody could renew a lease: the workers get a lease's time to do it first. The same
-        after our own start, since we do not know what was before.
-        """
+        """Look for lost runs every few seconds until cancelled."""
         loop = asyncio.get_running_loop()
-        trusted_from = loop.time() + LEASE_S
+        patience = Patience()
         while True:
+            asked_at = loop.time()
             try:
                 lost = await store.expired_runs(now())
-                if lost and loop.time() >= trusted_from:
+                patience.answer(asked_at=asked_at, at=loop.time())
+                if lost and patience.is_over(loop.time()):
                     await self._reap(lost)
             except PyMongoError as error:
                 log.warning("reaper waits for the database", error=type(error).__name__)
-                trusted_from = loop.time() + LEASE_S
+                patience.no_answer()
             except Exception:
                 log.exception("reaper goes on")  # whatever it met: without a reaper no lost answer comes to rest
             await asyncio.sleep(REAP_EVERY_S)

@@ -1,4 +1,4 @@
-"""MongoDB is gone for longer than a lease in the middle of an answer."""
+"""MongoDB is away for longer than a lease in the middle of an answer."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
