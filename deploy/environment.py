@@ -48,7 +48,6 @@ class Release(StrEnum):
     ROLLING = "rolling"
     BLUE_GREEN = "blue-green"
     CODEDEPLOY = "codedeploy"
-    """Templates alone: our workflows and commands start no deployment of CodeDeploy's."""
 
 
 class AtlasRoad(StrEnum):

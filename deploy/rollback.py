@@ -11,8 +11,9 @@ from typing import Any
 
 from deploy import naming
 from deploy.commands.account import Account, Agree, Refused, agree_at_the_keyboard, agreed, arguments, carry_out
-from deploy.commands.definitions import copy_of, tag_of
-from deploy.commands.service import Service, api_service
+from deploy.commands.definitions import active, tag_of
+from deploy.commands.service import Service
+from deploy.commands.services import api_service
 from deploy.environments import ENVIRONMENTS
 
 
@@ -28,13 +29,8 @@ def roll_back(account: Account, agree: Agree, *, to: str = "") -> None:
     _check_image(account, tag)
     if not agree(f"{account.environment.name}: from {tag_of(running)} to {tag}. The database stays as it is."):
         raise Refused("Nothing was changed.")
-    inactive = target.get("status") != "ACTIVE"
-    arn = (
-        copy_of(account.client("ecs"), target, tag=tag)
-        if inactive or tag_of(target) != tag
-        else target["taskDefinitionArn"]
-    )
-    service.change(f"Back to {tag}", taskDefinition=arn)
+    definition = active(account.client("ecs"), target, tag=tag)
+    service.change(f"Back to {tag}", definition=definition["taskDefinitionArn"])
 
 
 def _target(service: Service, running: dict[str, Any], to: str) -> tuple[dict[str, Any], str]:

@@ -46,3 +46,10 @@ def copy_of(ecs: Any, definition: dict[str, Any], *, tag: str) -> str:
         if setting["name"] == "ELOQUENT_RELEASE":
             setting["value"] = tag
     return str(ecs.register_task_definition(**same)["taskDefinition"]["taskDefinitionArn"])
+
+
+def active(ecs: Any, definition: dict[str, Any], *, tag: str = "") -> dict[str, Any]:
+    """The same as a service can be given it: itself, or a copy of one that is INACTIVE or runs another release."""
+    if definition["status"] == "ACTIVE" and tag in {"", tag_of(definition)}:
+        return definition
+    return definition_of(ecs, copy_of(ecs, definition, tag=tag or tag_of(definition)))

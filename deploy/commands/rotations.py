@@ -15,7 +15,7 @@ from deploy.commands.account import Account, Refused, StillUnderWay, until
 from deploy.commands.definitions import definition_of
 from deploy.commands.one_off import run_once
 from deploy.commands.secret_values import SecretValues
-from deploy.commands.service import api_service, model_service
+from deploy.commands.services import api_service, model_service
 from eloquent.foundation.certificates import self_signed
 
 _LENGTH = 64
@@ -40,11 +40,11 @@ def rotate_secret_key(account: Account) -> None:
     old, before = values.current(key), [each for each in values.current(fallbacks).split(",") if each]
     new = values.pending(key, made_up())
     values.set(fallbacks, ",".join(_once([new, *before])))
-    service.change("1 of 2: every task knows the new key", forceNewDeployment=True)
+    service.change("1 of 2: every task knows the new key")
     # Written in this order: in between, a task that starts has the old key twice, and the new one.
     values.set(fallbacks, ",".join(_once([old, new, *before])))
     values.make_current(key)
-    service.change("2 of 2: every task uses the new key", forceNewDeployment=True)
+    service.change("2 of 2: every task uses the new key")
 
 
 def rotate_cache_password(account: Account) -> None:
@@ -59,7 +59,7 @@ def rotate_cache_password(account: Account) -> None:
     new = values.pending(own, made_up())
     _tell_cache(account, group, new, "ROTATE")
     values.set(url, with_password(values.current(url), new))
-    api_service(account).change("Every task uses the new password", forceNewDeployment=True)
+    api_service(account).change("Every task uses the new password")
     _tell_cache(account, group, new, "SET")
     values.make_current(own)
 
@@ -96,10 +96,10 @@ def rotate_model_certificate(account: Account) -> None:
     new = certificate_in(values.pending(identity, made.key + made.certificate))
     values.set(trusted, new + old)
     if (api := api_service(account)).exists():
-        api.change("1 of 2: every task trusts the new certificate", forceNewDeployment=True)
+        api.change("1 of 2: every task trusts the new certificate")
     values.make_current(identity)
     if (model := model_service(account)).exists():
-        model.change("2 of 2: our own model shows it", forceNewDeployment=True)
+        model.change("2 of 2: our own model shows it")
     values.set(trusted, new)
 
 
@@ -120,7 +120,7 @@ def replace(account: Account, name: str, value: str) -> None:
     before = values.current(path)
     values.set(path, value)
     try:
-        api_service(account).change(f"Every task uses the new {name}", forceNewDeployment=True)
+        api_service(account).change(f"Every task uses the new {name}")
     except StillUnderWay as still:
         raise Refused(f"{still} The new {name} stays: revoke the old one only when every task has it.") from None
     except Refused as refused:

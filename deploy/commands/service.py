@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from deploy import naming
 from deploy.commands.account import Account, Refused, batches, until
 from deploy.commands.definitions import definition_of
-from deploy.environment import Release
 
 LONGEST_DEPLOYMENT_S: Final = 3600
 """Blue-green: tasks start, everybody moves, the old ones wait for `release.BAKE_MIN` and end their answers."""
@@ -16,13 +14,12 @@ _OVER: Final = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED
 
 
 class Service:
-    """One service of an environment: `api_service`, `model_service`."""
+    """One service of an environment, whose tasks ECS itself replaces: see `services.py`."""
 
-    def __init__(self, account: Account, *, cluster: str, name: str, release: Release) -> None:
+    def __init__(self, account: Account, *, cluster: str, name: str) -> None:
         self._account = account
         self._ecs = account.client("ecs")
         self._at = {"cluster": cluster, "service": name}
-        self._release = release
 
     def description(self) -> dict[str, Any]:
         """As ECS describes it.
@@ -57,20 +54,19 @@ class Service:
             definitions = {revision["serviceRevisionArn"]: revision["taskDefinition"] for revision in described}
             yield from (definition_of(self._ecs, definitions[arn]) for arn in few if arn in definitions)
 
-    def change(self, what: str, **changes: Any) -> None:
-        """Give it something else and wait until it is steady with that.
+    def change(self, what: str, *, definition: str = "") -> None:
+        """Have all tasks replaced and wait until it is steady with the new ones.
 
         Args:
             what: for what is said.
-            changes: as ECS's UpdateService takes them.
+            definition: the ARN of the definition that they have from now on; without it they keep theirs.
 
         Raises:
             StillUnderWay: it took too long.
             Refused: ECS took it back.
         """
-        if self._release is Release.CODEDEPLOY:
-            raise Refused("CodeDeploy replaces this service's tasks; ECS does not. Use `aws deploy create-deployment`.")
         before = self._newest()
+        changes = {"taskDefinition": definition} if definition else {"forceNewDeployment": True}
         self._ecs.update_service(**self._at, **changes)
         self._account.say(f"{what}: ECS is at it.")
         deployment = until(
@@ -105,20 +101,3 @@ class Service:
             if not (token := page.get("nextToken")):
                 return
             asked["nextToken"] = token
-
-
-def api_service(account: Account) -> Service:
-    """What serves the application."""
-    environment = account.environment
-    return Service(
-        account,
-        cluster=naming.cluster_name(environment),
-        name=naming.service_name(environment),
-        release=environment.release,
-    )
-
-
-def model_service(account: Account) -> Service:
-    """What serves our own model, in a cluster that is called like it."""
-    name = naming.service_name(account.environment, "model")
-    return Service(account, cluster=name, name=name, release=Release.ROLLING)

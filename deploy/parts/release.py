@@ -2,8 +2,8 @@
 
 rolling      tasks are replaced a few at a time; a version that does not come up, or raises an alarm, goes back
 blue-green   ECS starts all of the new version, then moves everybody at once, and keeps the old one for `BAKE_MIN`
-codedeploy   the same by CodeDeploy: a tenth of the people first, the rest five minutes later. Our pipeline makes
-             the definition, and whoever chose this starts the deployment
+codedeploy   the same by CodeDeploy: a tenth of the people first, the rest five minutes later. The stack makes the
+             definition, and `deploy/release.py` has it deployed
 """
 
 from typing import Any, Final
@@ -27,6 +27,8 @@ GRACE_S: Final = 120
 """From its start a task has so long before its readiness counts: it loads, connects, and is asked twice."""
 FARGATE: Final = ecs.FargatePlatformVersion.VERSION1_4
 """What LATEST has been since 2020; named, so that AWS does not decide when we move on."""
+
+CODEDEPLOY_CONFIG: Final = "CodeDeployDefault.ECSCanary10Percent5Minutes"
 
 
 def api_service(
@@ -77,6 +79,10 @@ def api_service(
     service.node.add_dependency(*ways[env.release], *alarms, *roles)
     if env.release is Release.CODEDEPLOY:
         service.node.add_dependency(task)
+        # It serves on when the stack has its next one, and may have to come back.
+        definition = task.node.default_child
+        assert isinstance(definition, cdk.CfnResource)  # noqa: S101 - CDK's promise, for the type
+        definition.cfn_options.update_replace_policy = cdk.CfnDeletionPolicy.RETAIN
         _codedeploy(scope, env, service, balancer, alarms)
     return service
 
@@ -153,7 +159,9 @@ def _codedeploy(
         application=application,
         deployment_group_name=name,
         service=service,
-        deployment_config=codedeploy.EcsDeploymentConfig.CANARY_10_PERCENT_5_MINUTES,
+        deployment_config=codedeploy.EcsDeploymentConfig.from_ecs_deployment_config_name(
+            scope, "Canary", CODEDEPLOY_CONFIG
+        ),
         blue_green_deployment_config=codedeploy.EcsBlueGreenDeploymentConfig(
             blue_target_group=balancer.blue,
             green_target_group=balancer.green,

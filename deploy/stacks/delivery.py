@@ -12,9 +12,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from deploy import naming
-from deploy.environment import EDGE_REGION, Environment
+from deploy.environment import EDGE_REGION, Environment, Release
 from deploy.environments import ENVIRONMENTS
-from deploy.parts.release import release_alarm_names
+from deploy.parts.release import CODEDEPLOY_CONFIG, release_alarm_names
 from deploy.stacks.migration import MigrationStack
 
 ISSUER: Final = "token.actions.githubusercontent.com"
@@ -135,6 +135,8 @@ def _deploying(env: Environment, task_roles: Sequence[str]) -> Iterator[iam.Poli
             _ecs(env, f"service-revision/{cluster}/{service}/*"),
         ],
     )
+    if env.release is Release.CODEDEPLOY:
+        yield from _codedeploying(env)
     # AWS asks for a definition by no name. Whatever is registered runs as the two roles below, or not at all.
     yield iam.PolicyStatement(
         sid="Definitions",
@@ -174,6 +176,31 @@ def _deploying(env: Environment, task_roles: Sequence[str]) -> Iterator[iam.Poli
         sid="Outputs",
         actions=["cloudformation:DescribeStacks"],
         resources=[f"arn:aws:cloudformation:{env.region}:{env.account}:stack/{naming.stack_name(env, 'migration')}/*"],
+    )
+
+
+def _codedeploying(env: Environment) -> Iterator[iam.PolicyStatement]:
+    """What `deploy/commands/codedeploy.py` asks; who creates a deployment has to be let see how it is led and what."""
+    name, at = naming.service_name(env), f"arn:aws:codedeploy:{env.region}:{env.account}"
+    yield iam.PolicyStatement(
+        sid="CodeDeploy",
+        actions=[
+            "codedeploy:BatchGetDeployments",
+            "codedeploy:CreateDeployment",
+            "codedeploy:GetDeployment",
+            "codedeploy:ListDeployments",
+        ],
+        resources=[f"{at}:deploymentgroup:{name}/{name}"],
+    )
+    yield iam.PolicyStatement(
+        sid="CodeDeployRevisions",
+        actions=["codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"],
+        resources=[f"{at}:application:{name}"],
+    )
+    yield iam.PolicyStatement(
+        sid="CodeDeployConfig",
+        actions=["codedeploy:GetDeploymentConfig"],
+        resources=[f"{at}:deploymentconfig:{CODEDEPLOY_CONFIG}"],
     )
 
 

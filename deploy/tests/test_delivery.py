@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from deploy.environment import Release
 from deploy.environments import ENVIRONMENTS, PROD, STAGING
 from deploy.place import place_of
 from deploy.stacks import delivery
+from deploy.tests.templates_of import written_out
 
 EVERYTHING = {
     "ecr:GetAuthorizationToken",
@@ -42,6 +44,15 @@ DEPLOY = {
     "iam:PassRole",
     "logs:GetLogEvents",
     "sts:AssumeRole",
+}
+CODEDEPLOY = {
+    "codedeploy:BatchGetDeployments",
+    "codedeploy:CreateDeployment",
+    "codedeploy:GetApplicationRevision",
+    "codedeploy:GetDeployment",
+    "codedeploy:GetDeploymentConfig",
+    "codedeploy:ListDeployments",
+    "codedeploy:RegisterApplicationRevision",
 }
 
 
@@ -112,6 +123,20 @@ def test_each_role_may_do_what_its_job_needs_and_no_more(environment, roles, wha
     }
     assert everything <= EVERYTHING
     assert all("*" not in statement["Resource"] for statement in statements if len(statement["Resource"]) > 1)
+
+
+def test_where_codedeploy_replaces_tasks_who_deploys_may_ask_it_and_for_this_service_alone(tmp_path):
+    led = replace(STAGING, release=Release.CODEDEPLOY)
+    pushes, deploys = (_roles(written_out(led, tmp_path)["delivery"])[f"eloquent-staging-{what}"] for what in ("push", "deploy"))
+    assert {action for each in _statements(deploys) for action in each["Action"]} == DEPLOY | CODEDEPLOY
+    assert {action for each in _statements(pushes) for action in each["Action"]} == PUSH
+    asked = [each for each in _statements(deploys) if each["Action"][0].startswith("codedeploy:")]
+    at = f"arn:aws:codedeploy:{led.region}:{led.account}"
+    assert [resource for each in asked for resource in each["Resource"]] == [
+        f"{at}:deploymentgroup:eloquent-staging-api/eloquent-staging-api",
+        f"{at}:application:eloquent-staging-api",
+        f"{at}:deploymentconfig:CodeDeployDefault.ECSCanary10Percent5Minutes",
+    ]
 
 
 def test_who_pushes_cannot_deploy_and_who_deploys_cannot_push():

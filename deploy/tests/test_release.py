@@ -142,6 +142,14 @@ def test_codedeploy_changes_the_definition_and_so_the_template_never_does(by_way
     assert not {"DeploymentCircuitBreaker", "Alarms"} & set(service["DeploymentConfiguration"])
 
 
+def test_what_serves_is_no_definition_that_the_stack_has_put_away(by_way):
+    kept = {
+        way: [each.get("UpdateReplacePolicy") for each in template["Resources"].values() if "TaskDef" in each["Type"]]
+        for way, template in by_way.items()
+    }
+    assert kept == {"rolling": [None], "blue-green": [None], "codedeploy": ["Retain"]}
+
+
 def test_codedeploy_moves_the_listener_itself(by_way):
     template = by_way["codedeploy"]
     assert all_of(template, "ElasticLoadBalancingV2::ListenerRule") == []

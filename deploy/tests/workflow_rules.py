@@ -112,13 +112,14 @@ def order(text):
         "cdk deploy --exclusively": "base",
         "deploy.migrate": "migrate",
         "cdk deploy --all": "service",
+        "deploy.release": "codedeploy",
         "deploy.smoke": "smoke",
         "deploy.rollback": "rollback",
     }
     return [word for step in steps_of("", text) for part, word in words.items() if part in step.get("run", "")]
 
 
-ORDER = ["verify", "push", "scan", "diff", "base", "migrate", "service", "smoke", "rollback"]
+ORDER = ["verify", "push", "scan", "diff", "base", "migrate", "service", "codedeploy", "smoke", "rollback"]
 
 
 def cdk_options_that_cdk_does_not_know(text):

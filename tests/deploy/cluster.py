@@ -1,20 +1,16 @@
 """ECS as the delivery uses it: one service with its history, its definitions, and tasks that run once.
 
-What is asked and what is answered is checked against botocore's own description of ECS: a field that ECS does not
-know fails the test. moto knows no deployments and runs no task without hosts.
+moto knows no deployments and runs no task without hosts.
 """
 
 # ruff: noqa: N803, ARG002 - the arguments are ECS's own
 
-import copy
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
-from botocore.validate import ParamValidator
+
+from tests.deploy.stand_in import asked_of_aws, refusal
 
 NETWORK = {
     "awsvpcConfiguration": {
@@ -23,31 +19,6 @@ NETWORK = {
         "assignPublicIp": "DISABLED",
     }
 }
-
-
-def _asked(method: Callable[..., Any]) -> Callable[..., Any]:
-    operation = "".join(part.capitalize() for part in method.__name__.split("_"))
-
-    @wraps(method)
-    def checked(self: "Cluster", **asked: Any) -> Any:
-        model = self.meta.service_model.operation_model(operation)
-        _check(asked, model.input_shape)
-        self.asked.append((method.__name__, asked))
-        answer = method(self, **copy.deepcopy(asked))
-        _check(answer, model.output_shape)
-        return copy.deepcopy(answer)
-
-    return checked
-
-
-def _check(value: Any, shape: Any) -> None:
-    report = ParamValidator().validate(value, shape)
-    assert not report.has_errors(), report.generate_report()
-    assert set(value) <= set(shape.members), set(value) - set(shape.members)
-
-
-def refusal(operation: str, code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
 
 class Cluster:
@@ -62,6 +33,8 @@ class Cluster:
         self.revisions: dict[str, str] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.running = ""
+        self.task_sets: list[dict[str, Any]] = []
+        """Of a service whose tasks another than ECS replaces."""
         self.becomes = "SUCCESSFUL"
         self.exits: int | None = 0
         self.starts = True
@@ -81,6 +54,7 @@ class Cluster:
             "name": kind,
             "image": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/eloquent/api:{tag}",
             "environment": [{"name": "ELOQUENT_RELEASE", "value": tag}, {"name": "PORT", "value": "8000"}],
+            "portMappings": [{"containerPort": 8000}] if kind == "api" else [],
             "logConfiguration": {"logDriver": "awslogs", "options": group},
         }
         beside = {"name": "collector", "image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/eloquent/collector:v1"}
@@ -113,15 +87,21 @@ class Cluster:
         self.definitions[arn] = definition | described
         return arn
 
-    @_asked
+    @asked_of_aws
     def describe_services(self, cluster: str, services: list[str]) -> Any:
         assert cluster == self.name
         if services != [self.service] or not self.running:
             return {"services": [], "failures": [{"reason": "MISSING"}]}
-        found = {"status": "ACTIVE", "taskDefinition": self.running, "networkConfiguration": NETWORK}
+        found = {
+            "status": "ACTIVE",
+            "taskDefinition": self.running,
+            "networkConfiguration": NETWORK,
+            "platformVersion": "1.4.0",
+            "taskSets": self.task_sets,
+        }
         return {"services": [found], "failures": []}
 
-    @_asked
+    @asked_of_aws
     def list_service_deployments(
         self,
         cluster: str,
@@ -151,12 +131,12 @@ class Cluster:
             page["nextToken"] = str(start + 2)
         return page
 
-    @_asked
+    @asked_of_aws
     def describe_service_revisions(self, serviceRevisionArns: list[str]) -> Any:
         revisions = [{"serviceRevisionArn": arn, "taskDefinition": self.revisions[arn]} for arn in serviceRevisionArns]
         return {"serviceRevisions": sorted(revisions, key=lambda each: each["serviceRevisionArn"])}
 
-    @_asked
+    @asked_of_aws
     def describe_task_definition(self, taskDefinition: str) -> Any:
         if taskDefinition in self.definitions:
             return {"taskDefinition": self.definitions[taskDefinition]}
@@ -169,12 +149,12 @@ class Cluster:
             raise refusal("DescribeTaskDefinition", "ClientException")
         return {"taskDefinition": max(active, key=lambda each: each["revision"])}
 
-    @_asked
+    @asked_of_aws
     def register_task_definition(self, **definition: Any) -> Any:
         arn = self._add(definition, "ACTIVE")
         return {"taskDefinition": self.definitions[arn]}
 
-    @_asked
+    @asked_of_aws
     def update_service(
         self,
         cluster: str,
@@ -193,7 +173,7 @@ class Cluster:
             self.running = definition if self.becomes == "SUCCESSFUL" else before
         return {"service": {"taskDefinition": self.running}}
 
-    @_asked
+    @asked_of_aws
     def run_task(
         self,
         cluster: str,
@@ -219,7 +199,7 @@ class Cluster:
         }
         return {"tasks": [self.tasks[arn]], "failures": []}
 
-    @_asked
+    @asked_of_aws
     def describe_tasks(self, cluster: str, tasks: list[str]) -> Any:
         assert cluster == self.name
         if self.looks_in_vain:
@@ -237,7 +217,7 @@ class Cluster:
                     container["exitCode"] = self.exits
         return {"tasks": [task]}
 
-    @_asked
+    @asked_of_aws
     def stop_task(self, cluster: str, task: str, reason: str) -> Any:
         assert cluster == self.name
         self.tasks[task]["lastStatus"] = "STOPPED"

@@ -8,7 +8,6 @@ import pytest
 from deploy import rollback
 from deploy.commands.account import Refused, agreed
 from deploy.commands.definitions import tag_of
-from deploy.environment import Release
 from deploy.rollback import roll_back
 
 API = "eloquent-prod-api"
@@ -156,13 +155,6 @@ def test_a_deployment_that_never_ends_is_not_waited_for_forever(history):
     with pytest.raises(Refused, match="not within 60 minutes"):
         roll_back(history.account, agreed)
     assert sum(history.pauses) == 3600
-
-
-def test_codedeploys_service_is_left_to_codedeploy(history):
-    history.environment = replace(history.environment, release=Release.CODEDEPLOY)
-    with pytest.raises(Refused, match="CodeDeploy"):
-        roll_back(history.account, agreed)
-    assert "update_service" not in history.cluster.names()
 
 
 @pytest.mark.parametrize(("typed", "status"), [("prod", 0), ("yes", 1), (EOFError, 1)])
