@@ -48,8 +48,11 @@ async def go_on(
         what `runs.start_run` raises of models, budgets, files, queues and keys.
     """
     waiting = await message_of(owner, answer_id)
-    if first := await runs.first_run_of(owner, waiting.conversation_id, idempotency_key):
-        return first
+    if idempotency_key:
+        if first := await runs.first_run_of(owner, waiting.conversation_id, idempotency_key):
+            return first
+        # A first one that was lost before it took the answer up has left its fence in it by now.
+        waiting = await message_of(owner, answer_id)
     work.require_room(owner)
     try:
         return await _go_on(owner, waiting, decisions, idempotency_key)

@@ -55,6 +55,13 @@ class KeyUsedElsewhere(InvalidInput):
     sentence = "This Idempotency-Key was used in another conversation. Send a new one."
 
 
+class BeingBegun(Unavailable):
+    """The run of the same idempotency key is neither written nor, its worker being lost, removed yet."""
+
+    code = "being_begun"
+    sentence = "This request came before and is being taken up. Send it again in a moment."
+
+
 class TooManyRuns(Throttled):
     """The user has as many answers in the making as are allowed at once."""
 

@@ -80,9 +80,9 @@ async def _has_ended(run: Run) -> bool:
 async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
     """The saved answer whole.
 
-    While the run is active its log is tried again: it is only being begun, or Redis is away, or its worker was lost and
-    the reaper ends it when the lease is over. So is that of a run which came to rest a moment ago: its end is on the
-    way to us. While MongoDB is away the reader waits.
+    While the run is active its answer and its log are looked for again: it is only being begun, or Redis is away, or
+    its worker was lost and the reaper ends it when the lease is over. So is the log of a run which came to rest a
+    moment ago: its end is on the way to us. While MongoDB is away the reader waits.
     """
     wait_s = _POLL_FIRST_S
     current: Run | None = run
@@ -92,12 +92,14 @@ async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:
         except PyMongoError as error:
             log.warning("a reader waits for the database", run_id=str(run.id), error=type(error).__name__)
         else:
-            if message is None:
+            if message is None and not current.active:
                 return
             # The log of a run that goes on with an answer never reaches back to what was there before.
             is_due = wait_s >= _POLL_MOST_S or not _rested_just_now(current) or after < run.begins_at - 1
             has_ended = not current.active and is_due
-            entries = await _by_now(run, message, after=after, is_active=current.active, has_ended=has_ended)
+            entries = None
+            if message is not None:
+                entries = await _by_now(run, message, after=after, is_active=current.active, has_ended=has_ended)
             if entries is not None:
                 async for batch in entries:
                     yield batch

@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 from chat import reading, store, titling, work
 from chat.answering import Answering
-from chat.asking import Ask, OnBusy, empty_answer_of, new_run, question_of, with_fresh_lease
+from chat.asking import LEASE_S, Ask, OnBusy, empty_answer_of, new_run, question_of
 from chat.attachments.keeping import delete_attachments_of
 from chat.attachments.sending import attachments_in, files_named, give_files, parts_to_send
 from chat.attachments.showing import shown_files
 from chat.branches import branch_to_go_on_from, place_of
 from chat.context import fit
-from chat.errors import BranchIsBusy, KeyUsedElsewhere
+from chat.errors import BeingBegun, BranchIsBusy, KeyUsedElsewhere
 from chat.generation import Generation
 from chat.inbox import Inbox
 from chat.journal import Entries, LogCut
@@ -31,6 +31,10 @@ from inference.offers import OfferedModel
 # How long a stop waits for the other worker's word that the answer is saved.
 _STOPPED_WITHIN_S: Final = 5.0
 _LAST_POSITION: Final = 2**53
+# How long a repeated request waits for what the first one writes. Longer than the lease of one that was lost.
+_BEGUN_WITHIN_S: Final = LEASE_S + 5.0
+_LOOKED_AGAIN_FIRST_S: Final = 0.02
+_LOOKED_AGAIN_MOST_S: Final = 0.5
 
 
 async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) -> Run:
@@ -43,7 +47,7 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
         NotFound: no such conversation of this owner.
         ParentUnknown, NotAQuestion, NotAnAnswer: the message to go on from is not there, or of the wrong kind.
         BranchIsBusy: an answer on this branch is still being written, and no sibling is wanted.
-        KeyUsedElsewhere: the idempotency key started a run in another conversation.
+        KeyUsedElsewhere, BeingBegun: the idempotency key started a run in another conversation, or one a moment ago.
         MessageTooLong: the message alone is larger than the language model's window.
         AttachmentUnknown, AttachmentsTooLarge, ModelCannotSee: a file of the message's cannot be sent, or not to it.
         StorageAway: its files cannot be read now.
@@ -72,15 +76,27 @@ async def start_run(owner: UserId, conversation_id: ConversationId, ask: Ask) ->
 async def first_run_of(owner: UserId, conversation_id: ConversationId, key: str | None) -> Run | None:
     """The run that was started with this idempotency key; None without a key, or when there is none yet.
 
+    A run that has yet to write its answer is waited for: if its worker was lost on the way, the reaper removes all of
+    it, and whoever had been told of it would have asked in vain.
+
     Raises:
         KeyUsedElsewhere: it started a run in another conversation.
+        BeingBegun: it is neither written nor removed yet.
     """
     if not key:
         return None
-    first = await store.find_run_by_key(owner, key)
-    if first is not None and first.conversation_id != conversation_id:
-        raise KeyUsedElsewhere
-    return first
+    wait_s, waited_s = _LOOKED_AGAIN_FIRST_S, 0.0
+    while (first := await store.find_run_by_key(owner, key)) is not None:
+        if first.conversation_id != conversation_id:
+            raise KeyUsedElsewhere
+        if not first.active or await store.is_written(first):
+            return first
+        if waited_s >= _BEGUN_WITHIN_S:
+            raise BeingBegun(retry_after_s=2)
+        await asyncio.sleep(wait_s)
+        waited_s += wait_s
+        wait_s = min(wait_s * 2, _LOOKED_AGAIN_MOST_S)
+    return None
 
 
 async def _start(
@@ -97,8 +113,6 @@ async def _start(
     messages = branch if regenerated else [*branch, question]
     shown_of = {} if files is None else await shown_files(messages, files, model)
     prompt = fit(conversation.system_prompt, messages, model.context_window, shown_of)
-    if files is not None:
-        run = with_fresh_lease(run)
     toolkit = await toolkit_for(conversation.user_id, model, ask.tools) or NO_TOOLS
     generation = Generation(model, prompt, ask.options, toolkit)
     answer = empty_answer_of(run, prompt.told(), generation.resumption if generation.may_wait else None)

@@ -10,6 +10,7 @@ import structlog
 
 from chat import notices, store, titling
 from chat.answering import Answering
+from chat.asking import with_fresh_lease
 from chat.attachments import sweep
 from chat.errors import BranchIsBusy, ConversationWentOn, Draining, JournalAway, NothingToApprove, TooManyRuns
 from chat.imports import job
@@ -104,6 +105,8 @@ async def _write_and_begin(
 ) -> None:
     try:
         await answering.reserve()
+        # What it was made for took a while since: files were read, a budget was asked.
+        answering.run = with_fresh_lease(answering.run)
         if after is None:
             await store.add_run(answering.run, messages)
         else:

@@ -43,6 +43,7 @@ _HAS_A_RUN: Final[Errors] = (
     chat_errors.BranchIsBusy,
     chat_errors.MessageTooLong,
     chat_errors.KeyUsedElsewhere,
+    chat_errors.BeingBegun,
     chat_errors.TooManyRuns,
     chat_errors.Draining,
     chat_errors.JournalAway,

@@ -179,6 +179,11 @@ async def message_of_run(run: Run) -> Message | None:
     return None if document is None else message_from(document)
 
 
+async def is_written(run: Run) -> bool:
+    """Whether the answer that the run makes, or goes on with, is there and is its own."""
+    return await database()[MESSAGES].find_one({"_id": run.message_id, "run_id": run.id}, {"_id": True}) is not None
+
+
 async def keep_usage(run: Run, message: Message) -> None:
     """Save what an answer at rest cost, and how many calls it took; and what its run `run` did of it."""
     await database()[MESSAGES].update_one(

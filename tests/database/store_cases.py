@@ -715,6 +715,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         ],
         "fence_answer": [lambda world: chat.store.fence_answer(world.run)],
         "forget_record": [lambda world: chat.store.forget_record(world.run)],
+        "is_written": [lambda world: chat.store.is_written(world.run)],
         "message_of_run": [lambda world: chat.store.message_of_run(world.run)],
         "show_lost_run": [lambda world: chat.store.show_lost_run(world.run)],
         "forget_run": [lambda world: chat.store.forget_run(world.run)],
