@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from deploy import naming
 from deploy.commands.account import Account, arguments, carry_out
 from deploy.commands.definitions import definition_of, tag_of
-from deploy.commands.services import api_service
+from deploy.commands.serving import api_service
 from deploy.environment import Release
 
 

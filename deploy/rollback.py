@@ -13,7 +13,7 @@ from deploy import naming
 from deploy.commands.account import Account, Agree, Refused, agree_at_the_keyboard, agreed, arguments, carry_out
 from deploy.commands.definitions import active, tag_of
 from deploy.commands.service import Service
-from deploy.commands.services import api_service
+from deploy.commands.serving import api_service
 from deploy.environments import ENVIRONMENTS
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from deploy.commands.account import Account, arguments, carry_out
 from deploy.commands.definitions import tag_of
-from deploy.commands.services import api_service
+from deploy.commands.serving import api_service
 
 
 def tell_running(account: Account) -> None:

@@ -1,5 +1,6 @@
 """Sending a response: whole, or as a stream that ends when nobody reads it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -13,6 +14,10 @@ from eloquent.roads import Send
 
 # How long we wait for the server to say that a connection we closed is gone.
 _HANG_UP_S: Final = 1.0
+
+# After so many writes the others come to their turn: a reader that is as fast as the stream blocks none of them, and
+# neither does a connection that is gone and has not told us yet.
+_WRITES_IN_A_ROW: Final = 32
 
 _BODILESS: Final = frozenset({204, 304})
 
@@ -38,6 +43,7 @@ async def send_stream(response: StreamingHttpResponse, request: RoadRequest, sen
     # loop, and whose closing reaches the view's own only when the garbage collector comes round.
     content: AsyncIterator[Any] = response._iterator  # type: ignore[attr-defined]  # noqa: SLF001
     now = watch.loop.time
+    written = 0
     try:
         await send({"type": "http.response.start", "status": response.status_code, "headers": _raw_headers(response)})
         if _sends_body(response, request):
@@ -54,6 +60,9 @@ async def send_stream(response: StreamingHttpResponse, request: RoadRequest, sen
                         # How a server may say that the client is gone (ASGI 2.4). Not the view's own OSError.
                         raise ClientLeft from None
                     watch.sending_since = None
+                    written += 1
+                    if not written % _WRITES_IN_A_ROW:
+                        await asyncio.sleep(0)
         await send({"type": "http.response.body"})
     finally:
         watch.sending_since = None

@@ -15,7 +15,7 @@ from deploy.commands.account import Account, Refused, StillUnderWay, until
 from deploy.commands.definitions import definition_of
 from deploy.commands.one_off import run_once
 from deploy.commands.secret_values import SecretValues
-from deploy.commands.services import api_service, model_service
+from deploy.commands.serving import api_service, model_service
 from eloquent.foundation.certificates import self_signed
 
 _LENGTH = 64

@@ -14,7 +14,7 @@ _OVER: Final = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED
 
 
 class Service:
-    """One service of an environment, whose tasks ECS itself replaces: see `services.py`."""
+    """One service of an environment, whose tasks ECS itself replaces: see `serving.py`."""
 
     def __init__(self, account: Account, *, cluster: str, name: str) -> None:
         self._account = account

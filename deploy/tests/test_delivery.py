@@ -127,7 +127,8 @@ def test_each_role_may_do_what_its_job_needs_and_no_more(environment, roles, wha
 
 def test_where_codedeploy_replaces_tasks_who_deploys_may_ask_it_and_for_this_service_alone(tmp_path):
     led = replace(STAGING, release=Release.CODEDEPLOY)
-    pushes, deploys = (_roles(written_out(led, tmp_path)["delivery"])[f"eloquent-staging-{what}"] for what in ("push", "deploy"))
+    roles = _roles(written_out(led, tmp_path)["delivery"])
+    pushes, deploys = (roles[f"eloquent-staging-{what}"] for what in ("push", "deploy"))
     assert {action for each in _statements(deploys) for action in each["Action"]} == DEPLOY | CODEDEPLOY
     assert {action for each in _statements(pushes) for action in each["Action"]} == PUSH
     asked = [each for each in _statements(deploys) if each["Action"][0].startswith("codedeploy:")]

@@ -136,6 +136,7 @@ async def test_a_decision_whose_worker_was_lost_before_it_took_the_answer_up_is_
 ) -> None:
     waiting = await waiting_for(ann)
     before = await database().messages.find_one({"_id": ObjectId(waiting.id)})
+    assert before is not None
     first = await _decided(waiting, ann)
     await ann.at_rest(first["id"])
     # The run was written, and the answer still waits.

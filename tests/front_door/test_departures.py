@@ -117,6 +117,22 @@ async def test_a_blocked_write_ends_the_stream(bare_urls: None, happened: Any) -
     assert [happened.get_nowait(), happened.get_nowait()] == ["pouring", "closed"]
 
 
+async def test_a_stream_that_is_always_taken_lets_the_server_tell_that_nobody_reads(ours: Any, happened: Any) -> None:
+    """As when the connection breaks within a write: from then on nothing blocks, and the disconnect is yet to come."""
+    client = Client([b""])
+    written = 0
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal written
+        written += 1
+        if written == 3:
+            asyncio.get_running_loop().call_soon(client.leave)
+        assert written < 10_000, "it goes on for ever, and nothing else in this process does"
+
+    await ours(scope_of("GET", "/api/pouring"), client.receive, send)
+    assert [happened.get_nowait(), happened.get_nowait()] == ["pouring", "closed"]
+
+
 async def test_what_is_saved_at_the_end_is_not_timed(bare_urls: None, happened: "SimpleQueue[str]") -> None:
     from eloquent.handlers import AsyncHandler
 

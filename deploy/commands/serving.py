@@ -1,4 +1,4 @@
-"""The services of an environment, each as it is released there."""
+"""What serves an environment: the application and its own model, each as it is released there."""
 
 from deploy import naming
 from deploy.commands.account import Account
