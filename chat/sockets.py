@@ -20,6 +20,7 @@ from accounts.origins import is_own_or_allowed
 from eloquent.foundation.errors import EloquentError, NotSignedIn, Throttled, Unavailable
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.logs import request_id_var, user_id_var
+from eloquent.foundation.tasks import end_task
 from eloquent.foundation.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ MOST_SOCKETS_OF_A_USER: Final = 32
 # A reader who takes nothing for this long is cut off.
 SEND_TIMEOUT_S: Final = 30.0
 JOIN_TIMEOUT_S: Final = 2.0
+JOIN_AGAIN_S: Final = 2.0
 
 _open: Final[Counter[tuple[type, UserId]]] = Counter()
 
@@ -58,6 +60,7 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
     async def connect(self) -> None:
         """Let a page of an allowed origin in that offers a ticket. Refusals close with a code that says why."""
         self._groups_joined: list[str] = []
+        self._joining: asyncio.Task[None] | None = None
         self._gone: Callable[[], None] | None = None
         self._is_closing = False
         self._counted: tuple[type, UserId] | None = None
@@ -95,7 +98,9 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         self._counted = counted
         self.identity = identity
         self._gone = admit(identity, self._sent_away)
-        await self.join(session_group(identity.session_id), user_group(identity.user_id))
+        groups = session_group(identity.session_id), user_group(identity.user_id)
+        if not await self.join(*groups):
+            self._joining = asyncio.create_task(self._join_later(groups), name="socket joins later")
         await self.admitted()
 
     async def _refuse_socket(self, close_code: int, code: str, **who: str) -> None:
@@ -106,18 +111,31 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
         """Ask to be told what is sent to these groups. False without Redis: nothing is heard then."""
         # Twice, because a connection from before Redis was restarted fails at its first use.
         for attempt in (1, 2):
-            try:
-                async with asyncio.timeout(JOIN_TIMEOUT_S):
-                    for group in groups:
-                        await self.channel_layer.group_add(group, self.channel_name)
-                        self._groups_joined.append(group)
-            except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, the socket is not
-                log.warning("socket hears no notices", attempt=attempt, error=type(error).__name__)
-                if isinstance(error, TimeoutError):
-                    return False
-            else:
+            error = await self._try_to_join(groups)
+            if error is None:
                 return True
+            log.warning("socket hears no notices", attempt=attempt, error=type(error).__name__)
+            if isinstance(error, TimeoutError):
+                return False
         return False
+
+    async def _join_later(self, groups: tuple[str, ...]) -> None:
+        """Until then a look a second is what ends the socket with its session."""
+        while True:
+            await asyncio.sleep(JOIN_AGAIN_S)
+            if await self._try_to_join(groups) is None:
+                return
+
+    async def _try_to_join(self, groups: tuple[str, ...]) -> Exception | None:
+        """What went wrong; None when nothing did."""
+        try:
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
+                for group in groups:
+                    await self.channel_layer.group_add(group, self.channel_name)
+                    self._groups_joined.append(group)
+        except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, the socket is not
+            return error
+        return None
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
         """Leave the groups and end what the socket has begun."""
@@ -128,6 +146,8 @@ class SignedInSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels 
                 del _open[self._counted]
         if self._gone is not None:
             self._gone()
+        if self._joining is not None:
+            await end_task(self._joining)
         with contextlib.suppress(Exception):  # as in `join`
             async with asyncio.timeout(JOIN_TIMEOUT_S):
                 for group in self._groups_joined:

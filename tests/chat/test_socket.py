@@ -14,6 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts import liveness
 from accounts.limits.policies import Pace
+from accounts.notices import session_group, tell_sessions_ended
 from chat import consumers
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
@@ -455,6 +456,29 @@ async def test_without_redis_a_socket_works_and_hears_no_notices(
     async with ann.socket() as socket:
         await socket.ask("r1", await ann.conversation(), "Hi")
         assert (await socket.read("r1")).text == "Hello there!"
+
+
+async def test_a_socket_hears_notices_when_redis_is_back(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = get_channel_layer()
+    add, left, joined = layer.group_add, 5, set()
+
+    async def away_at_first(group: str, channel: str) -> None:
+        nonlocal left
+        left -= 1
+        if left > 0:
+            raise RedisConnectionError("gone")
+        await add(group, channel)
+        joined.add(group)
+
+    monkeypatch.setattr(layer, "group_add", away_at_first, raising=False)
+    monkeypatch.setattr("chat.sockets.JOIN_AGAIN_S", 0.02)
+    session = ObjectId(await ann.session_id())
+    async with ann.socket() as socket, asyncio.timeout(10):
+        while session_group(session) not in joined:  # noqa: ASYNC110 - it is in the server, which tells nobody
+            await asyncio.sleep(0.01)
+        # A notice alone: the session goes on, and no look at the database would close the socket.
+        await tell_sessions_ended([session])
+        assert await socket.close_code() == 4401
 
 
 async def test_no_socket_is_served_elsewhere(server: str) -> None:
