@@ -74,7 +74,7 @@ async def _has_ended(run: Run) -> bool:
         stored = await store.find_run(run.user_id, run.id)
     except PyMongoError:
         return False  # asked again at the next silence
-    return stored is None or not stored.active
+    return stored is None or not (stored.active or _rested_just_now(stored))
 
 
 async def _from_saved(run: Run, *, after: int) -> AsyncIterator[Entries]:

@@ -227,7 +227,8 @@ async def test_a_user_has_a_bounded_number_of_living_keys(a_person: Any, monkeyp
     assert {key["id"] for key in await listed(person)} == {key["id"] for key in kept}
     await person.ask("DELETE", f"me/api-keys/{kept[0]['id']}")
     at_once = await asyncio.gather(*(person.ask("POST", "me/api-keys", json=body) for _ in range(6)))
-    assert {answer.status_code for answer in at_once} <= {201, 409}
+    # On a slow machine some find too many passwords being looked at already.
+    assert {answer.status_code for answer in at_once} <= {201, 409, 429}
     assert len(await listed(person)) <= 3
     assert await database().api_keys.count_documents({}) <= 4
 

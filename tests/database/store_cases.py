@@ -207,7 +207,8 @@ class World:
             idempotency_key="key-1",
             worker="worker-1",
             stop_requested_at=NOW,
-            lease_expires_at=NOW,
+            # The servers that are tested beside take up what nobody holds.
+            lease_expires_at=LATER,
             created_at=NOW,
             started_at=NOW,
             first_token_at=NOW,
@@ -230,7 +231,7 @@ class World:
             problems=["Conversation 1: It is not JSON."],
             attempts=2,
             worker="worker-1",
-            lease_expires_at=at,
+            lease_expires_at=LATER,
             created_at=at,
             finished_at=at,
             expires_at=LATER,
@@ -738,7 +739,7 @@ CALLS: dict[ModuleType, dict[str, list[Call]]] = {
         "add_chunk": [lambda world: chat.store.add_chunk(world.owner.id, world.import_chunk, at=NOW)],
         "chunk_at": [lambda world: chat.store.chunk_at(world.upload.id, 0)],
         "forget_chunks": [lambda world: chat.store.forget_chunks(world.upload.id)],
-        "claim_import": [lambda _world: chat.store.claim_import(worker="another", at=NOW, lease_expires_at=LATER)],
+        "claim_import": [lambda _world: chat.store.claim_import(worker="another", at=LATER, lease_expires_at=LATER)],
         "keep_import": [lambda world: chat.store.keep_import(world.upload)],
         "cancel_import": [
             lambda world: chat.store.cancel_import(world.owner.id, world.upload.id, at=NOW, expires_at=LATER)
