@@ -94,25 +94,26 @@ class Erasing:
         Raises:
             Exception: the database is away: the lease runs out, and another takes it up.
         """
-        async with Lease(self._renew, what="erasure") as lease:
-            try:
+        # What is written about it at the end is written when no renewal is on its way any more, which would undo it.
+        try:
+            async with Lease(self._renew, what="erasure") as lease:
                 await self._work(lease)
-            except LeaseLost:
-                log.info("an erasure was taken away", erasure=str(self._erasure.id))
-                await self._undo_closing()
-            except (Leaving, asyncio.CancelledError) as ending:
-                await asyncio.shield(self._give_back())
-                if isinstance(ending, asyncio.CancelledError):
-                    raise
-            except Exception as error:
-                if is_passing(error):
-                    raise
-                about = {"erasure": str(self._erasure.id), "step": self._erasure.step}
-                if isinstance(error, Unavailable):
-                    log.warning("an erasure is put off", error=type(error).__name__, **about)
-                else:
-                    log.exception("an erasure is put off", **about)
-                await self._put_off(error)
+        except LeaseLost:
+            log.info("an erasure was taken away", erasure=str(self._erasure.id))
+            await self._undo_closing()
+        except (Leaving, asyncio.CancelledError) as ending:
+            await asyncio.shield(self._give_back())
+            if isinstance(ending, asyncio.CancelledError):
+                raise
+        except Exception as error:
+            if is_passing(error):
+                raise
+            about = {"erasure": str(self._erasure.id), "step": self._erasure.step}
+            if isinstance(error, Unavailable):
+                log.warning("an erasure is put off", error=type(error).__name__, **about)
+            else:
+                log.exception("an erasure is put off", **about)
+            await self._put_off(error)
 
     async def _work(self, lease: Lease) -> None:
         erasure, owner = self._erasure, self._erasure.user_id

@@ -92,23 +92,24 @@ class Exporting:
         Raises:
             Exception: the database is away: the lease runs out, and another takes it up.
         """
-        async with Lease(self._renew, what="export", every_s=TELL_EVERY_S) as lease:
-            try:
+        # What is written about it at the end is written when no renewal is on its way any more, which would undo it.
+        try:
+            async with Lease(self._renew, what="export", every_s=TELL_EVERY_S) as lease:
                 await self._make(lease)
-            except LeaseLost:
-                log.info("an export was taken away", export=str(self._export.id))
-            except (Leaving, asyncio.CancelledError) as ending:
-                await asyncio.shield(self._give_back())
-                if isinstance(ending, asyncio.CancelledError):
-                    raise
-            except Exception as error:
-                if is_passing(error):
-                    raise
-                if isinstance(error, Unavailable):
-                    log.warning("an export waits for a storage", error=type(error).__name__)
-                else:
-                    log.exception("an export broke", export=str(self._export.id))
-                await self._put_off()
+        except LeaseLost:
+            log.info("an export was taken away", export=str(self._export.id))
+        except (Leaving, asyncio.CancelledError) as ending:
+            await asyncio.shield(self._give_back())
+            if isinstance(ending, asyncio.CancelledError):
+                raise
+        except Exception as error:
+            if is_passing(error):
+                raise
+            if isinstance(error, Unavailable):
+                log.warning("an export waits for a storage", error=type(error).__name__)
+            else:
+                log.exception("an export broke", export=str(self._export.id))
+            await self._put_off()
 
     async def _make(self, lease: Lease) -> None:
         if self._export.attempts > MOST_ATTEMPTS:

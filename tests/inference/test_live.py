@@ -17,6 +17,10 @@ from inference.router import answer
 from inference.types import Finished, FinishReason, GenerationOptions, PromptMessage, PromptRequest, TextDelta
 from tests.inference.rigs import collected, text_of
 
+LONG_STORY = 900
+"""Tokens."""
+FEW_WORDS = 20
+
 
 @pytest.fixture(scope="module")
 def llama() -> Iterator[LlamaCpp]:
@@ -71,11 +75,16 @@ async def test_the_limit_on_tokens_is_a_length_and_a_long_prompt_an_error() -> N
 @pytest.mark.usefixtures("_live")
 async def test_a_stopped_answer_frees_the_only_slot() -> None:
     model = await model_named(None)
-    events = answer(model, asking("Tell me a very long story about a dragon.", tokens=900))
+    loop = asyncio.get_running_loop()
+    events = answer(model, asking("Tell me a very long story about a dragon.", tokens=LONG_STORY))
     assert isinstance(await anext(events), TextDelta)
+    began_at = loop.time()
+    for _ in range(FEW_WORDS):
+        await anext(events)
+    whole_story_s = (loop.time() - began_at) / FEW_WORDS * LONG_STORY
     await events.aclose()
     # With one slot, this would wait for the story's end if the model had not stopped.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(max(5, whole_story_s / 2)):
         _, error = await collected(answer(model, asking("Say hello.", tokens=2)))
     assert error is None
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import re
+import threading
 import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,11 @@ from bson import ObjectId
 from django.core import mail
 from django.core.files.storage import storages
 
+from accounts import store
 from accounts.mail.delivery import settle_mail
 from accounts.personal_data import exporting, wake
+from accounts.personal_data.states import ExportStatus
+from accounts.store import DataExport
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.personal_data import personal_stores
@@ -229,6 +233,37 @@ async def test_an_export_waits_for_its_storage(ann: Person, monkeypatch: pytest.
         assert (await ann.ok("GET", f"/me/exports/{made['id']}"))["status"] in ("queued", "running")
     wake.exports.look_now()
     assert (await ready(ann, made["id"]))["status"] == "complete"
+
+
+async def test_an_export_is_put_off_when_no_renewal_is_on_its_way(ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that came later would make it look as if a worker were at it, for as long as a lease lasts."""
+    loop, keep = asyncio.get_running_loop(), store.keep_export
+    renewing, renews, put_off = 0, threading.Event(), loop.create_future()
+
+    async def watched(export: DataExport) -> bool:
+        nonlocal renewing
+        if export.status is not ExportStatus.RUNNING:
+            if not put_off.done():
+                put_off.set_result(renewing)
+            return await keep(export)
+        renewing += 1
+        renews.set()
+        try:
+            await asyncio.shield(put_off)
+        finally:
+            renewing -= 1
+        return await keep(export)
+
+    def save(*_: Any, **__: Any) -> None:
+        assert renews.wait(20)
+        raise OSError("away")
+
+    with monkeypatch.context() as away:
+        away.setattr(store, "keep_export", watched)
+        away.setattr(storages["exports"], "save", save)
+        await ann.ok("POST", "/me/exports", 202, json={"current_password": PASSWORD})
+        async with asyncio.timeout(20):
+            assert await put_off == 0
 
 
 def test_every_file_of_an_export_is_documented() -> None:
