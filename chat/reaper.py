@@ -54,7 +54,7 @@ class Patience:
         self._was_away = True
 
     def answer(self, *, asked_at: float, at: float) -> None:
-        """It answered at `at`. One that only hung gives no error, and answers us before it takes any renewal."""
+        """It answered at `at`. One that only hung gives no error, and may answer us before it takes a renewal."""
         if self._was_away or at - asked_at > AWAY_AFTER_S:
             self._over_at = at + LEASE_S
         self._was_away = False

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 
 from chat import reading, store
 from chat.journal import Entries, LogCut
 from chat.types import Run, RunStatus
 from eloquent.foundation.clock import now
+from tests.chat.nobodys import run_of_nobody
 
 SILENCE = Entries(0, ())
 END = Entries(0, [b"finish"])
@@ -23,21 +23,7 @@ async def silent_at_first() -> AsyncIterator[Entries]:
 
 def at_rest_since(seconds: float) -> Run:
     at = now() - timedelta(seconds=seconds)
-    return Run(
-        id=ObjectId(),
-        conversation_id=ObjectId(),
-        user_id=ObjectId(),
-        user_message_id=ObjectId(),
-        message_id=ObjectId(),
-        branch_id=ObjectId(),
-        model="ollama/any",
-        provider="ollama",
-        status=RunStatus.COMPLETE,
-        active=False,
-        lease_expires_at=at,
-        created_at=at,
-        finished_at=at,
-    )
+    return run_of_nobody(status=RunStatus.COMPLETE, active=False, finished_at=at)
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from bson import ObjectId
 from pymongo.errors import AutoReconnect
 
 from chat import store
 from chat.asking import LEASE_S
 from chat.journal import MemoryJournal
 from chat.reaper import AWAY_AFTER_S, REAP_EVERY_S, Patience, Reaper
-from chat.types import Run, RunStatus
-from eloquent.foundation.clock import now
+from chat.types import Run
+from tests.chat.nobodys import run_of_nobody
 
 SECONDS = 1_000.0
 
@@ -109,20 +108,3 @@ def test_a_lost_run_is_claimed_a_lease_after_the_database_is_back(
     with asyncio.Runner(loop_factory=Clock) as runner, pytest.raises(asyncio.CancelledError):
         runner.run(Reaper(MemoryJournal(), ()).run())
     assert database.claimed_after[0] == first_claim_after_s
-
-
-def run_of_nobody() -> Run:
-    return Run(
-        id=ObjectId(),
-        conversation_id=ObjectId(),
-        user_id=ObjectId(),
-        user_message_id=ObjectId(),
-        message_id=ObjectId(),
-        branch_id=ObjectId(),
-        model="ollama/any",
-        provider="ollama",
-        status=RunStatus.STREAMING,
-        active=True,
-        lease_expires_at=now(),
-        created_at=now(),
-    )

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec.structs import replace
 
 from chat import runs, store, work
+from chat.answering import Answering
 from chat.journal import MemoryJournal
 from chat.reaper import Reaper
 from eloquent.foundation.clock import now
@@ -184,3 +186,20 @@ async def test_who_reads_a_run_that_is_being_begun_is_told_all_of_it(
         await database().runs.update_one({"_id": ObjectId(run["id"])}, {"$set": {"active": False}})
         _, stream = await reading
     assert stream.text == "All of it."
+
+
+@pytest.mark.usefixtures("model")
+async def test_a_run_whose_budget_was_asked_for_long_has_its_whole_lease_when_it_is_written(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = Answering.reserve
+
+    async def slow(answering: Answering) -> None:
+        answering.run = replace(answering.run, lease_expires_at=now() - timedelta(seconds=1))
+        await reserve(answering)
+
+    monkeypatch.setattr(Answering, "reserve", slow)
+    run = await ann.ask(await ann.conversation(), "Hi")
+    stored = await database().runs.find_one({"_id": ObjectId(run["id"])})
+    assert stored is not None
+    assert stored["lease_expires_at"] > now()
