@@ -141,6 +141,11 @@ class ChatPage:
         """Wait until the last answer is "streaming", "complete", "stopped", "failed"."""
         expect(self.answer).to_have_attribute("data-status", status, timeout=180_000)
 
+    def expect_said(self, text: str) -> None:
+        """Wait until the last answer has these words and is complete, which it is a moment after its last word."""
+        expect(self.text).to_have_text(text)
+        self.expect_answer("complete")
+
     def until_longer(self, length: int) -> int:
         """Wait until the last answer is longer than so many letters; its length then."""
         return len(self.page.evaluate(UNTIL_LONGER, [".answer:last-child .markdown", length]))

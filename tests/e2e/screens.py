@@ -234,13 +234,12 @@ def take_versions(site: Site, chat: ChatPage, take: Callable[[str], None]) -> No
     chat.expect_answer("complete")
     site.script("It was written ", "by the sea.")
     chat.ask("Where did I write it?")
-    expect(chat.text).to_have_text("It was written by the sea.")
+    chat.expect_said("It was written by the sea.")
     for answer in ("In a house by the sea.", "By the sea, where the days are long."):
         chat.expect_answer("complete")
         site.script(answer)
         chat.answer.get_by_role("button", name="Answer again").click()
-        expect(chat.text).to_have_text(answer)
-    chat.expect_answer("complete")
+        chat.expect_said(answer)
     chat.answer.get_by_role("button", name="Previous version").click()
     expect(chat.answer.get_by_role("group", name="Versions")).to_have_text("2/3")
     question = chat.questions.last

@@ -17,8 +17,7 @@ def test_words_appear_as_they_arrive(chat: ChatPage, site: Site) -> None:
     gates[1].open()
     expect(chat.text).to_have_text("One two")
     gates[2].open()
-    expect(chat.text).to_have_text("One two three")
-    chat.expect_answer("complete")
+    chat.expect_said("One two three")
 
 
 def test_a_reload_in_the_middle_shows_the_whole_answer(chat: ChatPage, site: Site) -> None:
@@ -29,8 +28,7 @@ def test_a_reload_in_the_middle_shows_the_whole_answer(chat: ChatPage, site: Sit
     expect(chat.text).to_have_text("The first half")
     chat.expect_answer("streaming")
     gates[2].open()
-    expect(chat.text).to_have_text("The first half, and the second.")
-    chat.expect_answer("complete")
+    chat.expect_said("The first half, and the second.")
     expect(chat.answers).to_have_count(1)
     expect(chat.questions).to_have_count(1)
 
@@ -45,7 +43,7 @@ def test_stop_works_before_the_first_word(chat: ChatPage, site: Site) -> None:
     assert site.ollama.closed == closed + 1
     site.script("Here I am.")
     chat.answer.get_by_role("button", name="Try again").click()
-    expect(chat.text).to_have_text("Here I am.")
+    chat.expect_said("Here I am.")
     expect(chat.questions).to_have_count(1)
 
 
@@ -69,8 +67,7 @@ def test_a_failed_answer_says_so_and_can_be_repeated(chat: ChatPage, site: Site)
     expect(chat.answer.get_by_role("alert")).to_be_visible()
     site.script("Better now.")
     chat.answer.get_by_role("button", name="Try again").click()
-    expect(chat.text).to_have_text("Better now.")
-    chat.expect_answer("complete")
+    chat.expect_said("Better now.")
     expect(chat.answers).to_have_count(1)
 
 
@@ -81,7 +78,7 @@ def test_a_failure_before_the_first_word_can_be_repeated(chat: ChatPage, site: S
     expect(chat.answer.get_by_role("alert")).not_to_contain_text("runner")
     site.script("Better now.")
     chat.answer.get_by_role("button", name="Try again").click()
-    expect(chat.text).to_have_text("Better now.")
+    chat.expect_said("Better now.")
 
 
 def test_a_lost_socket_comes_back_and_the_answer_goes_on(open_page: OpenPage, site: Site) -> None:
@@ -95,8 +92,7 @@ def test_a_lost_socket_comes_back_and_the_answer_goes_on(open_page: OpenPage, si
     expect(chat.text).to_have_text("Before the break")
     connections[-1].close()
     gates[2].open()
-    expect(chat.text).to_have_text("Before the break, and after.")
-    chat.expect_answer("complete")
+    chat.expect_said("Before the break, and after.")
     assert len(connections) > 1
     assert len(chat.stored_messages()) == 2
     del frames
@@ -118,15 +114,14 @@ def test_a_stream_that_breaks_off_is_taken_up_again_on_the_same_connection(open_
     with frames.sockets[-1].expect_event("framesent", lambda sent: json.loads(sent)["type"] == "resume"):
         connections[-1].send(json.dumps(cut))
     gates[2].open()
-    expect(chat.text).to_have_text("Before the break, and after.")
-    chat.expect_answer("complete")
+    chat.expect_said("Before the break, and after.")
     assert len(connections) == 1
 
 
 def test_a_banner_shows_while_the_server_is_away(chat: ChatPage, site: Site) -> None:
     site.script("First.")
     chat.ask("One?")
-    expect(chat.text).to_have_text("First.")
+    chat.expect_said("First.")
     site.web.kill()
     expect(chat.banner).to_be_visible()
     chat.ask("Two?")
@@ -143,7 +138,7 @@ def test_a_banner_shows_while_the_server_is_away(chat: ChatPage, site: Site) -> 
     expect(chat.banner).to_be_hidden()
     site.script("Second.")
     unsent.get_by_role("button", name="Try again").click()
-    expect(chat.text).to_have_text("Second.")
+    chat.expect_said("Second.")
     expect(chat.questions).to_have_text(["One?", "Two?"])
 
 
@@ -157,7 +152,7 @@ def test_an_answer_that_a_crash_cut_off_is_marked(chat: ChatPage, site: Site) ->
     expect(chat.answer).to_have_attribute("data-status", "interrupted", timeout=60_000)
     site.script("Complete this time.")
     chat.answer.get_by_role("button", name="Try again").click()
-    expect(chat.text).to_have_text("Complete this time.")
+    chat.expect_said("Complete this time.")
 
 
 def test_a_second_tab_is_told_that_an_answer_is_running_and_sees_it(
@@ -165,11 +160,11 @@ def test_a_second_tab_is_told_that_an_answer_is_running_and_sees_it(
 ) -> None:
     site.script("First.")
     chat.ask("One?")
-    expect(chat.text).to_have_text("First.")
+    chat.expect_said("First.")
     # It hears no notice: otherwise it would know, and not offer to send.
     chat.page.context.route_web_socket("**/ws/notices", lambda socket: socket.close())
     other = open_page(beside=chat.page, path=f"/#/c/{chat.conversation_id()}")
-    expect(other.text).to_have_text("First.")
+    other.expect_said("First.")
     gates = site.script("Still", " going", gates=(1,))
     chat.ask("Two?")
     expect(chat.text).to_have_text("Still")
@@ -178,12 +173,11 @@ def test_a_second_tab_is_told_that_an_answer_is_running_and_sees_it(
     expect(refused).to_contain_text("Not sent.")
     expect(other.text).to_have_text("Still")
     gates[1].open()
-    expect(chat.text).to_have_text("Still going")
-    expect(other.text).to_have_text("Still going")
-    other.expect_answer("complete")  # a moment after its last word
+    chat.expect_said("Still going")
+    other.expect_said("Still going")
     site.script("Third.")
     refused.get_by_role("button", name="Try again").click()
-    expect(other.text).to_have_text("Third.")
+    other.expect_said("Third.")
     expect(other.questions).to_have_text(["One?", "Two?", "Three?"])
 
 
@@ -194,23 +188,21 @@ def test_an_answer_goes_on_while_another_conversation_is_read(chat: ChatPage, si
     chat.page.get_by_role("button", name="New conversation", exact=True).click()
     site.script("Quick answer")
     chat.ask("The quick one")
-    expect(chat.text).to_have_text("Quick answer")
+    chat.expect_said("Quick answer")
     gates[1].open()
     chat.rows.filter(has_text="The slow one").get_by_role("link").click()
-    expect(chat.text).to_have_text("Slow answer")
-    chat.expect_answer("complete")
+    chat.expect_said("Slow answer")
 
 
 def test_an_answer_that_is_asked_for_again_takes_the_place_of_the_first(chat: ChatPage, site: Site) -> None:
     site.script("The first try.")
     chat.ask("Try.")
-    expect(chat.text).to_have_text("The first try.")
+    chat.expect_said("The first try.")
     site.script("The second try.")
     chat.answer.get_by_role("button", name="Answer again").click()
-    expect(chat.text).to_have_text("The second try.")
-    chat.expect_answer("complete")
+    chat.expect_said("The second try.")
     chat.page.reload()
-    expect(chat.text).to_have_text("The second try.")
+    chat.expect_said("The second try.")
     expect(chat.answers).to_have_count(1)
 
 
@@ -218,7 +210,7 @@ def test_older_messages_come_as_one_scrolls_up(chat: ChatPage, site: Site) -> No
     token = chat.api_token()
     site.script("Noted.")
     chat.ask("Message 0")
-    expect(chat.text).to_have_text("Noted.")
+    chat.expect_said("Noted.")
     for number in range(1, 22):
         run = chat.page.request.post(
             f"{site.url}/api/v1/conversations/{chat.conversation_id()}/runs",

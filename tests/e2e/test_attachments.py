@@ -84,7 +84,7 @@ def test_files_are_pasted_and_dropped(chat: ChatPage, site: Site, kind: str) -> 
     # A picture alone is a question, too.
     site.script("A grey meadow.")
     chat.page.get_by_role("button", name="Send message").click()
-    expect(chat.text).to_have_text("A grey meadow.")
+    chat.expect_said("A grey meadow.")
     expect(chat.questions).to_have_count(1)
     [message, _] = chat.stored_messages()
     assert [part["type"] for part in message["parts"]] == ["file"]
@@ -101,7 +101,7 @@ def test_what_is_refused_says_why_and_the_rest_is_sent(chat: ChatPage, site: Sit
     expect(tray(page)).to_have_count(3)
     site.script("Read.")
     chat.ask("Read this.")
-    expect(chat.text).to_have_text("Read.")
+    chat.expect_said("Read.")
     expect(chat.questions.last.get_by_role("listitem")).to_have_count(1)
     expect(tray(page)).to_have_count(2)
     attach(page, *[TEXT | {"name": f"{number}.md"} for number in range(7)])
@@ -152,7 +152,7 @@ def test_a_model_without_eyes_says_so_and_the_question_is_kept(chat: ChatPage, s
     site.script("A grey meadow.")
     chat.choose_model("scripted:latest")
     question.get_by_role("button", name="Try again").click()
-    expect(chat.text).to_have_text("A grey meadow.")
+    chat.expect_said("A grey meadow.")
     assert site.ollama.requests[-1]["messages"][-1]["images"]
 
 
@@ -167,8 +167,7 @@ def test_a_new_wording_keeps_the_files(chat: ChatPage, site: Site) -> None:
     page.get_by_role("textbox", name="Edit your message").fill("What is that?")
     site.script("A grey meadow.")
     page.keyboard.press("Enter")
-    expect(chat.text).to_have_text("A grey meadow.")
-    chat.expect_answer("complete")
+    chat.expect_said("A grey meadow.")
     expect(chat.questions.last.get_by_role("button", name="Open meadow.png")).to_be_visible()
     assert site.ollama.requests[-1]["messages"][-1]["images"]
 

@@ -37,7 +37,7 @@ def test_a_message_is_edited_and_the_wording_before_is_found_again(chat: ChatPag
     asked(chat, site, "And an elephant?", "Three metres.")
     site.script("Fifteen metres long.")
     edit(chat, 0, "How long is a whale?")
-    expect(chat.text).to_have_text("Fifteen metres long.")
+    chat.expect_said("Fifteen metres long.")
     expect(chat.questions).to_have_count(1)
     expect(chat.questions.locator(".bubble")).to_have_text("How long is a whale?")
     versions = chat.questions.first.get_by_role("group", name="Versions")
@@ -60,18 +60,17 @@ def test_an_earlier_answer_is_made_anew_and_the_arrows_go_by_keyboard(chat: Chat
     first = chat.answers.first
     first.hover()
     first.get_by_role("button", name="Answer again").click()
-    expect(chat.text).to_have_text("Blue.")
-    chat.expect_answer("complete")
+    chat.expect_said("Blue.")
     expect(chat.answers).to_have_count(1)
     versions = first.get_by_role("group", name="Versions")
     expect(versions).to_have_text("2/2")
     versions.get_by_role("button", name="Previous version").focus()
     chat.page.keyboard.press("Enter")
     expect(first.locator(".markdown")).to_have_text("Red.")
-    expect(chat.text).to_have_text("It is warm.")
+    chat.expect_said("It is warm.")
     expect(versions.get_by_role("button", name="Next version")).to_be_focused()
     chat.page.keyboard.press("Enter")
-    expect(chat.text).to_have_text("Blue.")
+    chat.expect_said("Blue.")
     expect(versions.get_by_role("button", name="Previous version")).to_be_focused()
 
 
@@ -79,11 +78,11 @@ def test_the_next_message_goes_on_from_the_version_shown(chat: ChatPage, site: S
     asked(chat, site, "Name a colour.", "Red.")
     site.script("Blue.")
     chat.answer.get_by_role("button", name="Answer again").click()
-    expect(chat.text).to_have_text("Blue.")
+    chat.expect_said("Blue.")
     versions = chat.answer.get_by_role("group", name="Versions")
     expect(versions).to_have_text("2/2")
     versions.get_by_role("button", name="Previous version").click()
-    expect(chat.text).to_have_text("Red.")
+    chat.expect_said("Red.")
     asked(chat, site, "Why?", "It is warm.")
     assert stored(chat) == ["Name a colour.", "Red.", "Why?", "It is warm."]
 
@@ -130,7 +129,7 @@ def test_a_wording_that_is_refused_is_not_lost(chat: ChatPage, site: Site) -> No
     expect(chat.questions).to_have_count(1)
     unsent.get_by_role("button", name="Discard").click()
     expect(chat.questions.locator(".bubble")).to_have_text(["Name a colour."])
-    expect(chat.text).to_have_text("Red.")
+    chat.expect_said("Red.")
 
 
 def test_what_the_model_was_not_shown_is_said_at_the_last_answer(chat: ChatPage, site: Site) -> None:
@@ -147,10 +146,10 @@ def test_what_the_model_was_not_shown_is_said_at_the_last_answer(chat: ChatPage,
 def test_two_tabs_see_the_same_version_when_they_are_looked_at(chat: ChatPage, open_page: OpenPage, site: Site) -> None:
     asked(chat, site, "Name a colour.", "Red.")
     other = open_page(beside=chat.page, path=f"/#/c/{chat.conversation_id()}")
-    expect(other.text).to_have_text("Red.")
+    other.expect_said("Red.")
     site.script("Seven.")
     edit(other, 0, "Name a number.")
-    expect(other.text).to_have_text("Seven.")
+    other.expect_said("Seven.")
     chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(chat.text).to_have_text("Seven.")
+    chat.expect_said("Seven.")
     expect(chat.questions.first.get_by_role("group", name="Versions")).to_have_text("2/2")

@@ -54,7 +54,7 @@ def test_one_comes_back_to_the_conversation_that_one_wanted_to_see(visit: ChatPa
     page.goto("about:blank")
     page.goto(address)
     button(page).click()
-    expect(visit.text).to_have_text("Noted.")
+    visit.expect_said("Noted.")
     assert page.url == address
 
 

@@ -91,7 +91,7 @@ def test_a_whole_conversation_by_keyboard_alone(chat: ChatPage, site: Site) -> N
     keyboard.press("Shift+Enter")
     keyboard.type("second line")
     keyboard.press("Enter")
-    expect(chat.text).to_have_text("Hello.")
+    chat.expect_said("Hello.")
     expect(chat.questions.last.locator(".bubble")).to_have_text("First line\nsecond line", use_inner_text=True)
     expect(chat.box).to_be_focused()
     # Through the page to the conversation's menu, by Tab from the top.
@@ -168,7 +168,7 @@ def test_an_example_question_starts_a_conversation(chat: ChatPage, site: Site) -
     site.script("Sunlight and rain.")
     chat.page.get_by_role("button", name="how rainbows form").click()
     expect(chat.questions.last).to_contain_text("rainbows")
-    expect(chat.text).to_have_text("Sunlight and rain.")
+    chat.expect_said("Sunlight and rain.")
     expect(chat.page.get_by_role("heading", name="What shall we think through?")).to_be_hidden()
 
 

@@ -59,7 +59,7 @@ def test_the_page_is_reached_from_the_chat_and_leads_back_to_the_conversation(ch
     address = chat.page.url
     account_of(chat)
     chat.page.get_by_role("link", name="Back to the chat").click()
-    expect(chat.text).to_have_text("Noted.")
+    chat.expect_said("Noted.")
     assert chat.page.url == address
 
 

@@ -71,7 +71,7 @@ def test_a_token_that_ran_out_is_replaced_without_a_word(chat: ChatPage, site: S
     chat.page.route("**/api/v1/conversations", refuse_once, times=1)
     site.script("Hello.")
     chat.ask("Hi")
-    expect(chat.text).to_have_text("Hello.")
+    chat.expect_said("Hello.")
     assert len(refused) == 1
 
 

@@ -83,8 +83,7 @@ def test_a_call_that_waits_is_made_when_the_user_agrees(chat: ChatPage) -> None:
     expect(chat.answer.get_by_text("Used house__add")).to_be_visible()
     expect(chat.page.locator("#announcer")).to_have_text("The answer waits for your decision.")
     question.get_by_role("button", name="Allow", exact=True).click()
-    expect(chat.text).to_have_text("It is done.")
-    chat.expect_answer("complete")
+    chat.expect_said("It is done.")
     used = chat.answer.locator("details.tool", has_text="Used house__writes")
     used.locator("summary").click()
     expect(used.get_by_text("xxx", exact=True)).to_be_visible()
@@ -95,7 +94,7 @@ def test_a_call_that_waits_is_made_when_the_user_agrees(chat: ChatPage) -> None:
 
 def test_a_call_that_is_not_allowed_is_said_to_be_so(chat: ChatPage) -> None:
     ask_what_waits(chat).get_by_role("button", name="Don’t allow").click()
-    expect(chat.text).to_have_text("It is done.")
+    chat.expect_said("It is done.")
     expect(chat.answer.get_by_text("You did not allow house__writes")).to_be_visible()
     chat.page.reload()
     expect(chat.answer.get_by_text("You did not allow house__writes")).to_be_visible()
@@ -108,7 +107,7 @@ def test_the_question_is_there_after_a_reload_and_can_be_answered_with_the_keybo
     expect(allow).to_be_enabled()
     allow.focus()
     chat.page.keyboard.press("Enter")
-    expect(chat.text).to_have_text("It is done.")
+    chat.expect_said("It is done.")
 
 
 def test_a_conversation_that_went_on_asks_no_more(chat: ChatPage, site: Site) -> None:
@@ -116,8 +115,7 @@ def test_a_conversation_that_went_on_asks_no_more(chat: ChatPage, site: Site) ->
     site.script("Never mind.")
     chat.choose_model(f"{SCRIPTED}:latest")
     chat.ask("Leave it")
-    expect(chat.text).to_have_text("Never mind.")
-    chat.expect_answer("complete")
+    chat.expect_said("Never mind.")
     expect(chat.page.get_by_role("button", name="Allow", exact=True)).to_be_disabled()
 
 
@@ -127,9 +125,9 @@ def test_another_tab_that_was_first_is_told(chat: ChatPage, open_page: OpenPage)
     other = open_page(beside=chat.page, path=f"/#{chat.conversation_id()}")
     other.page.goto(chat.page.url)
     other.page.get_by_role("button", name="Allow", exact=True).click()
-    expect(other.text).to_have_text("It is done.")
+    other.expect_said("It is done.")
     # The first tab hears of it and shows the same.
-    expect(chat.text).to_have_text("It is done.")
+    chat.expect_said("It is done.")
     expect(chat.page.get_by_role("button", name="Allow", exact=True)).to_have_count(0)
 
 
@@ -142,7 +140,7 @@ def test_a_decision_while_the_server_is_away_is_not_lost(chat: ChatPage, site: S
     site.web.start()
     expect(chat.banner).to_be_hidden(timeout=20_000)
     chat.page.get_by_role("button", name="Allow", exact=True).click()
-    expect(chat.text).to_have_text("It is done.")
+    chat.expect_said("It is done.")
 
 
 def test_several_calls_are_decided_about_together(page: Page) -> None:

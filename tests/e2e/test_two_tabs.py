@@ -33,15 +33,14 @@ def test_another_tab_sees_an_answer_come_and_a_conversation_change_and_go(
 
     # In the conversation that is open there, the answer is read as it is written.
     other.rows.get_by_role("link").click()
-    expect(other.text).to_have_text("First and last.")
+    other.expect_said("First and last.")
     gates = site.script("Second", " and last.", gates=(1,))
     chat.ask("And again.")
     expect(other.questions).to_have_count(2)
     expect(other.text).to_have_text("Second")
     other.expect_answer("streaming")
     gates[1].open()
-    expect(other.text).to_have_text("Second and last.")
-    other.expect_answer("complete")
+    other.expect_said("Second and last.")
 
     chat.open_menu("Say it.")
     chat.choose("Rename")
