@@ -20,8 +20,9 @@ from accounts.models import User
 from accounts.personal_data import asking, erasing
 from accounts.personal_data.erasing import Erasing
 from accounts.proving import FRESH
+from accounts.store import Erasure
 from chat import store as chat_store
-from eloquent.foundation import lifecycle, personal_data
+from eloquent.foundation import leases, lifecycle, personal_data
 from eloquent.foundation.clock import now
 from eloquent.foundation.config import get_config
 from eloquent.foundation.database import database
@@ -214,6 +215,41 @@ async def test_an_erasure_waits_for_the_storage_of_files(zora: Someone, alone: A
     await (await alone()).do()
     assert (await receipt_of(zora, token))["state"] == "complete"
     assert [name for name in files() if str(zora.id) in name] == []
+
+
+async def test_an_erasure_is_put_off_when_no_renewal_is_on_its_way(
+    zora: Someone, alone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that came later would make it look as if a worker were at it, for as long as a lease lasts."""
+    keep = accounts.store.keep_erasure
+    renewing, renews, put_off = 0, asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def watched(erasure: Erasure, **changes: Any) -> Erasure | None:
+        nonlocal renewing
+        if set(changes) != {"lease_expires_at"}:
+            if "problem" in changes:
+                put_off.set_result(renewing)
+            return await keep(erasure, **changes)
+        renewing += 1
+        renews.set()
+        try:
+            await asyncio.shield(put_off)
+        finally:
+            renewing -= 1
+        return await keep(erasure, **changes)
+
+    async def refuse(*_: Any) -> int:
+        await renews.wait()
+        raise OSError("away")
+
+    place = next(place for place in personal_stores() if place.name == "usage")
+    monkeypatch.setitem(personal_data._stores, "usage", replace(place, erase=refuse))
+    monkeypatch.setattr(accounts.store, "keep_erasure", watched)
+    monkeypatch.setattr(leases, "RENEWED_EVERY_S", 0.05)
+    await asked(zora)
+    async with asyncio.timeout(20):
+        await (await alone()).do()
+    assert put_off.result() == 0
 
 
 async def test_an_erasure_goes_on_when_the_database_is_back(zora: Someone, alone: Any, monkeypatch: Any) -> None:

@@ -21,6 +21,7 @@ from accounts.mail.delivery import settle_mail
 from accounts.personal_data import exporting, wake
 from accounts.personal_data.states import ExportStatus
 from accounts.store import DataExport
+from eloquent.foundation import leases
 from eloquent.foundation.clock import now
 from eloquent.foundation.database import database
 from eloquent.foundation.personal_data import personal_stores
@@ -261,6 +262,7 @@ async def test_an_export_is_put_off_when_no_renewal_is_on_its_way(ann: Person, m
     with monkeypatch.context() as away:
         away.setattr(store, "keep_export", watched)
         away.setattr(storages["exports"], "save", save)
+        away.setattr(leases, "RENEWED_EVERY_S", 0.05)
         await ann.ok("POST", "/me/exports", 202, json={"current_password": PASSWORD})
         async with asyncio.timeout(20):
             assert await put_off == 0
