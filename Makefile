@@ -24,7 +24,7 @@ DEPLOY_PYTHON := $(DEPLOY_VENV)/bin/python
 # jsii, under CDK, runs on this Node rather than on one that the machine may have.
 DEPLOY_NODE := $(CURDIR)/deploy/node_modules/node/bin/node
 
-.PHONY: help run test test-browser test-clients test-deploy check-deploy test-bench check format bench soak fuzz openapi clean lock lock-deploy sbom audit
+.PHONY: help run test test-browser test-clients test-deploy check-deploy test-bench prepare check format bench soak fuzz openapi clean lock lock-deploy sbom audit
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -51,6 +51,11 @@ test-deploy: $(VENV)/.installed-dev $(DEPLOY_VENV)/.installed ## Run the tests o
 
 check-deploy: $(DEPLOY_VENV)/.installed ## Types of what describes the platform: over a minute, and 3 GB
 	@$(DEPLOY_PYTHON) -m mypy --config-file deploy/mypy.ini deploy
+
+prepare: $(VENV)/.installed-dev $(DEPLOY_VENV)/.installed ## Install what the tests of the other groups need, which they do themselves as well
+	@$(PYTHON) -m tests.e2e.chromium
+	@$(PYTHON) -m tests.deploy.tools
+	@$(PYTHON) -m tests.clients.ui.node
 
 test-bench: $(VENV)/.installed-dev ## Run every measure of the bench, very small
 	@$(PYTHON) -m pytest $(AT_ONCE) -m measures $(ARGS)

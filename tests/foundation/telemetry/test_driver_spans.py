@@ -54,10 +54,12 @@ async def traced(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     for name in ("async_sendall", "async_receive_message"):
         monkeypatch.setattr(pool, name, getattr(pool, name))  # put back behind the test
     database_spans.install()
-    client: Any = AsyncMongoClient(get_config().mongodb_uri.get_secret_value(), socketTimeoutMS=500)
+    uri = get_config().mongodb_uri.get_secret_value()
+    client: Any = AsyncMongoClient(uri, socketTimeoutMS=500, serverSelectionTimeoutMS=2000)
     yield client["test_spans"]
     current_span.set(None)
     await client.drop_database("test_spans")
+    await client.close()
     await client.close()
 
 
