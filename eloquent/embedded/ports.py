@@ -42,8 +42,11 @@ def listens(pid: int, port: int, host: str = LOOPBACK) -> bool:
     Somebody who was quicker at a port would otherwise be taken for the child that is about to fail for that reason.
     Where the system does not tell whose a socket is (it does on Linux), any listener counts.
     """
+    # First, because it costs nothing: the tables of a busy machine are long.
+    if not accepts(port, host):
+        return False
     if not PROC_TABLES[0].exists():
-        return accepts(port, host)
+        return True
     try:
         return not _listeners(port).isdisjoint(_sockets_of(pid))
     except OSError:

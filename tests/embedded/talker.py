@@ -19,9 +19,9 @@ listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 answered = 0
 while True:
     connection, _ = listener.accept()
-    connection.close()
-    answered += 1
-    if answered == {dies_after}:
+    with connection:
+        answered += len(connection.recv(1))  # nothing from who only looks whether it listens
+    if 0 < answered == {dies_after}:
         print("talker has had enough", flush=True)
         sys.exit(3)
 """
@@ -67,7 +67,8 @@ class Talker(EmbeddedServer):
 
     def be_asked(self) -> None:
         """Makes one that `dies_after=1` die."""
-        socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(b"?")
         self.wait()
 
     def answers(self, port: int) -> bool:
