@@ -62,17 +62,21 @@ OpenPage = Callable[..., ChatPage]
 
 @pytest.fixture
 def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
-    """Opens the chat in a new profile, or in the one of `beside` as a second tab. `options` are Playwright's."""
+    """Opens the chat in a new profile, or in the one of `beside` as a second tab. `options` are Playwright's.
+
+    With `path=None` the page stays empty, for what must be there before the chat.
+    """
     contexts: list[BrowserContext] = []
     watches: list[Watch] = []
 
-    def opened(*, beside: Page | None = None, path: str = "/", **options: object) -> ChatPage:
+    def opened(*, beside: Page | None = None, path: str | None = "/", **options: object) -> ChatPage:
         if beside is None:
             contexts.append(chromium.new_context(**options))  # type: ignore[arg-type]
         context = contexts[-1] if beside is None else beside.context
         page = context.new_page()
         watches.append(Watch(page, site.url))
-        page.goto(site.url + path)
+        if path is not None:
+            page.goto(site.url + path)
         return ChatPage(page, site)
 
     yield opened
@@ -85,8 +89,8 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
 @pytest.fixture
 def chat(open_page: OpenPage) -> ChatPage:
     """A new user, signed in, before a new conversation with the scripted model."""
-    chat = open_page()
-    chat.register()
+    chat = open_page(path=None)
+    chat.enter_registered()
     return chat
 
 
