@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from eloquent.foundation.redis import lone_client
 
@@ -23,8 +24,9 @@ Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
 Taker: TypeAlias = Callable[[Sequence[Entry]], None]
 
 BLOCK_S: Final = 2.0
-# A server that was frozen, and is not gone, is noticed this long after the end of a question's time.
+# A server that was frozen, and is not gone, is noticed twice this long after the end of a question's time.
 _LATE_S: Final = 1.0
+_LATE: Final = (TimeoutError, RedisTimeout)
 # What is read between two beats is read in one question: many busy streams cost as much as one.
 _BEAT_S: Final = 0.01
 _RETRY_FIRST_S: Final = 0.05
@@ -78,9 +80,10 @@ class StreamReader:
                 try:
                     await self._read_once()
                 except Exception as error:  # noqa: BLE001 - whatever it is, all who are read for depend on going on
-                    if self.is_up:
-                        log.warning("Redis cannot be read", error=type(error).__name__)
-                    self.is_up = False
+                    if not (self.is_up and isinstance(error, _LATE) and await self._is_there()):
+                        if self.is_up:
+                            log.warning("Redis cannot be read", error=type(error).__name__)
+                        self.is_up = False
                     await asyncio.sleep(wait_s)
                     wait_s = min(wait_s * 2, _RETRY_MOST_S)
                 else:
@@ -109,6 +112,14 @@ class StreamReader:
                 take(entries)
         if answer:
             await asyncio.sleep(_BEAT_S)
+
+    async def _is_there(self) -> bool:
+        """Ask once more: a question's time is over, too, when it was this process that stood still."""
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_LATE_S):
+                await self._redis.ping()
+            return True
+        return False
 
     async def _wake(self) -> None:
         with contextlib.suppress(RedisError, OSError):  # then it is not blocked for long either
