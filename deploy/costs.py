@@ -1,9 +1,9 @@
-"""What each environment costs before anybody asks anything, and what each use adds: `python -m deploy.costs`.
+"""What each environment costs before anybody asks anything, and what each use adds.
 
 Counted in the templates, as CloudFormation would get them, so that a row that somebody adds to a stack is one here.
 It prints deploy/costs.md:
 
-    python -m deploy.costs > deploy/costs.md
+    .venv-deploy/bin/python -m deploy.costs > deploy/costs.md
 """
 
 import sys
@@ -177,9 +177,9 @@ def _lines(stacks_by_name: Mapping[str, Stacks]) -> Iterator[str]:
     yield from (
         "# What an environment costs",
         "",
-        "Written by `python -m deploy.costs` from the templates and `deploy/prices.py`; a test compares. List prices",
-        "in dollars of us-east-1, unless confirmed; most other regions are dearer. A month has 730 hours. What has no",
-        "price here is not free: no source was found for it.",
+        "Written by `.venv-deploy/bin/python -m deploy.costs` from the templates and `deploy/prices.py`; a test",
+        "compares. List prices in dollars of us-east-1, unless confirmed; most other regions are dearer. A month has",
+        "730 hours. What has no price here is not free: no source was found for it.",
         "",
         "| | priced, a month | without a price |",
         "|---|---:|---|",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 
 from tests.strict import strict_settings
@@ -35,6 +36,11 @@ def tracked(*patterns: str) -> list[Path]:
     """The project's own files, as git knows them."""
     listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, check=True, text=True)
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def collections() -> set[str]:
+    """The collections of our own models."""
+    return {model._meta.db_table for model in apps.get_models() if model.__module__.partition(".")[0] in MAY_IMPORT}
 
 
 def modules() -> list[Path]:
@@ -142,3 +148,11 @@ def test_every_target_of_make_is_one_that_help_lists(target: str) -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(rf"make {target}\s", listed)
     subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_every_collection_is_told_of() -> None:
+    data = (ROOT / "ARCHITECTURE.md").read_text().partition("\n## Data\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in data.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall("`(.+?)`", row)}
+    assert len(told) > 20
+    assert collections() - told == set()

@@ -223,6 +223,12 @@ def test_migrations_come_before_the_service_and_the_way_back_after_the_smoke_tes
     assert order(text_of("deploy")) == ORDER
     back = next(step for step in steps_of("deploy") if "deploy.rollback" in step.get("run", ""))
     assert back["if"] == "${{ failure() && steps.smoke.outcome == 'failure' }}"
+    at = [back["run"].index(part) for part in ("deploy.running", '= "$IMAGE_TAG"', "deploy.rollback")]
+    assert at == sorted(at)
+    # What serves already is tried, too, when something behind it fails to deploy.
+    named = {step["id"]: step for step in steps_of("deploy") if "id" in step}
+    assert named["deploy"]["name"] == "Deploy the service and all else"
+    assert named["smoke"]["if"] == "${{ success() || steps.deploy.outcome == 'failure' }}"
     base = next(step["run"] for step in steps_of("deploy") if "--exclusively" in step.get("run", ""))
     assert "-api" not in base
 
@@ -230,7 +236,7 @@ def test_migrations_come_before_the_service_and_the_way_back_after_the_smoke_tes
 def test_a_service_before_its_migrations_is_seen(broken):
     text = text_of("deploy")
     (migrate,) = re.findall(r"      - name: Migrate\n.*\n", text)
-    (service,) = re.findall(r"      - name: Deploy the service and all else\n.*\n.*\n", text)
+    (service,) = re.findall(r"      - name: Deploy the service and all else\n(?:  .*\n)*?        run: .*\n", text)
     assert order(text.replace(migrate, "").replace(service, service + migrate)) != ORDER
 
 

@@ -73,6 +73,9 @@ async def test_a_streamed_answer_is_one_span_with_all_that_it_does_below_it(obse
     assert run.end_time_unix_nano > call.end_time_unix_nano > run.events[0].time_unix_nano > run.start_time_unix_nano
     every = [span for span in list(observed.collector.spans) if span.trace_id.hex() == trace]
     assert len(every) < 25  # none for a token
+    redis = [span for span in every if attributes_of(span).get("db.system.name") == "redis"]
+    assert "EVALSHA" in {span.name for span in redis}  # the limits
+    assert {span.parent_span_id for span in redis} <= {request.span_id, run.span_id}
     assert [span.name for span in every if span.name == "run"] == ["run"]
     assert observed.collector.resources[0] == {
         "service.name": "chat-api",
