@@ -49,7 +49,7 @@ def register_places() -> None:
             "budgets",
             "budgets that were for you alone",
             stage=Stage.USE,
-            exports=("id", "name", "model", "period", "unit", "limit"),
+            exports=("id", "name", "enabled", "model", "period", "unit", "limit"),
         ),
         PersonalStore(
             name="model_vendors",

@@ -95,25 +95,31 @@ _ACCESS: Final[Sequence[PersonalStore]] = (
         "accounts.Session",
         "sessions",
         "devices that you were signed in with, with their addresses",
-        exports=("id", "label", "ip", "user_agent", "created_at", "last_seen_at", "expires_at", "revoked_at"),
+        exports=(
+            *("id", "label", "ip", "country", "city", "user_agent", "signed_in_with"),
+            *("created_at", "last_seen_at", "expires_at", "revoked_at"),
+        ),
     ),
     of_model(
         "accounts.ApiKey",
         "api_keys",
         "keys of your programs",
-        exports=("id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"),
+        exports=(
+            *("id", "name", "prefix", "scopes", "requests_per_minute"),
+            *("created_at", "expires_at", "last_used_at", "revoked_at"),
+        ),
     ),
     of_model(
         "accounts.Passkey",
         "passkeys",
         "passkeys that sign you in",
-        exports=("id", "name", "created_at", "last_used_at", "backed_up"),
+        exports=("id", "name", "transports", "backed_up", "created_at", "last_used_at", "cloned_at"),
     ),
     of_model(
         "accounts.SecondFactor",
         "second_factor",
         "your authenticator app, recovery codes, and when wrong codes came",
-        not_exported=_OPENS_DOORS,
+        exports=("created_at", "totp_added_at", "recovery_made_at", "guesses", "guesses_forgiven_at"),
     ),
     PersonalStore(
         name="sign_in_challenges",
@@ -138,7 +144,10 @@ _ACCESS: Final[Sequence[PersonalStore]] = (
         "accounts.EmailChange",
         "email_change",
         "a change of your email that waits to be confirmed",
-        exports=("id", "old_email", "new_email", "created_at", "expires_at"),
+        exports=(
+            *("id", "old_email", "new_email", "created_at", "expires_at"),
+            *("needs_current", "current_confirmed_at", "new_confirmed_at"),
+        ),
     ),
     PersonalStore(
         name="invitations",

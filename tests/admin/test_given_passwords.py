@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import throttle
-from accounts.models import User
+from accounts.audit.actions import Action
+from accounts.models import AuditEntry, User
 from eloquent.foundation.clock import now
 from tests.admin.conftest import PASSWORD, Talk, signed_in
 
@@ -110,6 +111,13 @@ def test_a_password_that_an_operator_types_is_an_own_one(db: None, monkeypatch: 
     user = User.objects.get(email="boss@example.org")
     assert user.password_expires_at is None
     assert signed_in(user).get("/admin/").status_code == 200
+
+
+def test_who_was_made_staff_by_a_command_is_on_record(boss: tuple[str, str]) -> None:
+    user = User.objects.get(email=boss[0])
+    [entry] = AuditEntry.objects.filter(action=Action.STAFF_MADE)
+    assert (entry.subject_id, entry.actor_id, entry.target) == (user.pk, None, f"user:{user.pk}")
+    assert boss[1] not in f"{entry.facts}{entry.private}"
 
 
 def test_a_password_that_the_command_makes_up_for_its_own_reader_may_stay(db: None) -> None:

@@ -18,6 +18,7 @@ QUESTION = {"model": "scripted/scripted", "messages": [{"role": "user", "content
 ROUTES = [
     ("POST", "/v1/chat/completions", QUESTION, "chat"),
     ("POST", "/v1/embeddings", {"model": "scripted/scripted", "input": "Tea"}, "chat"),
+    ("POST", "/v1/embeddings", {"model": "scripted/scripted", "input": "Tea"}, "embeddings"),
     ("GET", "/v1/models", None, "models"),
     ("GET", "/v1/models/scripted/scripted", None, "models"),
 ]
@@ -133,7 +134,7 @@ async def test_every_route_asks_for_its_scope_and_takes_a_key_that_has_it(
 ) -> None:
     async with Person(server, named("ann")) as ann:
         for method, path, body, scope in ROUTES:
-            other = "models" if scope == "chat" else "chat"
+            other = "chat" if scope == "models" else "models"
             assert await asked(server, await made(ann, other), method, path, body) == (403, "missing_scope"), path
             status, code = await asked(server, await made(ann, scope), method, path, body)
             assert status == 200 or code == "model_not_found", (path, status, code)

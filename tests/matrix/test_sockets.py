@@ -10,14 +10,14 @@ from asgiref.sync import sync_to_async
 from bson import ObjectId
 from channels.routing import URLRouter
 
-from accounts import admitted, liveness
+from accounts import admitted
 from accounts.models import Session, SocketTicket, User
 from chat.frames import Frame
 from eloquent.asgi import application
 from eloquent.foundation.clock import now
 from inference.providers.scripted import saying
 from tests.chat.conftest import LanguageModel, model  # noqa: F401 - a fixture
-from tests.matrix.identities import named
+from tests.matrix.identities import a_second_later, named
 from tests.people import PASSWORD, Person, Socket, open_socket
 
 PATHS = ("chat", "notices")
@@ -82,23 +82,25 @@ async def an_api_key(person: Person) -> str:
 async def end_the_session(person: Person) -> None:
     """The session is ended on another device, and no notice comes of it."""
     await sync_to_async(Session.objects.filter(user_id=ObjectId(person.tokens["user"]["id"])).update)(revoked_at=now())
-    _a_second_later()
+    a_second_later()
+
+
+async def let_expire(person: Person) -> None:
+    """The session has come to its end by itself."""
+    await sync_to_async(Session.objects.filter(user_id=ObjectId(person.tokens["user"]["id"])).update)(expires_at=now())
+    a_second_later()
 
 
 async def deactivate(person: Person) -> None:
     """The account is deactivated, and no notice comes of it."""
     await sync_to_async(User.objects.filter(email=person.email).update)(is_active=False)
-    _a_second_later()
+    a_second_later()
 
 
 async def delete(person: Person) -> None:
     """The account is deleted, and no notice comes of it."""
     await sync_to_async(User.objects.filter(email=person.email)._raw_delete)("default")
-    _a_second_later()
-
-
-def _a_second_later() -> None:
-    liveness.forget(*liveness._known)
+    a_second_later()
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admitted, "look", nothing)
 
 
-ENDINGS: list[Ending] = [end_the_session, deactivate, delete]
+ENDINGS: list[Ending] = [end_the_session, let_expire, deactivate, delete]
 TICKETS: list[Ticket] = [none, made_up, used, late, an_access_token, a_refresh_token, an_api_key]
 
 

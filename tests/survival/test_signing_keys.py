@@ -61,6 +61,7 @@ class Traffic:
         body = {"refresh_token": self._refresh_token}
         answer = await client.post(f"{address}/api/v1/auth/refresh", json=body)
         self.statuses.append(answer.status_code)
+        assert answer.status_code == 200, answer.text
         grant = answer.json()
         self._refresh_token, self.access_token = grant["refresh_token"], grant["access_token"]
         kid = kid_of(self.access_token)

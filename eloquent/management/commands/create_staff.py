@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
+from accounts.audit.actions import Action
+from accounts.audit.recording import record_from_desk
 from accounts.emails import EmailError
 from accounts.models import User
 from accounts.models.users import GIVEN_PASSWORD_LIVES
@@ -58,6 +60,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except IntegrityError as error:
             raise CommandError(f"There is an account with the email {email} already.") from error
+        record_from_desk(
+            Action.STAFF_MADE, subject=user.pk, target=f"user:{user.pk}", email=user.email, password_is_given=is_given
+        )
         self.stdout.write(f"Staff account: {user.email}")
         if not password_stdin:
             self.stdout.write(f"Password:      {password}\n{_CHANGED if is_given else _ONCE}")

@@ -89,7 +89,6 @@ def _tell(finding: Finding, times: dict[str, list[float]]) -> None:
     finding.targets = [
         Target(f"{kind}: right guesses from one attempt each", share, TARGET_SHARE, "")
         for kind, share in shares.items()
-        for kind, share in shares.items()
     ]
     finding.sentence = (
         f"Who times a failed sign-in guesses in {max(shares.values()):.0%} of the cases whether there is an account; "
