@@ -1,14 +1,16 @@
-"""What may differ between environments, typed, and which combinations there cannot be. Pure.
+"""What may differ between environments, typed, and which combinations there cannot be.
 
-Account ids, zones and domains are the owner's: `environments.py` has them. All faults of one are told at once.
+Account ids, zones and domains are the owner's: `environments.py` has them. All faults of one are told at once; those of
+a value by itself are found by `bounds.py`.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from deploy.bounds import place_faults, size_faults, wording_faults
 
 EDGE_REGION: Final = "us-east-1"
 """CloudFront takes its certificate and its firewall from here, wherever the rest is."""
@@ -20,17 +22,6 @@ PLACEHOLDER_ACCOUNT: Final = "000000000000"
 PROFILE: Final = re.compile(r"^(us|eu|apac|jp|au|global)\.")
 # Two words with a point each before the model's own name, where a model has its maker's alone.
 _LIKE_A_PROFILE: Final = re.compile(r"^([a-z-]+)\.[a-z0-9]+\.")
-
-_FEWEST_ZONES: Final = 2
-_NETWORK_PREFIX: Final = 16
-_GIB: Final = 1024
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size
-_FARGATE_MEMORY_MIB: Final = {
-    512: range(1 * _GIB, 4 * _GIB + 1, _GIB),
-    1024: range(2 * _GIB, 8 * _GIB + 1, _GIB),
-    2048: range(4 * _GIB, 16 * _GIB + 1, _GIB),
-    4096: range(8 * _GIB, 30 * _GIB + 1, _GIB),
-}
 
 
 class Answering(StrEnum):
@@ -226,9 +217,12 @@ def side_by_side(*environments: Environment) -> dict[str, Environment]:
 
 
 def _faults(env: Environment) -> Iterator[str]:
-    yield from _place_faults(env)
-    yield from _size_faults(env)
+    yield from place_faults(env)
+    yield from size_faults(env)
+    yield from wording_faults(env)
     yield from _answering_faults(env)
+    if env.name == "prod":
+        yield from _prod_faults(env)
     if env.needs_internet and not env.nat_gateways:
         yield f"nat_gateways: 0, but {', '.join(env.needs_internet)} can only be reached over the internet"
     if env.atlas is AtlasRoad.PRIVATELINK and not env.atlas_service_name.startswith("com.amazonaws.vpce."):
@@ -239,59 +233,13 @@ def _faults(env: Environment) -> Iterator[str]:
         yield "atlas_peering_id, atlas_network: the pcx-… of the peering, if there is one yet, and Atlas's CIDR"
 
 
-def _place_faults(env: Environment) -> Iterator[str]:
-    if not re.fullmatch(r"dev|staging|prod", env.name):
-        yield f"name: {env.name!r}; dev, staging or prod"
-    if not re.fullmatch(r"\d{12}", env.account):
-        yield f"account: {env.account!r}; twelve digits"
-    if len(env.zones) < _FEWEST_ZONES or len(set(env.zones)) != len(env.zones):
-        yield "zones: at least two, each once"
-    if wrong := [zone for zone in env.zones if not re.fullmatch(rf"{re.escape(env.region)}[a-f]", zone)]:
-        yield f"zones: {', '.join(wrong)}; zones of {env.region}"
-    network, atlas = _network(env.network), _network(env.atlas_network)
-    if network is None or network.prefixlen != _NETWORK_PREFIX or not network.is_private:
-        yield f"network: {env.network}; a private /16"
-    elif atlas is not None and network.overlaps(atlas):
-        yield f"network: {env.network} overlaps Atlas's {env.atlas_network}"
-    if env.atlas_network and atlas is None:
-        yield f"atlas_network: {env.atlas_network}; addresses in CIDR notation"
-    for known in ("cloudfront_prefix_list", "s3_prefix_list"):
-        if not re.fullmatch(r"pl-[0-9a-f]{8,17}", getattr(env, known)):
-            yield f"{known}: {getattr(env, known)!r}; pl-… as the region calls it"
-    yield from _domain_faults(env)
-
-
-def _network(written: str) -> ipaddress.IPv4Network | None:
-    try:
-        return ipaddress.IPv4Network(written)
-    except ValueError:
-        return None
-
-
-def _domain_faults(env: Environment) -> Iterator[str]:
-    for domain in (env.domain, env.frontend_domain):
-        if not domain.endswith(f".{env.hosted_zone_name}"):
-            yield f"domain, frontend_domain: {domain} is not below {env.hosted_zone_name}"
-    if env.domain == env.frontend_domain:
-        yield f"frontend_domain: {env.frontend_domain} is the API's"
-
-
-def _size_faults(env: Environment) -> Iterator[str]:
-    if not 1 <= env.tasks_least <= env.tasks_most:
-        yield f"tasks_least, tasks_most: {env.tasks_least} to {env.tasks_most}; 1 or more, and least first"
-    if env.task_memory_mib not in _FARGATE_MEMORY_MIB.get(env.task_cpu, ()):
-        yield f"task_cpu, task_memory_mib: Fargate has no task of {env.task_cpu} units and {env.task_memory_mib} MiB"
-    if not 0 <= env.nat_gateways <= len(env.zones):
-        yield f"nat_gateways: {env.nat_gateways}; 0 to {len(env.zones)}, one a zone"
-    if env.streams_a_task < 1 or env.workers < 1:
-        yield "streams_a_task, workers: 1 or more"
-    if env.name == "prod":
-        if env.tasks_least < len(env.zones):
-            yield f"tasks_least: {env.tasks_least}; one a zone in prod ({len(env.zones)})"
-        if not env.cache_replicas:
-            yield "cache_replicas: 0; prod's answers must outlive a node of the cache"
-        if not env.protected:
-            yield "protected: False; prod's data must outlive a deleted stack"
+def _prod_faults(env: Environment) -> Iterator[str]:
+    if env.tasks_least < len(env.zones):
+        yield f"tasks_least: {env.tasks_least}; one a zone in prod ({len(env.zones)})"
+    if not env.cache_replicas:
+        yield "cache_replicas: 0; prod's answers must outlive a node of the cache"
+    if not env.protected:
+        yield "protected: False; prod's data must outlive a deleted stack"
 
 
 def _answering_faults(env: Environment) -> Iterator[str]:

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from deploy import naming, parameters
+from deploy.application_settings import SAID_BY_THE_TASK
 from deploy.environments import DEV, ENVIRONMENTS, PROD
 from deploy.parts import sidecar
 from deploy.tests.templates_of import TAG, all_of, container, named, one
@@ -122,6 +123,13 @@ def test_the_application_is_told_where_it_is_and_who_stands_beside_it(templates,
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
         "METRICS_FORMAT": "emf",
     }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_task_says_is_no_setting_of_an_environment(templates, name):
+    said = settings_of(container(templates[name]["api"], "api"))
+    # Where settings come from it does not say: all of them are handed over.
+    assert {*said, "CONFIG_SOURCE"} == SAID_BY_THE_TASK
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,12 +56,61 @@ def test_only_prod_has_two_versions_side_by_side():
         (PROD, {"tasks_least": 1}, "one a zone in prod"),
         (PROD, {"cache_replicas": 0}, "cache_replicas: 0"),
         (PROD, {"protected": False}, "protected: False"),
+        (PROD, {"ollama_instance": "t3.micro"}, "ollama_instance: 't3.micro'"),
+        # A GPU of AMD's, and one on a processor that the image is not for.
+        (PROD, {"ollama_instance": "g4ad.xlarge"}, "ollama_instance: 'g4ad.xlarge'"),
+        (PROD, {"ollama_instance": "g5g.xlarge"}, "ollama_instance: 'g5g.xlarge'"),
+        (PROD, {"ollama_instance": "g5"}, "ollama_instance: 'g5'"),
+        (PROD, {"answers_at_once": 0}, "answers_at_once: 0"),
+        (PROD, {"ollama_hosts_most": 1}, "ollama_hosts, ollama_hosts_most: 2 to 1"),
+        (PROD, {"ollama_hosts_most": -1}, "ollama_hosts, ollama_hosts_most: 2 to -1"),
+        (DEV, {"ollama_hosts": -1}, "ollama_hosts, ollama_hosts_most: -1 to 0"),
+        (DEV, {"cache_node": "t4g.small"}, "cache_node: 't4g.small'"),
+        (DEV, {"cache_node": "cache.small"}, "cache_node: 'cache.small'"),
+        (DEV, {"cache_node": "cache.t4g.tiny"}, "cache_node: 'cache.t4g.tiny'"),
+        (DEV, {"cache_replicas": -1}, "cache_replicas: -1"),
+        (PROD, {"cache_replicas": 6}, "cache_replicas: 6"),
+        (DEV, {"monthly_budget_usd": -1}, "monthly_budget_usd: -1"),
+        (DEV, {"monthly_budget_usd": 0}, "monthly_budget_usd: 0"),
+        (DEV, {"log_level": "debug"}, "log_level: 'debug'"),
+        (DEV, {"log_level": "CRITICAL"}, "log_level: 'CRITICAL'"),
+        (DEV, {"repository": "eloquent"}, "repository: 'eloquent'"),
+        (DEV, {"repository": "https://github.com/example/eloquent"}, "repository: 'https://"),
+        (DEV, {"repository": "example/eloquent:ref"}, "repository: 'example/eloquent:ref'"),
+        (DEV, {"settings": {"REGISTRATOIN": "open"}}, "settings: REGISTRATOIN; the application reads no such"),
+        (DEV, {"settings": {"registration": "open"}}, "is REGISTRATION meant?"),
+        (DEV, {"settings": {"MONGODB_URI": "mongodb://127.0.0.1"}}, "settings: MONGODB_URI; a secret"),
+        (DEV, {"settings": {"SMTP_URL": ""}}, "settings: SMTP_URL; a secret"),
+        (DEV, {"settings": {"PORT": "80"}}, "settings: PORT; the task says it"),
+        (DEV, {"settings": {"METRICS_FORMAT": "off"}}, "settings: METRICS_FORMAT; the task says it"),
     ],
 )
 def test_what_does_not_go_together_is_refused(env, change, told):
     with pytest.raises(ImpossibleEnvironment) as refused:
         replace(env, **change)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "change"),
+    [
+        (PROD, {"ollama_instance": "p5.48xlarge"}),
+        (PROD, {"ollama_instance": "g6e.2xlarge"}),
+        (PROD, {"answers_at_once": 1}),
+        (PROD, {"ollama_hosts_most": 0}),
+        (PROD, {"ollama_hosts_most": 2}),
+        (DEV, {"cache_node": "cache.r6gd.12xlarge"}),
+        (DEV, {"cache_replicas": 5}),
+        (DEV, {"monthly_budget_usd": 1}),
+        (DEV, {"log_level": "ERROR"}),
+        (DEV, {"repository": "e-x/my.repo_2"}),
+        (DEV, {"settings": {}}),
+        (DEV, {"settings": {"RETENTION_DAYS": "30"}}),
+    ],
+)
+def test_what_just_goes_together_is_taken(env, change):
+    (name, value), *_ = change.items()
+    assert getattr(replace(env, **change), name) == value
 
 
 @pytest.mark.parametrize("part", ["us", "eu", "apac", "jp", "au", "global"])
@@ -116,5 +165,7 @@ def test_any_setting_can_be_given_or_changed():
 
 def test_all_faults_are_told_at_once():
     with pytest.raises(ImpossibleEnvironment) as refused:
-        replace(STAGING, account="1", zones=(), answering=())
-    assert len(refused.value.faults) >= 4
+        replace(STAGING, account="1", zones=(), answering=(), cache_replicas=9, settings={"ONE": "", "TWO": ""})
+    told = [fault.partition(":")[0] for fault in refused.value.faults]
+    assert {"account", "zones", "answering", "cache_replicas"} <= set(told)
+    assert told.count("settings") == 2

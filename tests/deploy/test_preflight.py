@@ -261,7 +261,7 @@ def test_hosts_are_counted_as_their_group_may_grow(ready):
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("g9.huge", "not known how many a g9.huge has (InvalidInstanceType)"),
+        ("g6.huge", "not known how many a g6.huge has (InvalidInstanceType)"),
         ("p5.48xlarge", "the quota of p5.48xlarge is not known here"),
     ],
 )
