@@ -216,6 +216,9 @@ def test_tasks_follow_the_processor_and_the_answers_in_flight(templates, name):
         each["TargetTrackingScalingPolicyConfiguration"]
         for each in all_of(api, "ApplicationAutoScaling::ScalingPolicy")
     ]
+    (processor,) = (each for each in policies if "PredefinedMetricSpecification" in each)
+    assert processor["PredefinedMetricSpecification"] == {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
+    assert processor["TargetValue"] == 60
     (streams,) = (each for each in policies if "CustomizedMetricSpecification" in each)
     metric = streams["CustomizedMetricSpecification"]
     assert (metric["Namespace"], metric["MetricName"]) == ("Eloquent", "StreamsInFlight")
