@@ -16,9 +16,9 @@ from deploy import naming, prices
 from deploy.environment import Environment
 from deploy.environments import ENVIRONMENTS
 from deploy.factory import build, written_out
-from deploy.parts.log_metrics import PATTERNS
 from deploy.parts.model_hosts import DISK_GIB, DISK_MIB_S
 from deploy.prices import MONTH_HOURS, Price
+from deploy.watch.patterns import PATTERNS
 from deploy.watch.series import STATUS_CLASSES
 from eloquent.foundation.telemetry import metric_names as own
 from eloquent.foundation.telemetry.metric_names import Traffic

@@ -1,20 +1,12 @@
 """Numbers made of log lines: the collector's errors, and the application's."""
 
-from typing import Final
-
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from deploy import naming
 from deploy.environment import Environment
-from deploy.watch.series import COLLECTOR_ERRORS, LOGGED_ERRORS, log_namespace
-
-# A line of the collector's has its place in the source (`caller`), one of ours its logger.
-# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html
-PATTERNS: Final = {
-    COLLECTOR_ERRORS: '{ ($.level = "error" || $.level = "fatal") && $.caller = "*" }',
-    LOGGED_ERRORS: '{ ($.level = "error" || $.level = "critical") && $.logger = "*" }',
-}
+from deploy.watch.patterns import PATTERNS
+from deploy.watch.series import log_namespace
 
 
 def log_metrics(scope: Construct, env: Environment) -> None:
