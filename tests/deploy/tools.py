@@ -3,14 +3,13 @@
 `python -m tests.deploy.tools` sees to it that Debian's are there, before a test run that needs them.
 """
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests import debian
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv-deploy" / "bin"
@@ -27,24 +26,14 @@ def tool(name: str) -> Path:
 
 def system_program(name: str, package: str) -> str:
     """A program of the machine's own; the test fails where it is missing, and says what installs it."""
-    if not (program := shutil.which(name)):
+    if (program := debian.program(name)) is None:
         pytest.fail(f"{name} is not there: apt-get install {package}")
-    return program
+    return str(program)
 
 
 def install() -> str:
     """Install what is missing where we may; what cannot be found afterwards is told in a sentence, else nothing."""
-    missing = [package for program, package in SYSTEM_PACKAGES.items() if not shutil.which(program)]
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"Installing Debian's {', '.join(missing)}.", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (
-            ["apt-get", "update", "-qq"],
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
-        ):
-            if subprocess.run(command, env=environment, check=False).returncode:
-                break
-        missing = [package for program, package in SYSTEM_PACKAGES.items() if not shutil.which(program)]
+    missing = debian.install(SYSTEM_PACKAGES)
     return f"The rehearsals need {', '.join(missing)}: apt-get install." if missing else ""
 
 

@@ -3,13 +3,12 @@
 `python -m tests.e2e.chromium` sees to it that it is there, before a test run that needs it.
 """
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright
+
+from tests import debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The suggestions below the address bar are a page of their own, which each new profile would load for half a second of
@@ -63,8 +62,8 @@ def chromium_path() -> Path:
         ChromiumMissing: there is none.
     """
     for name in NAMES:
-        if found := shutil.which(name):
-            return Path(found)
+        if found := debian.program(name):
+            return found
     raise ChromiumMissing(MISSING)
 
 
@@ -79,16 +78,8 @@ def installed() -> Path:
     Raises:
         ChromiumMissing: there is none, and we may not or cannot install it.
     """
-    try:
-        return chromium_path()
-    except ChromiumMissing:
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            raise
-    print("Chromium is not here: installing Debian's package.", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
-        if subprocess.run(command, env=environment, check=False).returncode:
-            break
+    if not any(map(debian.program, NAMES)):
+        debian.install({"chromium": "chromium"}, recommended=True)  # fonts among it
     return chromium_path()
 
 

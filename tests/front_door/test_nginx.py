@@ -1,7 +1,6 @@
 """The application behind a real nginx, with the configuration that the documents give."""
 
 import asyncio
-import shutil
 import socket
 import ssl
 import subprocess
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from inference.providers.scripted import saying
+from tests import debian
 from tests.chat.conftest import LanguageModel
 from tests.chat.conftest import model as model  # noqa: PLC0414 - a fixture
 from tests.front_door.test_http import AMBIGUOUS, Seen
@@ -28,7 +28,7 @@ from tests.people import Person
 from tests.uvicorn_server import running_server
 
 CONF = Path(__file__).resolve().parents[2] / "docs" / "proxy" / "nginx.conf"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+NGINX = debian.program("nginx")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: apt-get install nginx-light")
 NAME = "localhost"
 EVIL = "192.0.2.66"
