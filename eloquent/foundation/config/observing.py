@@ -21,7 +21,7 @@ class ObservingSettings(BaseModel, frozen=True):
         "eloquent", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="what this service is called in traces and metrics"
     )
     trace_share_answers: Share = Field(
-        0.2, description="of the requests that ask a language model, the share that is traced, 0 to 1"
+        0.1, description="of the requests that ask a language model, the share that is traced, 0 to 1"
     )
     trace_share_others: Share = Field(
         0.05, description="of all other requests, the share that is traced, 0 to 1; health checks never are"
