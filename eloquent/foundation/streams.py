@@ -26,7 +26,7 @@ Taker: TypeAlias = Callable[[Sequence[Entry]], None]
 BLOCK_S: Final = 2.0
 # A server that was frozen, and is not gone, is noticed twice this long after the end of a question's time.
 _LATE_S: Final = 1.0
-_LATE: Final = (TimeoutError, RedisTimeout)
+_TIMEOUTS: Final = (TimeoutError, RedisTimeout)
 # What is read between two beats is read in one question: many busy streams cost as much as one.
 _BEAT_S: Final = 0.01
 _RETRY_FIRST_S: Final = 0.05
@@ -80,7 +80,7 @@ class StreamReader:
                 try:
                     await self._read_once()
                 except Exception as error:  # noqa: BLE001 - whatever it is, all who are read for depend on going on
-                    if not (self.is_up and isinstance(error, _LATE) and await self._is_there()):
+                    if not (self.is_up and isinstance(error, _TIMEOUTS) and await self._is_there()):
                         if self.is_up:
                             log.warning("Redis cannot be read", error=type(error).__name__)
                         self.is_up = False
