@@ -83,6 +83,7 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     for watch in watches:
+        print(*watch.replies, sep="\n")  # pytest shows it of a test that failed
         watch.verify()
 
 

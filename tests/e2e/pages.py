@@ -31,11 +31,14 @@ UNTIL_LONGER = """
 
 
 class Watch:
-    """Notes what no page of ours may ever do."""
+    """Notes what no page of ours may ever do; and the replies that a page got, for whoever looks at a failed test."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.faults: list[str] = []
         self.requests: list[str] = []
+        self.replies: list[str] = []
+        page.on("response", lambda reply: self._replied(reply.request, str(reply.status)))
+        page.on("requestfailed", lambda request: self._replied(request, request.failure or "failed"))
         self._own = (url, url.replace("http", "ws", 1), "data:", "blob:")
         page.on("pageerror", lambda error: self.faults.append(f"an exception was not caught: {error}"))
         page.on("console", self._heard)
@@ -52,6 +55,10 @@ class Watch:
 
     def _asked(self, request: Request) -> None:
         self._reached(request.url)
+
+    def _replied(self, request: Request, how: str) -> None:
+        if "/static/" not in request.url:
+            self.replies.append(f"{request.method} {request.url} {how}")
 
     def _reached(self, url: str) -> None:
         self.requests.append(url)

@@ -36,8 +36,16 @@ let bannerTimer = null;
 let wasLost = false;
 // The model chosen for a conversation that does not exist yet.
 let chosenModel = null;
+let seenBy = null;
 
 async function enter() {
+  // A page that somebody else has used begins anew: nothing of theirs stays in it.
+  if (seenBy && seenBy !== session.user.id) {
+    history.replaceState(null, "", location.pathname);
+    location.reload();
+    return;
+  }
+  seenBy = session.user.id;
   entrance.show("app-view");
   const { user } = session;
   byId("user-name").textContent = user.name || user.email;
@@ -65,11 +73,12 @@ async function remindOfEmail() {
 
 async function loadList() {
   const fault = byId("list-fault");
+  const { user } = session;
   try {
     await conversations.load();
     fault.hidden = true;
   } catch (error) {
-    if (!session.user) return;
+    if (session.user?.id !== user.id) return;
     fault.replaceChildren(el("p", {}, error.message), el("button", { type: "button", class: "small-button", onclick: loadList }, "Try again"));
     fault.hidden = false;
   }
@@ -209,7 +218,7 @@ async function hear(notice) {
     return;
   }
   if (type === "conversation-deleted") {
-    if (!conversations.remove(id) || id !== thread.id) return;
+    if (!conversations.deleted(id) || id !== thread.id) return;
     toast("This conversation was deleted elsewhere.");
     startAnew();
     return;

@@ -14,6 +14,9 @@ export class Conversations extends EventTarget {
   #loading = false;
   #current = null;
   #busy = new Set();
+  // Deleted for good: what was read before, and arrives after, does not bring one back.
+  #gone = new Set();
+  #deleting = new Set();
   #moving = false;
 
   constructor(api) {
@@ -37,13 +40,12 @@ export class Conversations extends EventTarget {
   async load() {
     const { items, next_cursor: cursor } = await this.api.conversations();
     if (!this.#items.size) this.#cursor = cursor;
-    for (const item of items) this.#items.set(item.id, item);
+    for (const item of items) this.#keep(item);
     this.#draw();
   }
 
   clear() {
-    this.#items.clear();
-    this.#busy.clear();
+    for (const ids of [this.#items, this.#busy, this.#gone, this.#deleting]) ids.clear();
     this.#cursor = null;
     this.#current = null;
     this.#draw();
@@ -51,12 +53,18 @@ export class Conversations extends EventTarget {
 
   // Puts in one that was made or fetched.
   put(conversation) {
-    this.#items.set(conversation.id, conversation);
+    if (!this.#keep(conversation)) return;
     this.#draw();
     this.#tell("changed", conversation.id);
   }
 
-  // Takes one out that is gone. False when it was not here.
+  // One was deleted, here or elsewhere. False when it was not in the list, or when whoever sits here is deleting it.
+  deleted(id) {
+    this.#gone.add(id);
+    return this.remove(id) && !this.#deleting.has(id);
+  }
+
+  // Takes one out that may come back. False when it was not here.
   remove(id) {
     const here = this.#items.delete(id);
     this.#busy.delete(id);
@@ -90,12 +98,21 @@ export class Conversations extends EventTarget {
   async change(id, fields) {
     const before = this.#items.get(id);
     this.put({ ...before, ...fields });
+    let after = before;
     try {
-      this.put(await this.api.changeConversation(id, fields));
+      after = await this.api.changeConversation(id, fields);
     } catch (error) {
-      this.put(before);
       this.#tell("fault", error.message);
     }
+    // Unless it left the list meanwhile.
+    if (this.#items.has(id)) this.put(after);
+  }
+
+  // False for one that is gone.
+  #keep(item) {
+    if (this.#gone.has(item.id)) return false;
+    this.#items.set(item.id, item);
+    return true;
   }
 
   #tell(type, detail) {
@@ -108,7 +125,7 @@ export class Conversations extends EventTarget {
     try {
       const { items, next_cursor: cursor } = await this.api.conversations(this.#cursor);
       this.#cursor = cursor;
-      for (const item of items) if (!this.#items.has(item.id)) this.#items.set(item.id, item);
+      for (const item of items) if (!this.#items.has(item.id)) this.#keep(item);
       this.#draw();
     } catch (error) {
       this.#tell("fault", error.message);
@@ -216,17 +233,18 @@ export class Conversations extends EventTarget {
     dialog.showModal();
     await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
     if (dialog.returnValue !== "delete") return;
+    this.#deleting.add(id);
     try {
       await this.api.deleteConversation(id);
     } catch (error) {
+      this.#deleting.delete(id);
       // Deleted already, in another tab.
       if (error.status !== 404) {
         this.#tell("fault", error.message);
         return;
       }
     }
-    this.#items.delete(id);
-    this.#draw();
+    this.deleted(id);
     announce("The conversation is deleted.");
     this.#tell("deleted", id);
   }

@@ -135,17 +135,27 @@ export class Session extends EventTarget {
     return this.#signed(() => sent(this.base + path, content, { token: this.#token, moved, signal }));
   }
 
-  // A token that ran out is replaced once, then the request is repeated.
+  // A token that ran out is replaced once, then the request is repeated: for the same user, who may have left meanwhile.
   async #signed(ask) {
     const token = this.#token;
+    const asker = this.user?.id;
+    let answer;
     try {
-      return await ask();
+      answer = await ask();
     } catch (error) {
       if (error.status !== 401) throw error;
       // Another request may have replaced the token while this one was on its way.
       if (token === this.#token) await this.#refreshOrForget();
-      return ask();
+      this.#verify(asker);
+      answer = await ask();
     }
+    this.#verify(asker);
+    return answer;
+  }
+
+  // What was on its way to somebody who has left is for nobody, least of all for who sits here now.
+  #verify(asker) {
+    if (asker && asker !== this.user?.id) throw new ApiError(401, { code: "signed_out", detail: "You were signed out." });
   }
 
   // Called when the server closed the socket because the session may be over: the cookie decides.
