@@ -131,6 +131,21 @@ def test_a_page_whose_user_changed_keeps_nothing_of_the_one_before(chat: ChatPag
     assert page.evaluate("window.before") is None
 
 
+def test_a_page_that_the_browser_kept_is_loaded_anew_before_anybody_sees_it(chat: ChatPage) -> None:
+    page = chat.page
+    chat.ask("Something private.")
+    chat.expect_said("Hello.")
+    # Signed out on another page, without a word to this one.
+    page.context.clear_cookies()
+    page.evaluate(
+        "() => { const kept = new PageTransitionEvent('pageshow', { persisted: true });"
+        " dispatchEvent(kept); sessionStorage.seen = document.body.innerText; }"
+    )
+    expect(chat.entrance).to_be_visible()
+    assert "Something private." not in page.evaluate("sessionStorage.seen")
+    expect(page.get_by_text("Something private.")).to_have_count(0)
+
+
 def refuse(route: Route) -> None:
     """As a token is refused that is no longer good."""
     route.fulfill(status=401, json={"code": "not_authenticated", "detail": "Sign in."})

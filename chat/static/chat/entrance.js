@@ -12,6 +12,13 @@ export class Entrance {
     this.elsewhere = new Elsewhere(session);
     this.auth = new AuthForm(session);
     byId("fault-retry").addEventListener("click", () => this.open());
+    // The browser kept the page as it was left and shows it again, by its Back button: whoever it is of may have signed
+    // out since, on another page.
+    addEventListener("pageshow", ({ persisted }) => {
+      if (!persisted) return;
+      this.show("loading-view");
+      location.reload();
+    });
   }
 
   // Signs in whoever was here before, which the session tells; all others are shown the form.
