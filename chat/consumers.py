@@ -112,10 +112,8 @@ class ChatConsumer(SignedInSocket):
             owner = self.identity.user_id
             gate.count_frame(owner, starts_run=True)
             run = await ui_runs.start(owner, frame.id, wish)
-        self._runs[frame.request_id] = run.id
         entries = await runs.entries_begun_by(run)
-        if frame.request_id in self._aborted:
-            await runs.stop_run(owner, run.id)
+        await self._found(frame.request_id, run.id)
         await self._relay(frame.request_id, _from_zero(entries) if run.begins_at else entries)
 
     async def _resume_answer(self, frame: frames.Resume) -> None:
@@ -128,10 +126,16 @@ class ChatConsumer(SignedInSocket):
         if run is None:
             await self.send(frames.none_active(frame.request_id))
             return
-        self._runs[frame.request_id] = run.id
+        await self._found(frame.request_id, run.id)
         await self.send(frames.started(frame.request_id))
         after = -1 if frame.last_sequence is None else frame.last_sequence
         await self._relay(frame.request_id, await runs.entries_of(owner, run.id, after=after))
+
+    async def _found(self, request_id: str, run_id: RunId) -> None:
+        """From now on the request is the run's: also a stop that was asked for before."""
+        self._runs[request_id] = run_id
+        if request_id in self._aborted:
+            await runs.stop_run(self.identity.user_id, run_id)
 
     async def _relay(self, request_id: str, entries: AsyncIterator[Entries]) -> None:
         made = frames.ChunkFrames(request_id)

@@ -119,6 +119,20 @@ async def test_an_abort_right_behind_the_send_stops_the_run(ann: Person, model: 
     assert (await ann.messages(conversation))[-1]["status"] == "stopped"
 
 
+async def test_an_abort_right_behind_a_resume_stops_the_run(ann: Person, model: LanguageModel) -> None:
+    model.script = ["Some", asyncio.Event()]
+    conversation = await ann.conversation()
+    async with ann.socket() as socket:
+        await socket.ask("r1", conversation, "Talk")
+        await model.provider.until(1)
+    async with ann.socket() as socket:
+        await socket.send(type="resume", requestId="r2", id=conversation)
+        await socket.send(type="abort", requestId="r2")
+        assert await socket.frame() == {"type": "start", "requestId": "r2"}
+        assert (await socket.read_rest())["type"] == "abort"
+    assert (await ann.messages(conversation))[-1]["status"] == "stopped"
+
+
 async def test_whoever_aborts_again_and_again_is_heard_once_at_a_time(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

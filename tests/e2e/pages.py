@@ -77,6 +77,7 @@ class Frames:
         self.sent: list[dict[str, Any]] = []
         self.received: list[dict[str, Any]] = []
         self.sockets: list[WebSocket] = []
+        self._page = page
         page.on("websocket", self._opened)
 
     def _opened(self, socket: WebSocket) -> None:
@@ -84,6 +85,11 @@ class Frames:
             self.sockets.append(socket)
         socket.on("framesent", lambda data: self.sent.append(json.loads(data)))
         socket.on("framereceived", lambda data: self.received.append(json.loads(data)))
+
+    def until(self, kind: str) -> None:
+        """Wait until a frame of this type has come."""
+        while all(frame["type"] != kind for frame in self.received):
+            self._page.wait_for_timeout(10)  # Playwright hands its events over while it waits
 
     def chunks(self, kind: str) -> list[dict[str, Any]]:
         """The chunks of one type, as they came."""

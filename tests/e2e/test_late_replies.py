@@ -67,6 +67,7 @@ def test_what_was_deleted_does_not_come_back_with_a_late_reply(
     page = chat.page
     frames = Frames(page)
     page.reload()
+    frames.until("listening")
     chat.ask("Say it.")
     chat.expect_said("Hello.")
     hold(page, method, path)
@@ -77,8 +78,7 @@ def test_what_was_deleted_does_not_come_back_with_a_late_reply(
     chat.choose("Delete")
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(chat.rows).to_have_count(0)
-    while "conversation-deleted" not in [frame["type"] for frame in frames.received]:
-        page.wait_for_timeout(10)  # Playwright hands its events over while it waits
+    frames.until("conversation-deleted")
     page.evaluate(SETTLED)
     expect(chat.rows).to_have_count(0)
     expect(page.get_by_text("Your conversations will be kept here.")).to_be_visible()
@@ -86,6 +86,9 @@ def test_what_was_deleted_does_not_come_back_with_a_late_reply(
 
 def test_what_is_deleted_here_is_not_said_to_be_deleted_elsewhere(chat: ChatPage) -> None:
     page = chat.page
+    frames = Frames(page)
+    page.reload()
+    frames.until("listening")
     chat.ask("Say it.")
     chat.expect_said("Hello.")
     hold(page, "DELETE", "/conversations/")

@@ -69,11 +69,11 @@ def test_what_tools_say_is_text_and_nothing_else(page: Page) -> None:
 
 
 def ask_what_waits(chat: ChatPage) -> Locator:
-    """Ask the model that calls tools; the question whether one of them may be called."""
+    """Ask the model that calls tools; the question whether one of them may be called, which can be answered by then."""
     chat.choose_model(f"{HANDY}:latest")
     chat.ask("Do it")
     question = chat.page.get_by_role("group", name="May house__writes be called?")
-    expect(question).to_be_visible()
+    expect(question.get_by_role("button", name="Allow", exact=True)).to_be_enabled()
     return question
 
 

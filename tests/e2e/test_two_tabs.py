@@ -13,8 +13,7 @@ def beside(chat: ChatPage, open_page: OpenPage) -> ChatPage:
     frames = Frames(other.page)
     other.page.reload()
     expect(other.box).to_be_visible()
-    while {"type": "listening"} not in frames.received:
-        other.page.wait_for_timeout(10)  # Playwright hands its events over while it waits
+    frames.until("listening")
     other.email = chat.email
     return other
 

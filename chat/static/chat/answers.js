@@ -3,32 +3,39 @@
 
 import { emptyAnswer, withChunk, textOf } from "./stream.js";
 
-const CUT_PAUSE_MS = 1000;
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 20_000;
+// A stop that nothing came of can be asked for again.
+const STOP_PATIENCE_MS = 8_000;
 
 // One answer on its way. Event "change" after each chunk and each change of these:
 //   outcome: null while it runs; then "ended" (the stream came to its end), "refused" (`refusal` says why),
 //            or "gone" (nothing runs any more: the history has the rest)
 //   connected: false while the connection is lost; stopping: the user asked to stop
+//   begun: the server may have taken the request up, so that nothing but the history says whether it did not
 export class LiveAnswer extends EventTarget {
   answer = emptyAnswer();
   outcome = null;
   refusal = "";
   connected = true;
   stopping = false;
+  begun = false;
   requestId = null;
+  pause = FIRST_PAUSE_MS;
   #before = null;
 
   // question: the text just sent, null for a repeated or resumed answer. replacing: the id of the message in whose place
   // it comes, a question when it is worded anew, else an answer.
-  // files: the parts of the files that were sent with the question.
+  // files: the parts of the files that were sent with the question. known: the ids of the messages before it.
   // goingOn: the answer that waited for the user, {id, parts}; it is the one that is written on.
-  constructor(conversationId, { question = null, files = [], replacing = null, draft = null, goingOn = null } = {}) {
+  constructor(conversationId, { question = null, files = [], known = new Set(), replacing = null, draft = null, goingOn = null } = {}) {
     super();
     if (goingOn) this.answer = { ...emptyAnswer(), ...goingOn };
     if (draft?.parts.length) this.#before = { ...emptyAnswer(), id: draft.id, parts: draft.parts, status: "streaming" };
     this.conversationId = conversationId;
     this.question = question;
     this.files = files;
+    this.known = known;
     this.replacing = replacing;
   }
 
@@ -40,6 +47,8 @@ export class LiveAnswer extends EventTarget {
   }
 
   take(chunk) {
+    this.begun = true;
+    this.pause = FIRST_PAUSE_MS;
     if (chunk.type === "start" && this.answer.parts.length) this.#before = this.visible;
     this.answer = withChunk(this.answer, chunk);
     this.changed();
@@ -57,7 +66,7 @@ export class LiveAnswer extends EventTarget {
   }
 }
 
-// Events: "started" and "finished" (detail: the LiveAnswer), "title" (detail: {id, title}).
+// Events: "started" and "finished" (detail: the LiveAnswer), "title" (detail: {id, title}), "fault" (detail: a sentence).
 export class Answers extends EventTarget {
   #running = new Map();
   #runs = new Set();
@@ -81,21 +90,22 @@ export class Answers extends EventTarget {
   }
 
   // Sends a question. The server puts it at the end of the conversation as it knows it, or, as the new wording of the
-  // question `edits`, beside that one.
-  ask(conversationId, question, { files = [], edits = null } = {}) {
-    const live = new LiveAnswer(conversationId, { question, files, replacing: edits });
+  // question `edits`, beside that one. known: the ids of the messages that are there.
+  // model: the one to answer, null for the conversation's.
+  ask(conversationId, question, { files = [], edits = null, known = new Set(), model = null } = {}) {
+    const live = new LiveAnswer(conversationId, { question, files, known, replacing: edits });
     const message = { id: crypto.randomUUID?.() ?? String(Date.now()), role: "user", parts: partsOf(question, files) };
     const named = edits ? { messageId: edits } : {};
     this.#start(live);
-    live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messages: [message], ...named }, this.#handler(live));
+    live.requestId = this.socket.send(conversationId, { trigger: "submit-message", messages: [message], body: bodyWith(model), ...named }, this.#handler(live));
     return live;
   }
 
   // Asks for another answer in the place of the given one.
-  regenerate(conversationId, messageId) {
+  regenerate(conversationId, messageId, model = null) {
     const live = new LiveAnswer(conversationId, { replacing: messageId });
     this.#start(live);
-    live.requestId = this.socket.send(conversationId, { trigger: "regenerate-message", messageId, messages: [] }, this.#handler(live));
+    live.requestId = this.socket.send(conversationId, { trigger: "regenerate-message", messageId, messages: [], body: bodyWith(model) }, this.#handler(live));
     return live;
   }
 
@@ -128,6 +138,12 @@ export class Answers extends EventTarget {
     if (live.stopping || live.outcome) return;
     live.stopping = true;
     live.changed();
+    const giveUp = () => {
+      if (live.outcome) return;
+      live.stopping = false;
+      live.changed();
+    };
+    setTimeout(giveUp, STOP_PATIENCE_MS);
     if (this.socket.abort(live.requestId)) return;
     try {
       const { items } = await this.api.messages(live.conversationId);
@@ -135,9 +151,9 @@ export class Answers extends EventTarget {
       if (run) await this.api.stopRun(run);
       live.finish("gone");
       this.#end(live);
-    } catch {
-      live.stopping = false;
-      live.changed();
+    } catch (error) {
+      giveUp();
+      this.dispatchEvent(new CustomEvent("fault", { detail: error.message }));
     }
   }
 
@@ -153,9 +169,16 @@ export class Answers extends EventTarget {
   }
 
   #follow(live) {
-    live.connected = true;
+    live.begun = live.connected = true;
     live.requestId = this.socket.resume(live.conversationId, this.#handler(live));
+    if (live.stopping) this.socket.abort(live.requestId);
     live.changed();
+  }
+
+  // The answer goes on at the server: another reading finds it, if not at once.
+  #followLater(live) {
+    setTimeout(() => live.outcome || this.#follow(live), live.pause);
+    live.pause = Math.min(2 * live.pause, LONGEST_PAUSE_MS);
   }
 
   #end(live) {
@@ -177,9 +200,8 @@ export class Answers extends EventTarget {
         }
       },
       end: () => finish("ended"),
-      error: (sentence) => finish("refused", sentence),
-      // The server that read the answer for us lost its thread. The answer goes on: another reading finds it.
-      cut: () => setTimeout(() => live.outcome || this.#follow(live), CUT_PAUSE_MS),
+      error: (sentence) => (live.begun ? this.#followLater(live) : finish("refused", sentence)),
+      cut: () => this.#followLater(live),
       gone: () => finish("gone"),
       lost: () => {
         if (live.outcome) return;
@@ -195,4 +217,8 @@ export class Answers extends EventTarget {
 // A question as parts of a message: its words, if it has any, and its files.
 export function partsOf(question, files) {
   return [...(question ? [{ type: "text", text: question }] : []), ...files];
+}
+
+function bodyWith(model) {
+  return model ? { model } : {};
 }

@@ -37,6 +37,8 @@ let wasLost = false;
 // The model chosen for a conversation that does not exist yet.
 let chosenModel = null;
 let seenBy = null;
+// Whether a conversation is being made for a first question.
+let making = false;
 
 async function enter() {
   // A page that somebody else has used begins anew: nothing of theirs stays in it.
@@ -172,31 +174,48 @@ function showModels() {
 
 // What follows from the thread's state, and nothing else.
 function showState() {
-  composer.setState({ running: thread.running, stopping: thread.stopping });
+  composer.setState({ running: thread.running, stopping: thread.stopping, waiting: making && !thread.id });
   const empty = thread.isEmpty && !byId("messages").hasAttribute("aria-busy") && !byId("messages").childElementCount;
   byId("welcome").hidden = !empty;
   byId("main").classList.toggle("empty", empty);
 }
 
-async function send({ text, files = [] }) {
-  if (!thread.id) {
-    let made;
-    try {
-      made = await api.createConversation(chosenModel ? { model: chosenModel } : {});
-    } catch (error) {
-      thread.showUnsent({ text, files }, error.message);
-      return;
-    }
-    conversations.put(made);
-    chosenModel = null;
-    history.pushState(null, "", `#/c/${made.id}`);
-    conversations.select(made.id);
-    thread.begin(made.id);
-    showTitle();
-    showModels();
-  }
-  thread.ask(text, { files });
+function send({ text, files = [] }) {
+  if (thread.id) thread.ask(text, { files });
+  else begin(text, files);
   composer.focus();
+}
+
+// A first question makes its conversation, which may take its time on a bad line.
+async function begin(question, files) {
+  if (making) return;
+  making = true;
+  showState();
+  const unsent = thread.pend(question, files);
+  let made;
+  try {
+    made = await api.createConversation(chosenModel ? { model: chosenModel } : {});
+  } catch (error) {
+    thread.refuse(unsent, error.message);
+    return;
+  } finally {
+    making = false;
+    showState();
+  }
+  thread.withdraw(unsent);
+  conversations.put(made);
+  chosenModel = null;
+  if (thread.id) {
+    // Another one was opened meanwhile, and stays.
+    answers.ask(made.id, question, { files });
+    return;
+  }
+  history.pushState(null, "", `#/c/${made.id}`);
+  conversations.select(made.id);
+  thread.begin(made.id);
+  showTitle();
+  showModels();
+  thread.ask(question, { files });
 }
 
 // Other tabs and devices may have said something meanwhile.
@@ -272,6 +291,7 @@ answers.addEventListener("finished", async ({ detail: { conversationId } }) => {
     // It was deleted while it was answered, or the server is away: the next look at the list tells.
   }
 });
+answers.addEventListener("fault", ({ detail }) => toast(detail));
 answers.addEventListener("title", ({ detail }) => conversations.retitle(detail.id, detail.title));
 conversations.addEventListener("changed", ({ detail }) => {
   if (detail !== thread.id) return;
@@ -286,7 +306,11 @@ search.addEventListener("chosen", () => drawer.close());
 conversations.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("changed", showState);
 thread.addEventListener("fault", ({ detail }) => toast(detail));
-thread.addEventListener("resend", ({ detail }) => send(detail));
+thread.addEventListener("resend", ({ detail }) => {
+  if (making) return;
+  thread.withdraw(detail);
+  begin(detail.question, detail.files);
+});
 thread.addEventListener("missing", () => {
   toast("This conversation does not exist any more.");
   startAnew();
@@ -340,10 +364,7 @@ byId("model-picker").addEventListener("change", ({ target }) => {
   else chosenModel = target.value;
 });
 for (const example of document.querySelectorAll("#welcome button")) {
-  example.addEventListener("click", () => {
-    composer.text = "";
-    send({ text: example.dataset.question });
-  });
+  example.addEventListener("click", () => send({ text: example.dataset.question }));
 }
 for (const link of document.querySelectorAll("[data-account-link]")) link.addEventListener("click", () => rememberPlace(location.hash));
 setUpTheme(document.querySelectorAll("[data-theme-button]"));

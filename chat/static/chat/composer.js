@@ -8,6 +8,7 @@ const GROWS_BY_ITSELF = CSS.supports("field-sizing", "content");
 // Events: "send" (detail: {text, files}, the files as parts), "stop".
 export class Composer extends EventTarget {
   #running = false;
+  #waiting = false;
 
   // tray: the files that go with the message.
   constructor(tray) {
@@ -40,9 +41,11 @@ export class Composer extends EventTarget {
     this.#changed();
   }
 
-  // running: an answer is on its way, so the button stops it. stopping: that was asked.
-  setState({ running, stopping }) {
+  // running: an answer is on its way, so the button stops it. stopping: that was asked. waiting: what was sent
+  // last is still on its way.
+  setState({ running, stopping, waiting }) {
     this.#running = running;
+    this.#waiting = waiting;
     this.button.classList.toggle("stop", running);
     this.button.setAttribute("aria-label", running ? "Stop the answer" : "Send message");
     this.button.title = running ? "Stop (Esc)" : "Send (Enter)";
@@ -56,7 +59,7 @@ export class Composer extends EventTarget {
   }
 
   #sendable() {
-    if (this.tray.uploading || this.box.value.length > LONGEST_MESSAGE) return false;
+    if (this.#waiting || this.tray.uploading || this.box.value.length > LONGEST_MESSAGE) return false;
     return this.box.value.trim() !== "" || this.tray.parts.length > 0;
   }
 

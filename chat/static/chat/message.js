@@ -15,7 +15,7 @@ const ENDINGS = {
 };
 
 // What the user wrote, as it was written: no Markdown is read into it.
-// `unsent`: why it did not reach the server, or null; `onretry` and `ondiscard` belong to that. `onedit` takes a new
+// `unsent`: why it did not reach the server, or null (also while it is on its way); `onretry` and `ondiscard` belong to that. `onedit` takes a new
 // wording, `onshow` the id of another version; both are null while that cannot be done. `siblings`: its place among them.
 export class QuestionView {
   #editor = null;
@@ -44,6 +44,7 @@ export class QuestionView {
     this.unsent = unsent;
     this.foot.replaceChildren();
     if (!unsent) return;
+    // A view is of one question: what these do does not change while it is shown.
     const actions = el("div", { class: "fault-actions" }, button("Try again", "retry", onretry), button("Discard", "trash", ondiscard));
     this.foot.append(el("div", { class: "fault", role: "alert" }, icon("alert"), el("div", {}, el("strong", {}, "Not sent. "), unsent), actions));
   }

@@ -19,14 +19,24 @@ function trimmedSentence(context) {
   return context.dropped ? `The ${many} did not fit and were not shown to the language model.` : null;
 }
 
-// Events: "changed" (running or stopping may have changed), "missing" (no such conversation), "fault" (detail: a sentence).
+const NOT_ARRIVED = "The connection was lost before it arrived.";
+
+// Whether a question is among the messages, and none of those that were there before it.
+function hasArrived({ question, known }, messages) {
+  return messages.some(({ id, role, parts }) => role === "user" && !known.has(id) && textOf(parts) === question);
+}
+
+// Events: "changed" (running or stopping may have changed), "missing" (no such conversation), "resend" (detail: an unsent
+// question of no conversation), "fault" (detail: a sentence).
 export class Thread extends EventTarget {
   id = null;
   #messages = [];
   #olderCursor = null;
   #loadingOlder = null;
   #views = new Map();
+  // The questions that did not arrive, by conversation; null is the one that does not exist yet.
   #unsent = new Map();
+  #unsentCount = 0;
   #live = null;
   #drawing = false;
   #sticks = true;
@@ -60,7 +70,17 @@ export class Thread extends EventTarget {
   }
 
   get isEmpty() {
-    return !this.#messages.length && !this.#live && !this.#unsent.has(this.id);
+    return !this.#messages.length && !this.#live && !this.#waiting.length;
+  }
+
+  get #waiting() {
+    return this.#unsent.get(this.id) ?? [];
+  }
+
+  // The one that the page shows, of which the server may not have heard yet; null leaves it to the server.
+  get #model() {
+    const model = this.conversations.get(this.id)?.model;
+    return this.conversations.models.some(({ id }) => id === model) ? model : null;
   }
 
   // Opens a conversation; null shows an empty one that does not exist yet.
@@ -94,6 +114,7 @@ export class Thread extends EventTarget {
     if (id !== this.id) return;
     this.list.removeAttribute("aria-busy");
     this.#merge(page);
+    for (const unsent of this.#waiting) if (hasArrived(unsent, page.items)) this.withdraw(unsent);
     const running = page.items.findLast((message) => message.status === "streaming");
     if (running && !this.answers.of(id)) {
       // Only a run that the socket does not know is asked about again later.
@@ -106,23 +127,42 @@ export class Thread extends EventTarget {
     if (first) this.#scrollToEnd("instant");
   }
 
-  // A conversation that was just made: there is no history to fetch.
+  // A conversation that was just made: there is no history to fetch. What did not arrive before it was made comes along.
   begin(id) {
+    const waiting = this.#unsent.get(null);
+    if (waiting) this.#unsent.set(id, waiting);
     this.#unsent.delete(null);
     this.#reset(id);
   }
 
   // `files`: parts. `edits`: the question that this is a new wording of.
   ask(text, { files = [], edits = null } = {}) {
-    this.#unsent.delete(this.id);
     this.#sticks = true;
-    this.answers.ask(this.id, text, { files, edits });
+    const known = new Set(this.#messages.map((message) => message.id));
+    this.answers.ask(this.id, text, { files, edits, known, model: this.#model });
     this.conversations.touch(this.id);
   }
 
-  // The text of a question that could not even make its conversation, shown with the reason.
-  showUnsent({ text, files }, reason) {
-    this.#unsent.set(this.id, { text, files, reason });
+  // A question on its way into a conversation that is still to be made. What it returns is for the next two.
+  pend(question, files) {
+    this.#sticks = true;
+    return this.#keepUnsent(null, { question, files, reason: null });
+  }
+
+  // It did not arrive, and why.
+  refuse(unsent, reason) {
+    unsent.reason = reason;
+    this.#draw();
+    if (!this.#waiting.includes(unsent)) this.#tell(reason);
+  }
+
+  // It is not, or no longer, one that did not arrive.
+  withdraw(unsent) {
+    for (const [id, waiting] of this.#unsent) {
+      const left = waiting.filter((each) => each !== unsent);
+      if (left.length) this.#unsent.set(id, left);
+      else this.#unsent.delete(id);
+    }
     this.#draw();
   }
 
@@ -142,7 +182,7 @@ export class Thread extends EventTarget {
         await this.#reach(messageId);
       }
     } catch (error) {
-      this.dispatchEvent(new CustomEvent("fault", { detail: error.status === 404 ? "This message does not exist any more." : error.message }));
+      this.#tell(error.status === 404 ? "This message does not exist any more." : error.message);
       return;
     }
     if (id !== this.id) return;
@@ -176,6 +216,10 @@ export class Thread extends EventTarget {
     return known();
   }
 
+  #tell(sentence) {
+    this.dispatchEvent(new CustomEvent("fault", { detail: sentence }));
+  }
+
   #reset(id) {
     clearTimeout(this.#askAgain);
     this.id = id;
@@ -203,21 +247,27 @@ export class Thread extends EventTarget {
   }
 
   async #finished(live) {
-    if (live !== this.#live) return;
-    if (live.outcome === "refused") this.#refused(live);
+    const shown = live === this.#live;
+    if (live.outcome === "refused" || (live.outcome === "gone" && !shown)) this.#failed(live);
+    if (!shown) return;
+    if (live.outcome === "refused") this.#live = null;
     else if (live.outcome === "ended" && live.answer.id) this.#keep(live);
     this.#draw();
     await this.refresh();
   }
 
-  #refused(live) {
-    this.#live = null;
-    if (live.question !== null) this.#keepUnsent(live, live.refusal);
-    else this.dispatchEvent(new CustomEvent("fault", { detail: live.refusal }));
+  // Whether its question arrived nevertheless is seen when the history is read: now, or when the conversation is opened.
+  #failed(live) {
+    if (live.question !== null) this.#keepUnsent(live.conversationId, { ...live, reason: live.refusal || NOT_ARRIVED });
+    if (live.refusal && (live.question === null || live.conversationId !== this.id)) this.#tell(live.refusal);
   }
 
-  #keepUnsent({ conversationId, question, files, replacing }, reason) {
-    this.#unsent.set(conversationId, { text: question, files, reason, replacing });
+  #keepUnsent(id, { question, files = [], replacing = null, known = new Set(), reason }) {
+    this.#unsentCount += 1;
+    const unsent = { key: `unsent-${this.#unsentCount}`, question, files, replacing, known, reason };
+    this.#unsent.set(id, [...(this.#unsent.get(id) ?? []), unsent]);
+    this.#draw();
+    return unsent;
   }
 
   // The answer came to its end: it is history now, in the views that showed it, so that nothing flickers and the next
@@ -279,10 +329,7 @@ export class Thread extends EventTarget {
   // not even the question.
   #settle() {
     const live = this.#live;
-    const answered = this.#messages.findLast((message) => message.role === "user");
-    if (live.question !== null && !(answered && textOf(answered.parts) === live.question)) {
-      this.#keepUnsent(live, "The connection was lost before it arrived.");
-    }
+    if (live.question !== null && !hasArrived(live, this.#messages)) this.#keepUnsent(live.conversationId, { ...live, reason: NOT_ARRIVED });
     if (live.answer.id) this.#rename("live", live.answer.id);
     this.#live = null;
   }
@@ -306,8 +353,7 @@ export class Thread extends EventTarget {
     const live = this.#live;
     const entries = [];
     const stored = this.#messages.filter((message) => message.status !== "streaming" && (!live || message.id !== live.answer.id));
-    const unsent = this.#unsent.get(this.id);
-    const replacing = live ? live.replacing : unsent?.replacing;
+    const replacing = live ? live.replacing : this.#waiting.find((unsent) => unsent.replacing)?.replacing;
     const cut = replacing ? stored.findIndex((message) => message.id === replacing) : -1;
     const history = cut >= 0 ? stored.slice(0, cut) : stored;
     history.forEach((message, index) => {
@@ -318,12 +364,12 @@ export class Thread extends EventTarget {
       if (live.question !== null && !this.#endsWith(history, live.question)) entries.push(["question", QuestionView, { text: live.question, files: live.files, addresses: this.addresses }]);
       entries.push(["live", AnswerView, this.#liveAnswer(live)]);
     }
-    if (unsent) entries.push(["unsent", QuestionView, this.#unsentQuestion(unsent)]);
+    for (const unsent of this.#waiting) entries.push([unsent.key, QuestionView, this.#unsentQuestion(unsent)]);
     return entries;
   }
 
   get #free() {
-    return !this.running && !this.#unsent.has(this.id);
+    return !this.running && !this.#waiting.length;
   }
 
   // What can be done to a message that is in the history.
@@ -358,18 +404,21 @@ export class Thread extends EventTarget {
     return { parts, status, error, progress, connected: live.connected, stopping: live.stopping, onretry: null, trimmed: trimmedSentence(context) };
   }
 
-  #unsentQuestion({ text, files = [], reason, replacing }) {
-    return {
-      text,
-      files,
-      addresses: this.addresses,
-      unsent: reason,
-      onretry: () => (replacing ? this.ask(text, { files, edits: replacing }) : this.dispatchEvent(new CustomEvent("resend", { detail: { text, files } }))),
-      ondiscard: () => {
-        this.#unsent.delete(this.id);
-        this.#draw();
-      },
-    };
+  #unsentQuestion(unsent) {
+    const { question, files, reason } = unsent;
+    return { text: question, files, addresses: this.addresses, unsent: reason, onretry: () => this.#again(unsent), ondiscard: () => this.withdraw(unsent) };
+  }
+
+  // The history is looked at first: what arrived after all is not asked twice. Nor is what was pressed twice.
+  async #again(unsent) {
+    await this.refresh();
+    if (!this.#waiting.includes(unsent)) return;
+    if (!this.id) {
+      this.dispatchEvent(new CustomEvent("resend", { detail: unsent }));
+      return;
+    }
+    this.withdraw(unsent);
+    this.ask(unsent.question, { files: unsent.files, edits: unsent.replacing });
   }
 
   #decide(message, decisions) {
@@ -379,7 +428,7 @@ export class Thread extends EventTarget {
 
   #retry(messageId) {
     this.#sticks = true;
-    this.answers.regenerate(this.id, messageId);
+    this.answers.regenerate(this.id, messageId, this.#model);
   }
 
   // Shows another version of a message, and what was written below it. What stands above does not move.
@@ -389,7 +438,7 @@ export class Thread extends EventTarget {
     try {
       await this.api.showMessage(id);
     } catch (error) {
-      this.dispatchEvent(new CustomEvent("fault", { detail: error.message }));
+      this.#tell(error.message);
       return;
     }
     if (opened !== this.id) return;
@@ -439,7 +488,7 @@ export class Thread extends EventTarget {
     try {
       await this.#older();
     } catch (error) {
-      this.dispatchEvent(new CustomEvent("fault", { detail: error.message }));
+      this.#tell(error.message);
     }
   }
 
