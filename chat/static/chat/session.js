@@ -4,6 +4,10 @@
 const REQUEST_TIMEOUT_MS = 20_000;
 const FILE_TIMEOUT_MS = 120_000;
 const REFRESH_EARLY_MS = 60_000;
+// A reply that got lost leaves a cookie whose token was exchanged: for 10 s the server answers it all the same, later it
+// takes it for a stolen one. So the last try, which may take its time, is sent well within that.
+const REFRESH_TIMEOUTS_MS = [4_000, 4_000, REQUEST_TIMEOUT_MS];
+const REFRESH_AGAIN_MS = 30_000;
 
 // A refused or failed request. `detail` is a sentence for the user; `fields` maps a field's name to what is wrong with it;
 // `retryAfterS` is when another try makes sense, where the server knows.
@@ -168,6 +172,7 @@ export class Session extends EventTarget {
       await this.#refresh();
     } catch (error) {
       if (!error.unreachable && error.status !== 429) this.#forget("expired");
+      if (this.user) this.#refreshIn(REFRESH_AGAIN_MS);
       throw error;
     }
   }
@@ -181,20 +186,36 @@ export class Session extends EventTarget {
   }
 
   async #refreshNow() {
-    const ask = async () => this.#accept(await this.#fetch("POST", "/auth/refresh", { cookie: true }));
+    const ask = async () => this.#accept(await this.#exchanged());
     if (navigator.locks) await navigator.locks.request("eloquent-refresh", ask);
     else await ask();
+  }
+
+  async #exchanged() {
+    let failure;
+    for (const timeout of REFRESH_TIMEOUTS_MS) {
+      try {
+        return await this.#fetch("POST", "/auth/refresh", { cookie: true }, timeout);
+      } catch (error) {
+        if (!error.unreachable) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   #accept(answer) {
     const before = this.user;
     this.user = answer.user;
     this.#token = answer.access_token;
+    this.#refreshIn(Math.max(answer.expires_in * 1000 - REFRESH_EARLY_MS, 5_000));
+    if (before?.id !== this.user.id) this.dispatchEvent(new Event("signed-in"));
+  }
+
+  #refreshIn(wait) {
     clearTimeout(this.#timer);
-    const wait = Math.max(answer.expires_in * 1000 - REFRESH_EARLY_MS, 5_000);
     // A failure here is no news: the next request asks again and tells.
     this.#timer = setTimeout(() => this.#refreshOrForget().catch(() => {}), wait);
-    if (before?.id !== this.user.id) this.dispatchEvent(new Event("signed-in"));
   }
 
   #forget(reason) {
@@ -205,8 +226,8 @@ export class Session extends EventTarget {
     this.dispatchEvent(new CustomEvent("signed-out", { detail: { reason } }));
   }
 
-  async #fetch(method, path, body) {
-    return jsonOf(await this.#ask(method, path, body, REQUEST_TIMEOUT_MS));
+  async #fetch(method, path, body, timeout = REQUEST_TIMEOUT_MS) {
+    return jsonOf(await this.#ask(method, path, body, timeout));
   }
 
   // The response, whose body is still to be read; one that is no success is thrown as ApiError.
