@@ -44,10 +44,15 @@ export class Session extends EventTarget {
   #token = null;
   #refreshing = null;
   #timer = null;
+  // Tabs of one browser share the cookie: each says whom it has, or that it has nobody now.
+  #tabs = new BroadcastChannel("eloquent-session");
 
   constructor(base = "/api/v1") {
     super();
     this.base = base;
+    this.#tabs.addEventListener("message", ({ data: id }) => {
+      if (this.user && this.user.id !== id) this.check().catch(() => {});
+    });
   }
 
   // Signs in from the cookie of an earlier visit. Resolves to false when there is none or it is no longer good;
@@ -162,7 +167,7 @@ export class Session extends EventTarget {
     if (asker && asker !== this.user?.id) throw new ApiError(401, { code: "signed_out", detail: "You were signed out." });
   }
 
-  // Called when the server closed the socket because the session may be over: the cookie decides.
+  // Called when the session may be over, as the server's closing of the socket or another tab says: the cookie decides.
   async check() {
     await this.#refreshOrForget();
   }
@@ -209,7 +214,9 @@ export class Session extends EventTarget {
     this.user = answer.user;
     this.#token = answer.access_token;
     this.#refreshIn(Math.max(answer.expires_in * 1000 - REFRESH_EARLY_MS, 5_000));
-    if (before?.id !== this.user.id) this.dispatchEvent(new Event("signed-in"));
+    if (before?.id === this.user.id) return;
+    this.#tabs.postMessage(this.user.id);
+    this.dispatchEvent(new Event("signed-in"));
   }
 
   #refreshIn(wait) {
@@ -223,6 +230,7 @@ export class Session extends EventTarget {
     if (!this.user) return;
     this.user = null;
     this.#token = null;
+    this.#tabs.postMessage(null);
     this.dispatchEvent(new CustomEvent("signed-out", { detail: { reason } }));
   }
 
