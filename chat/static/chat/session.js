@@ -43,6 +43,7 @@ export class Session extends EventTarget {
   user = null;
   #token = null;
   #refreshing = null;
+  #ending = false;
   #timer = null;
   // Tabs of one browser share the cookie: each says whom it has, or that it has nobody now.
   #tabs = new BroadcastChannel("eloquent-session");
@@ -108,12 +109,28 @@ export class Session extends EventTarget {
   // `reason` is what those are told who listen.
   async signOut(reason = "asked") {
     try {
-      await this.request("POST", "/auth/logout");
+      await this.ending(() => this.request("POST", "/auth/logout"), reason);
     } catch (error) {
       // A session that is already gone is what was asked for; a server that cannot be told is not.
       if (error.status !== 401) throw error;
     }
     this.#forget(reason);
+  }
+
+  // Asks for what ends this session, too. Until the answer is there nobody is forgotten, though a closed socket or another
+  // tab may tell of the end before: the answer is for the user.
+  async ending(ask, reason = "expired") {
+    this.#ending = true;
+    let refused = false;
+    try {
+      return await ask();
+    } catch (error) {
+      refused = error.status === 401;
+      throw error;
+    } finally {
+      this.#ending = false;
+      if (refused) this.#forget(reason);
+    }
   }
 
   // All other devices are signed out; this one goes on with fresh tokens. `fields` has both passwords.
@@ -226,8 +243,8 @@ export class Session extends EventTarget {
   }
 
   #forget(reason) {
+    if (!this.user || this.#ending) return;
     clearTimeout(this.#timer);
-    if (!this.user) return;
     this.user = null;
     this.#token = null;
     this.#tabs.postMessage(null);
