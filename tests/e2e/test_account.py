@@ -86,6 +86,7 @@ def test_a_forgotten_password_is_set_anew_and_signs_in(chat: ChatPage, open_page
     page.get_by_label("New password", exact=True).fill(NEW)
     page.keyboard.press("Enter")
     heading(page, "Your new password is set")
+    expect(page.get_by_text(f"You are signed in here as {chat.email}.")).to_be_visible()
     page.get_by_role("link", name="Go to the chat").click()
     expect(other.box).to_be_visible()
     # The first device was signed out, and hears of it.
@@ -245,6 +246,21 @@ def test_the_receipt_of_an_erasure_is_shown_to_whoever_has_its_link(
         page.get_by_role("link", name="Download the receipt").click()
     assert json.loads(saved.value.path().read_text())["signature"]["algorithm"] == "HMAC-SHA256"
     assert chat.email not in page.content()
+    # Its address can be kept.
+    page.reload()
+    page.get_by_role("button", name="Show the receipt").click()
+    heading(page, "Your account was erased")
+
+
+@pytest.mark.parametrize(("state", "said"), [("waiting", "The erasure waits"), ("running", "The erasure is at work")])
+def test_one_looks_again_for_a_receipt_that_is_not_written_yet(open_page: OpenPage, state: str, said: str) -> None:
+    page = open_page(path="/account/erased#" + "x" * 43).page
+    told = {"state": state, "due_at": "2030-01-01T12:00:00Z", "finished_at": None}
+    page.route("**/api/v1/erasures/*", partial(_answer, told))
+    for _ in range(2):
+        page.get_by_role("button", name="Show the receipt").click()
+        heading(page, said)
+        page.reload()
 
 
 @pytest.mark.parametrize(
@@ -277,5 +293,6 @@ def test_a_password_that_was_given_is_exchanged_for_an_own_one(open_page: OpenPa
     page.get_by_label("The password that you were given").fill(given)
     page.keyboard.press("Enter")
     heading(page, "Your own password is set")
+    expect(page.get_by_text(f"You are signed in here as {email}.")).to_be_visible()
     page.get_by_role("link", name="Go to the chat").click()
     expect(other.box).to_be_visible()

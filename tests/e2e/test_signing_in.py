@@ -1,10 +1,16 @@
 """Accounts through the page: what goes wrong is said in words, and a session comes back by itself."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.pages import PASSWORD, ChatPage
 from tests.e2e.site import Site
+
+# Waits for another tab to say whom it has.
+HEAR = """
+() => { window.heard = new Promise((resolve) => { new BroadcastChannel('eloquent-session').onmessage = resolve; }); }
+"""
 
 
 def test_what_is_wrong_with_a_new_account_stands_at_its_fields(open_page: OpenPage) -> None:
@@ -59,6 +65,43 @@ def test_signing_out_in_one_tab_signs_the_other_out(chat: ChatPage, open_page: O
     expect(other.box).to_be_visible()
     chat.page.get_by_role("button", name="Sign out").click()
     expect(other.page.get_by_text("You were signed out. Sign in to go on.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("here", "there"), [("/", "/account"), ("/account", "/account")])
+def test_signing_out_in_one_tab_signs_the_account_page_in_another_out(
+    chat: ChatPage, open_page: OpenPage, here: str, there: str
+) -> None:
+    chat.page.goto(chat.site.url + here)
+    other = open_page(beside=chat.page, path=there)
+    expect(other.page.get_by_label("What you are called")).to_be_visible()
+    chat.page.get_by_role("button", name="Sign out").first.click()
+    expect(other.page.get_by_text("You were signed out. Sign in to go on.")).to_be_visible()
+    expect(other.page.get_by_label("What you are called")).to_be_hidden()
+
+
+def test_a_tab_of_another_user_begins_anew_when_somebody_signs_in_beside_it(
+    chat: ChatPage, open_page: OpenPage
+) -> None:
+    chat.page.goto(f"{chat.site.url}/account")
+    expect(chat.page.locator("#account-who")).to_have_text("Ada Lovelace")
+    other = open_page(beside=chat.page, path=None)
+    # A second person's sign-in in the same browser, of which the server told this tab nothing.
+    other.page.context.clear_cookies()
+    other.page.goto(other.site.url)
+    other.register("Grace Hopper")
+    expect(chat.page.locator("#account-who")).to_have_text("Grace Hopper")
+
+
+def test_a_tab_more_replaces_no_token_of_those_beside_it(chat: ChatPage, open_page: OpenPage) -> None:
+    page = chat.page
+    asked: list[str] = []
+    page.evaluate(HEAR)
+    page.on("request", lambda request: asked.append(request.url))
+    other = open_page(beside=page, path="/account")
+    expect(other.page.get_by_label("What you are called")).to_be_visible()
+    # Whoever replaces a token holds this lock.
+    page.evaluate("heard.then(() => navigator.locks.request('eloquent-refresh', () => {}))")
+    assert [url for url in asked if url.endswith("/auth/refresh")] == []
 
 
 def test_a_token_that_ran_out_is_replaced_without_a_word(chat: ChatPage, site: Site) -> None:

@@ -36,9 +36,9 @@ const PAGES = {
   "reset-password": {
     needsToken: true,
     send: () => post("/auth/password/reset", { token, new_password: form.elements.password.value, cookie: true }),
-    done: ({ challenge }) => {
+    done: ({ challenge, user }) => {
       // Whoever has a second factor shows it at the sign-in.
-      const next = challenge ? "Sign in with it, and with your second factor. All devices were signed out." : "You are signed in here. All other devices were signed out.";
+      const next = challenge ? "Sign in with it, and with your second factor. All devices were signed out." : `You are signed in here as ${user.email}. All other devices were signed out.`;
       end("Your new password is set", [next], CHAT);
     },
     dead: () => end("This link is not valid any more", ["It works once, within an hour, and only until the password has changed."], ANOTHER),
@@ -52,8 +52,8 @@ const PAGES = {
       const { email, given_password: given, password } = form.elements;
       return post("/auth/password/own", { email: email.value.trim(), given_password: given.value, new_password: password.value, cookie: true });
     },
-    done: ({ challenge }) => {
-      const next = challenge ? "Sign in with it, and with your second factor." : "You are signed in here.";
+    done: ({ challenge, user }) => {
+      const next = challenge ? "Sign in with it, and with your second factor." : `You are signed in here as ${user.email}.`;
       end("Your own password is set", [next], CHAT);
     },
   },
@@ -82,6 +82,7 @@ const PAGES = {
   },
   "erased": {
     needsToken: true,
+    keepsToken: true, // it opens the receipt for years
     send: () => get(`/erasures/${encodeURIComponent(token)}`),
     done: (receipt) => {
       const { state, due_at: due, finished_at: at } = receipt;
@@ -108,8 +109,8 @@ function tokenIn(text) {
 
 // The form goes, and what happened takes its place, with one way on.
 function end(title, sentences, onward) {
-  // Neither the history nor whoever looks over a shoulder has a use for the token from now on.
-  history.replaceState(null, "", location.pathname);
+  // Neither the history nor whoever looks over a shoulder has a use for a token that was used.
+  if (!page.keepsToken) history.replaceState(null, "", location.pathname);
   form.hidden = true;
   byId("title").textContent = title;
   document.title = `${title} · Eloquent AI`;

@@ -43,7 +43,7 @@ let making = false;
 async function enter() {
   // A page that somebody else has used begins anew: nothing of theirs stays in it.
   if (seenBy && seenBy !== session.user.id) {
-    history.replaceState(null, "", location.pathname);
+    dropDraft(); // browsers fill a form in again that is reloaded
     location.reload();
     return;
   }
@@ -98,23 +98,32 @@ async function loadModels() {
 }
 
 function leave({ detail }) {
+  const expired = detail.reason === "expired";
+  document.querySelector("dialog[open]")?.close();
+  conversations.menu.close();
   socket.close();
   notices.close();
   answers.clear();
   conversations.clear();
   conversations.models = [];
-  chosenModel = null;
-  composer.text = "";
-  tray.clear();
   thread.addresses.clear();
   rememberPlace("");
   search.clear();
   thread.open(null);
   hideBanner();
   drawer.close();
-  history.replaceState(null, "", location.pathname);
+  // Whoever did not want to leave goes on where they were; for anybody else the page begins anew.
+  if (!expired) dropDraft();
   document.title = "Eloquent AI";
-  entrance.ask(detail.reason === "expired" ? "You were signed out. Sign in to go on." : "");
+  entrance.ask(expired ? "You were signed out. Sign in to go on." : "");
+}
+
+// What is not sent yet, and where it was being written.
+function dropDraft() {
+  chosenModel = null;
+  composer.text = "";
+  tray.clear();
+  history.replaceState(null, "", location.pathname);
 }
 
 // The conversation, and the message in it that is to be looked at.

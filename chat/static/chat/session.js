@@ -4,6 +4,10 @@
 const REQUEST_TIMEOUT_MS = 20_000;
 const FILE_TIMEOUT_MS = 120_000;
 const REFRESH_EARLY_MS = 60_000;
+// A reply that got lost leaves a cookie whose token was exchanged: for 10 s the server answers it all the same, later it
+// takes it for a stolen one. So the last try, which may take its time, is sent well within that.
+const REFRESH_TIMEOUTS_MS = [4_000, 4_000, REQUEST_TIMEOUT_MS];
+const REFRESH_AGAIN_MS = 30_000;
 
 // A refused or failed request. `detail` is a sentence for the user; `fields` maps a field's name to what is wrong with it;
 // `retryAfterS` is when another try makes sense, where the server knows.
@@ -39,11 +43,17 @@ export class Session extends EventTarget {
   user = null;
   #token = null;
   #refreshing = null;
+  #ending = false;
   #timer = null;
+  // Tabs of one browser share the cookie: each says whom it has, or that it has nobody now.
+  #tabs = new BroadcastChannel("eloquent-session");
 
   constructor(base = "/api/v1") {
     super();
     this.base = base;
+    this.#tabs.addEventListener("message", ({ data: id }) => {
+      if (this.user && this.user.id !== id) this.check().catch(() => {});
+    });
   }
 
   // Signs in from the cookie of an earlier visit. Resolves to false when there is none or it is no longer good;
@@ -99,12 +109,28 @@ export class Session extends EventTarget {
   // `reason` is what those are told who listen.
   async signOut(reason = "asked") {
     try {
-      await this.request("POST", "/auth/logout");
+      await this.ending(() => this.request("POST", "/auth/logout"), reason);
     } catch (error) {
       // A session that is already gone is what was asked for; a server that cannot be told is not.
       if (error.status !== 401) throw error;
     }
     this.#forget(reason);
+  }
+
+  // Asks for what ends this session, too. Until the answer is there nobody is forgotten, though a closed socket or another
+  // tab may tell of the end before: the answer is for the user.
+  async ending(ask, reason = "expired") {
+    this.#ending = true;
+    let refused = false;
+    try {
+      return await ask();
+    } catch (error) {
+      refused = error.status === 401;
+      throw error;
+    } finally {
+      this.#ending = false;
+      if (refused) this.#forget(reason);
+    }
   }
 
   // All other devices are signed out; this one goes on with fresh tokens. `fields` has both passwords.
@@ -158,7 +184,7 @@ export class Session extends EventTarget {
     if (asker && asker !== this.user?.id) throw new ApiError(401, { code: "signed_out", detail: "You were signed out." });
   }
 
-  // Called when the server closed the socket because the session may be over: the cookie decides.
+  // Called when the session may be over, as the server's closing of the socket or another tab says: the cookie decides.
   async check() {
     await this.#refreshOrForget();
   }
@@ -168,6 +194,7 @@ export class Session extends EventTarget {
       await this.#refresh();
     } catch (error) {
       if (!error.unreachable && error.status !== 429) this.#forget("expired");
+      if (this.user) this.#refreshIn(REFRESH_AGAIN_MS);
       throw error;
     }
   }
@@ -181,32 +208,51 @@ export class Session extends EventTarget {
   }
 
   async #refreshNow() {
-    const ask = async () => this.#accept(await this.#fetch("POST", "/auth/refresh", { cookie: true }));
+    const ask = async () => this.#accept(await this.#exchanged());
     if (navigator.locks) await navigator.locks.request("eloquent-refresh", ask);
     else await ask();
+  }
+
+  async #exchanged() {
+    let failure;
+    for (const timeout of REFRESH_TIMEOUTS_MS) {
+      try {
+        return await this.#fetch("POST", "/auth/refresh", { cookie: true }, timeout);
+      } catch (error) {
+        if (!error.unreachable) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   #accept(answer) {
     const before = this.user;
     this.user = answer.user;
     this.#token = answer.access_token;
+    this.#refreshIn(Math.max(answer.expires_in * 1000 - REFRESH_EARLY_MS, 5_000));
+    if (before?.id === this.user.id) return;
+    this.#tabs.postMessage(this.user.id);
+    this.dispatchEvent(new Event("signed-in"));
+  }
+
+  #refreshIn(wait) {
     clearTimeout(this.#timer);
-    const wait = Math.max(answer.expires_in * 1000 - REFRESH_EARLY_MS, 5_000);
     // A failure here is no news: the next request asks again and tells.
     this.#timer = setTimeout(() => this.#refreshOrForget().catch(() => {}), wait);
-    if (before?.id !== this.user.id) this.dispatchEvent(new Event("signed-in"));
   }
 
   #forget(reason) {
+    if (!this.user || this.#ending) return;
     clearTimeout(this.#timer);
-    if (!this.user) return;
     this.user = null;
     this.#token = null;
+    this.#tabs.postMessage(null);
     this.dispatchEvent(new CustomEvent("signed-out", { detail: { reason } }));
   }
 
-  async #fetch(method, path, body) {
-    return jsonOf(await this.#ask(method, path, body, REQUEST_TIMEOUT_MS));
+  async #fetch(method, path, body, timeout = REQUEST_TIMEOUT_MS) {
+    return jsonOf(await this.#ask(method, path, body, timeout));
   }
 
   // The response, whose body is still to be read; one that is no success is thrown as ApiError.

@@ -38,8 +38,7 @@ export class ChatSocket extends EventTarget {
 
   close() {
     this.connection.close();
-    for (const { timer } of this.#unsent.values()) clearTimeout(timer);
-    this.#unsent.clear();
+    for (const requestId of this.#unsent.keys()) this.#withdraw(requestId, "You were signed out before it was sent.");
     this.#drop();
   }
 

@@ -67,7 +67,7 @@ export class AccountApi {
   }
 
   endAllSessions() {
-    return this.#delete("/auth/sessions?all=true");
+    return this.session.ending(() => this.#delete("/auth/sessions?all=true"));
   }
 
   secondFactor() {
@@ -164,11 +164,11 @@ export class AccountApi {
 
   // {receipt, due_at, …}. Ends this session.
   erase(proof) {
-    return this.#post("/me/erasure", proof);
+    return this.session.ending(() => this.#post("/me/erasure", proof));
   }
 
   // Ends this session.
   deactivate(proof) {
-    return this.#post("/me/deactivate", proof);
+    return this.session.ending(() => this.#post("/me/deactivate", proof));
   }
 }

@@ -21,7 +21,8 @@ const api = new AccountApi(session);
 const owner = new Owner(api);
 const proof = new Proof(owner, () => session.signOut("again").catch((error) => toast(error.message)));
 const sure = new Sure();
-const tools = { api, owner, proof, sure, once: new Once(), renamed, farewell };
+const once = new Once();
+const tools = { api, owner, proof, sure, once, renamed, farewell };
 const parts = { profile: new Profile(tools), security: new Security(tools), devices: new Devices(tools), keys: new Keys(tools), activity: new Activity(tools), data: new Data(tools) };
 
 // Whose page it is: somebody else who signs in here must find nothing of theirs.
@@ -50,6 +51,7 @@ async function enter() {
   byId("way-back").href = wayBack();
   showWho();
   entrance.show("account-view");
+  once.showAgain();
   const said = await entrance.elsewhere.link();
   if (said) toast(said);
   await open(nameInAddress());
@@ -105,6 +107,7 @@ const NOTES = { expired: "You were signed out. Sign in to go on.", again: "Sign 
 function leave({ detail: { reason } }) {
   proof.close();
   sure.close();
+  once.hide();
   if (reason !== "again") rememberPlace("");
   if (reason === "asked") location.assign("/");
   else if (!isClosed) entrance.ask(NOTES[reason]);

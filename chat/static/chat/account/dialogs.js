@@ -161,6 +161,19 @@ export class Once {
     byId("once-title").textContent = title;
     byId("once-lead").textContent = lead;
     byId("once-list").replaceChildren(...lines.map((text) => el("li", {}, el("code", {}, text))));
+    this.#open();
+  }
+
+  // Out of sight while nobody is signed in; whoever has not kept it yet finds it again.
+  hide() {
+    this.dialog.close();
+  }
+
+  showAgain() {
+    if (this.#text) this.#open();
+  }
+
+  #open() {
     this.dialog.showModal();
     byId("once-title").focus();
   }
