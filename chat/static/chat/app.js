@@ -123,6 +123,7 @@ function dropDraft() {
   chosenModel = null;
   composer.text = "";
   tray.clear();
+  thread.clear();
   history.replaceState(null, "", location.pathname);
 }
 

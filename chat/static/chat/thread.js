@@ -127,6 +127,12 @@ export class Thread extends EventTarget {
     if (first) this.#scrollToEnd("instant");
   }
 
+  // Forgets what did not arrive, in all conversations.
+  clear() {
+    this.#unsent.clear();
+    this.#draw();
+  }
+
   // A conversation that was just made: there is no history to fetch. What did not arrive before it was made comes along.
   begin(id) {
     const waiting = this.#unsent.get(null);
