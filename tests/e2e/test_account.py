@@ -255,7 +255,7 @@ def test_the_receipt_of_an_erasure_is_shown_to_whoever_has_its_link(
 @pytest.mark.parametrize(("state", "said"), [("waiting", "The erasure waits"), ("running", "The erasure is at work")])
 def test_one_looks_again_for_a_receipt_that_is_not_written_yet(open_page: OpenPage, state: str, said: str) -> None:
     page = open_page(path="/account/erased#" + "x" * 43).page
-    told = {"state": state, "due_at": "2030-01-01T12:00:00Z", "finished_at": None}
+    told: dict[str, object] = {"state": state, "due_at": "2030-01-01T12:00:00Z", "finished_at": None}
     page.route("**/api/v1/erasures/*", partial(_answer, told))
     for _ in range(2):
         page.get_by_role("button", name="Show the receipt").click()

@@ -22,7 +22,7 @@ class Losing:
         self.statuses: list[int] = []
 
     def __call__(self, route: Route) -> None:
-        cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in self._context.cookies())  # type: ignore[typeddict-item]
+        cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in self._context.cookies())
         headers = {"Cookie": cookies, "Origin": self._origin, "Content-Type": "application/json"}
         asked = urllib.request.Request(route.request.url, route.request.post_data_buffer, headers)
         with urllib.request.urlopen(asked) as reply:
@@ -49,13 +49,18 @@ def test_a_token_that_could_not_be_replaced_in_time_is_replaced_later(chat: Chat
     page.reload()
     expect(chat.box).to_be_visible()
     refused: list[Route] = []
-    page.route(REFRESH, lambda route: (refused.append(route), route.abort("connectionrefused")))
+
+    def refuse(route: Route) -> None:
+        refused.append(route)
+        route.abort("connectionrefused")
+
+    page.route(REFRESH, refuse)
     page.clock.fast_forward("14:01")
     while len(refused) < 3:
         page.wait_for_timeout(10)  # Playwright hands its events over while it waits
     page.unroute(REFRESH)
     replaced: list[Response] = []
-    page.on("response", lambda reply: reply.url.endswith("/auth/refresh") and replaced.append(reply))
+    page.on("response", lambda reply: replaced.extend([reply] if reply.url.endswith("/auth/refresh") else []))
     deadline = time.monotonic() + 15
     while not replaced and time.monotonic() < deadline:
         page.clock.fast_forward("00:31")
