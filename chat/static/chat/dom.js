@@ -39,7 +39,7 @@ export function announce(sentence) {
 
 // Shows a sentence for a few seconds at the bottom of the page.
 export function toast(sentence) {
-  const note = el("div", { class: "toast", role: "status" }, sentence);
+  const note = el("div", { class: "toast" }, sentence);
   byId("toasts").append(note);
   setTimeout(() => note.remove(), 4000);
 }
