@@ -4,7 +4,7 @@ import { Answers } from "./answers.js";
 import { Api } from "./api.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
-import { byId, el, toast } from "./dom.js";
+import { byId, composing, el, toast } from "./dom.js";
 import { Entrance } from "./entrance.js";
 import { Notices } from "./notices.js";
 import { rememberPlace } from "./place.js";
@@ -196,7 +196,6 @@ async function send({ text, files = [] }) {
     showModels();
   }
   thread.ask(text, { files });
-  composer.focus();
 }
 
 // Other tabs and devices may have said something meanwhile.
@@ -287,6 +286,7 @@ conversations.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("changed", showState);
 thread.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("resend", ({ detail }) => send(detail));
+thread.addEventListener("acted", () => composer.focus());
 thread.addEventListener("missing", () => {
   toast("This conversation does not exist any more.");
   startAnew();
@@ -309,9 +309,14 @@ document.addEventListener("keydown", (event) => {
     search.focus();
     return;
   }
-  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (event.key !== "Escape" || composing(event) || event.defaultPrevented || document.querySelector("dialog[open]")) return;
   if (drawer.isOpen) drawer.close();
   else thread.stop();
+});
+// Its address would be taken for a conversation's.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  composer.box.focus();
 });
 byId("banner-retry").addEventListener("click", () => socket.connectNow());
 byId("new-chat").addEventListener("click", () => {

@@ -1,6 +1,6 @@
 // The list of conversations in the sidebar: pages by cursor, rename in place, pin, delete.
 
-import { announce, byId, el, icon, saveFile } from "./dom.js";
+import { announce, byId, composing, el, icon, saveFile } from "./dom.js";
 import { Menu } from "./menu.js";
 
 const DAY_MS = 86_400_000;
@@ -205,7 +205,7 @@ export class Conversations extends EventTarget {
     };
     field.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key !== "Enter" && event.key !== "Escape") return;
+      if (composing(event) || (event.key !== "Enter" && event.key !== "Escape")) return;
       // The focus moves to a button, which this same key would press.
       event.preventDefault();
       finish(event.key === "Enter");

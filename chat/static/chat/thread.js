@@ -19,7 +19,7 @@ function trimmedSentence(context) {
   return context.dropped ? `The ${many} did not fit and were not shown to the language model.` : null;
 }
 
-// Events: "changed" (running or stopping may have changed), "missing" (no such conversation), "fault" (detail: a sentence).
+// Events: "changed" (running or stopping may have changed), "acted" (a button in a message did its work, and goes), "missing" (no such conversation), "fault" (detail: a sentence).
 export class Thread extends EventTarget {
   id = null;
   #messages = [];
@@ -118,6 +118,7 @@ export class Thread extends EventTarget {
     this.#sticks = true;
     this.answers.ask(this.id, text, { files, edits });
     this.conversations.touch(this.id);
+    this.#acted();
   }
 
   // The text of a question that could not even make its conversation, shown with the reason.
@@ -368,6 +369,7 @@ export class Thread extends EventTarget {
       ondiscard: () => {
         this.#unsent.delete(this.id);
         this.#draw();
+        this.#acted();
       },
     };
   }
@@ -375,11 +377,17 @@ export class Thread extends EventTarget {
   #decide(message, decisions) {
     this.#sticks = true;
     this.answers.decide(this.id, message, decisions);
+    this.#acted();
   }
 
   #retry(messageId) {
     this.#sticks = true;
     this.answers.regenerate(this.id, messageId);
+    this.#acted();
+  }
+
+  #acted() {
+    this.dispatchEvent(new Event("acted"));
   }
 
   // Shows another version of a message, and what was written below it. What stands above does not move.
