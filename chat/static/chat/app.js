@@ -288,6 +288,7 @@ thread.addEventListener("fault", ({ detail }) => toast(detail));
 thread.addEventListener("resend", ({ detail }) => send(detail));
 thread.addEventListener("acted", () => composer.focus());
 thread.addEventListener("missing", () => {
+  conversations.deleted(thread.id);
   toast("This conversation does not exist any more.");
   startAnew();
 });

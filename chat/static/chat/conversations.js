@@ -25,7 +25,7 @@ export class Conversations extends EventTarget {
     this.list = byId("conversation-list");
     this.more = byId("conversations-more");
     this.menu = new Menu();
-    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#loadMore(), { root: byId("conversations"), rootMargin: "200px" }).observe(this.more);
+    this.watcher = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#loadMore(), { root: byId("conversations"), rootMargin: "200px" });
   }
 
   get(id) {
@@ -36,12 +36,13 @@ export class Conversations extends EventTarget {
     return this.models.find((model) => model.id === id)?.name ?? id ?? "";
   }
 
-  // Reads the first page again. What is already here and not in it stays.
+  // Reads the first page again. What is already here and not in it stays; what is below it is read again by whoever
+  // scrolls there: an import may have put others anywhere between.
   async load() {
     const { items, next_cursor: cursor } = await this.api.conversations();
-    if (!this.#items.size) this.#cursor = cursor;
+    this.#cursor = cursor;
     for (const item of items) this.#keep(item);
-    this.#draw();
+    this.#drawPage();
   }
 
   clear() {
@@ -96,8 +97,9 @@ export class Conversations extends EventTarget {
   }
 
   async change(id, fields) {
-    const before = this.#items.get(id);
-    this.put({ ...before, ...fields });
+    // One that was opened by its address may not be in the list yet: there is nothing to show before the reply.
+    const before = this.get(id);
+    if (before) this.put({ ...before, ...fields });
     let after = before;
     try {
       after = await this.api.changeConversation(id, fields);
@@ -105,7 +107,7 @@ export class Conversations extends EventTarget {
       this.#tell("fault", error.message);
     }
     // Unless it left the list meanwhile.
-    if (this.#items.has(id)) this.put(after);
+    if (after && (!before || this.get(id))) this.put(after);
   }
 
   // False for one that is gone.
@@ -122,16 +124,25 @@ export class Conversations extends EventTarget {
   async #loadMore() {
     if (!this.#cursor || this.#loading) return;
     this.#loading = true;
+    const from = this.#cursor;
     try {
-      const { items, next_cursor: cursor } = await this.api.conversations(this.#cursor);
-      this.#cursor = cursor;
+      const { items, next_cursor: cursor } = await this.api.conversations(from);
+      // Unless the list was begun anew meanwhile.
+      if (this.#cursor === from) this.#cursor = cursor;
       for (const item of items) if (!this.#items.has(item.id)) this.#keep(item);
-      this.#draw();
+      this.#drawPage();
     } catch (error) {
       this.#tell("fault", error.message);
     } finally {
       this.#loading = false;
     }
+  }
+
+  #drawPage() {
+    this.#draw();
+    // It tells of changes alone. Asked anew, it also tells of an end that is in view still.
+    this.watcher.unobserve(this.more);
+    this.watcher.observe(this.more);
   }
 
   #draw() {
@@ -147,7 +158,11 @@ export class Conversations extends EventTarget {
       group = name;
       nodes.push(this.#row(item).element);
     }
-    for (const id of this.#rows.keys()) if (!this.#items.has(id)) this.#rows.delete(id);
+    for (const [id, { more }] of this.#rows) {
+      if (this.#items.has(id)) continue;
+      this.#rows.delete(id);
+      if (this.menu.closeAt(more)) byId("new-chat").focus();
+    }
     this.#moving = true;
     this.list.replaceChildren(...nodes);
     // Moving a row takes the focus from it.
