@@ -186,3 +186,18 @@ def test_on_a_phone_the_buttons_fit_a_finger_and_nothing_is_too_wide(open_page: 
         assert box["height"] >= 44
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.locator(".composer").evaluate("(place) => place.scrollWidth <= place.clientWidth")
+
+
+def test_a_file_that_cannot_be_opened_says_why_to_everybody(chat: ChatPage, site: Site) -> None:
+    page = chat.page
+    attach(page, TEXT)
+    site.script("Three.")
+    chat.ask("How many?")
+    chat.expect_said("Three.")
+    gone = {"code": "not_found", "detail": "There is no such file."}
+    page.route("**/api/v1/attachments/*", lambda route: route.fulfill(status=404, json=gone))
+    page.get_by_role("button", name="Open notes.md").click()
+    # Said by the region that was there before: what comes with its role is not read by every screen reader.
+    said = page.locator("#toasts[aria-live=polite] > :not([role])")
+    expect(said).to_have_text("There is no such file.")
+    expect(said).to_be_visible()

@@ -103,6 +103,29 @@ def test_what_is_deleted_here_is_not_said_to_be_deleted_elsewhere(chat: ChatPage
     assert page.locator(".toast").all_text_contents() == []
 
 
+@pytest.mark.parametrize("works", [True, False], ids=["done", "refused"])
+def test_what_was_changed_holds_until_the_server_has_answered(chat: ChatPage, works: bool) -> None:
+    page = chat.page
+    chat.ask("Say it.")
+    chat.expect_said("Hello.")
+    held: list[Route] = []
+    hold = lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_()  # noqa: E731
+    page.route("**/api/v1/conversations/*", hold)
+    rename(chat, "Say it.")
+    with page.expect_response("**/api/v1/conversations?*"):
+        page.evaluate(READ_AGAIN)
+    chat.open_menu("New name")
+    chat.choose("Pin")
+    expect(page.get_by_role("heading", name="Pinned")).to_be_visible()
+    expect(chat.rows).to_have_text(["New name"])
+    while len(held) < 2:
+        page.wait_for_timeout(10)
+    held[1].continue_()
+    held[0].continue_() if works else held[0].abort()
+    expect(chat.rows).to_have_text(["New name" if works else "Say it."])
+    expect(page.get_by_role("heading", name="Pinned")).to_be_visible()
+
+
 def test_nobody_sees_what_was_on_its_way_to_who_sat_here_before(chat: ChatPage) -> None:
     page = chat.page
     chat.ask("Something private.")

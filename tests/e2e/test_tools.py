@@ -68,6 +68,16 @@ def test_what_tools_say_is_text_and_nothing_else(page: Page) -> None:
     expect(page.locator("details.tool img")).to_have_count(0)
 
 
+def test_what_a_call_would_do_is_read_in_the_order_in_which_it_is_done(page: Page) -> None:
+    turned = {"path": "safe\u202egpj.exe"}
+    asked = {**CALL, "state": "approval-requested", "approval": {"id": "a"}, "input": turned}
+    page.evaluate(SHOW, [asked, {**DONE, "toolCallId": "b", "input": turned, "output": "\u2067done\u2069"}])
+    expect(page.locator(".question-of-tool pre")).to_have_text('{ "path": "safe\\u202egpj.exe" }')
+    expect(page.locator(".question-of-tool pre")).to_have_attribute("dir", "ltr")
+    used = page.locator("details.tool pre")
+    expect(used).to_have_text(['{ "path": "safe\\u202egpj.exe" }', "\\u2067done\\u2069"])
+
+
 def ask_what_waits(chat: ChatPage) -> Locator:
     """Ask the model that calls tools; the question whether one of them may be called, which can be answered by then."""
     chat.choose_model(f"{HANDY}:latest")

@@ -4,7 +4,7 @@ import { Answers } from "./answers.js";
 import { Api } from "./api.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
-import { byId, el, toast } from "./dom.js";
+import { byId, composing, el, toast } from "./dom.js";
 import { Entrance } from "./entrance.js";
 import { Notices } from "./notices.js";
 import { rememberPlace } from "./place.js";
@@ -193,7 +193,6 @@ function showState() {
 function send({ text, files = [] }) {
   if (thread.id) thread.ask(text, { files });
   else begin(text, files);
-  composer.focus();
 }
 
 // A first question makes its conversation, which may take its time on a bad line.
@@ -202,6 +201,7 @@ async function begin(question, files) {
   making = true;
   showState();
   const unsent = thread.pend(question, files);
+  composer.focus();
   let made;
   try {
     made = await api.createConversation(chosenModel ? { model: chosenModel } : {});
@@ -321,7 +321,10 @@ thread.addEventListener("resend", ({ detail }) => {
   thread.withdraw(detail);
   begin(detail.question, detail.files);
 });
+thread.addEventListener("acted", () => composer.focus());
 thread.addEventListener("missing", () => {
+  if (conversations.isDeleting(thread.id)) return;
+  conversations.deleted(thread.id);
   toast("This conversation does not exist any more.");
   startAnew();
 });
@@ -343,9 +346,14 @@ document.addEventListener("keydown", (event) => {
     search.focus();
     return;
   }
-  if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (event.key !== "Escape" || composing(event) || event.defaultPrevented || document.querySelector("dialog[open]")) return;
   if (drawer.isOpen) drawer.close();
   else thread.stop();
+});
+// Its address would be taken for a conversation's.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  composer.box.focus();
 });
 byId("banner-retry").addEventListener("click", () => socket.connectNow());
 byId("new-chat").addEventListener("click", () => {

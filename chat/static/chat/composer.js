@@ -1,6 +1,6 @@
 // The box to write in, with its send and stop button.
 
-import { byId } from "./dom.js";
+import { byId, composing } from "./dom.js";
 
 export const LONGEST_MESSAGE = 32_000;
 const GROWS_BY_ITSELF = CSS.supports("field-sizing", "content");
@@ -23,8 +23,7 @@ export class Composer extends EventTarget {
       else this.#send();
     });
     this.box.addEventListener("keydown", (event) => {
-      // While an input method composes a character, Enter belongs to it.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey || composing(event)) return;
       event.preventDefault();
       if (!this.#running) this.#send();
     });

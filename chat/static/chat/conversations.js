@@ -1,6 +1,6 @@
 // The list of conversations in the sidebar: pages by cursor, rename in place, pin, delete.
 
-import { announce, byId, el, icon, saveFile } from "./dom.js";
+import { announce, byId, composing, el, icon, saveFile } from "./dom.js";
 import { Menu } from "./menu.js";
 
 const DAY_MS = 86_400_000;
@@ -17,6 +17,8 @@ export class Conversations extends EventTarget {
   // Deleted for good: what was read before, and arrives after, does not bring one back.
   #gone = new Set();
   #deleting = new Set();
+  // What was changed here and is not answered yet holds, whatever else is read meanwhile.
+  #changing = new Map();
   #moving = false;
 
   constructor(api) {
@@ -25,7 +27,7 @@ export class Conversations extends EventTarget {
     this.list = byId("conversation-list");
     this.more = byId("conversations-more");
     this.menu = new Menu();
-    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#loadMore(), { root: byId("conversations"), rootMargin: "200px" }).observe(this.more);
+    this.watcher = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.#loadMore(), { root: byId("conversations"), rootMargin: "200px" });
   }
 
   get(id) {
@@ -36,16 +38,17 @@ export class Conversations extends EventTarget {
     return this.models.find((model) => model.id === id)?.name ?? id ?? "";
   }
 
-  // Reads the first page again. What is already here and not in it stays.
+  // Reads the first page again. What is already here and not in it stays; what is below it is read again by whoever
+  // scrolls there: an import may have put others anywhere between.
   async load() {
     const { items, next_cursor: cursor } = await this.api.conversations();
-    if (!this.#items.size) this.#cursor = cursor;
+    this.#cursor = cursor;
     for (const item of items) this.#keep(item);
-    this.#draw();
+    this.#drawPage();
   }
 
   clear() {
-    for (const ids of [this.#items, this.#busy, this.#gone, this.#deleting]) ids.clear();
+    for (const ids of [this.#items, this.#busy, this.#gone, this.#deleting, this.#changing]) ids.clear();
     this.#cursor = null;
     this.#current = null;
     this.#draw();
@@ -62,6 +65,10 @@ export class Conversations extends EventTarget {
   deleted(id) {
     this.#gone.add(id);
     return this.remove(id) && !this.#deleting.has(id);
+  }
+
+  isDeleting(id) {
+    return this.#deleting.has(id);
   }
 
   // Takes one out that may come back. False when it was not here.
@@ -96,22 +103,28 @@ export class Conversations extends EventTarget {
   }
 
   async change(id, fields) {
-    const before = this.#items.get(id);
-    this.put({ ...before, ...fields });
-    let after = before;
+    // One that was opened by its address may not be in the list yet: there is nothing to show before the reply.
+    const before = this.get(id);
+    const others = () => (this.#changing.get(id) ?? []).filter((each) => each !== fields);
+    this.#changing.set(id, [...others(), fields]);
+    if (before) this.put(before);
+    let after = null;
     try {
       after = await this.api.changeConversation(id, fields);
     } catch (error) {
+      const undone = Object.keys(fields).map((name) => [name, before?.[name]]);
+      if (before) after = { ...this.get(id), ...Object.fromEntries(undone) };
       this.#tell("fault", error.message);
     }
+    this.#changing.set(id, others());
     // Unless it left the list meanwhile.
-    if (this.#items.has(id)) this.put(after);
+    if (after && (!before || this.get(id))) this.put(after);
   }
 
   // False for one that is gone.
   #keep(item) {
     if (this.#gone.has(item.id)) return false;
-    this.#items.set(item.id, item);
+    this.#items.set(item.id, Object.assign({}, item, ...(this.#changing.get(item.id) ?? [])));
     return true;
   }
 
@@ -122,16 +135,25 @@ export class Conversations extends EventTarget {
   async #loadMore() {
     if (!this.#cursor || this.#loading) return;
     this.#loading = true;
+    const from = this.#cursor;
     try {
-      const { items, next_cursor: cursor } = await this.api.conversations(this.#cursor);
-      this.#cursor = cursor;
+      const { items, next_cursor: cursor } = await this.api.conversations(from);
+      // Unless the list was begun anew meanwhile.
+      if (this.#cursor === from) this.#cursor = cursor;
       for (const item of items) if (!this.#items.has(item.id)) this.#keep(item);
-      this.#draw();
+      this.#drawPage();
     } catch (error) {
       this.#tell("fault", error.message);
     } finally {
       this.#loading = false;
     }
+  }
+
+  #drawPage() {
+    this.#draw();
+    // It tells of changes alone. Asked anew, it also tells of an end that is in view still.
+    this.watcher.unobserve(this.more);
+    this.watcher.observe(this.more);
   }
 
   #draw() {
@@ -147,7 +169,11 @@ export class Conversations extends EventTarget {
       group = name;
       nodes.push(this.#row(item).element);
     }
-    for (const id of this.#rows.keys()) if (!this.#items.has(id)) this.#rows.delete(id);
+    for (const [id, { more }] of this.#rows) {
+      if (this.#items.has(id)) continue;
+      this.#rows.delete(id);
+      if (this.menu.closeAt(more)) byId("new-chat").focus();
+    }
     this.#moving = true;
     this.list.replaceChildren(...nodes);
     // Moving a row takes the focus from it.
@@ -205,7 +231,7 @@ export class Conversations extends EventTarget {
     };
     field.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key !== "Enter" && event.key !== "Escape") return;
+      if (composing(event) || (event.key !== "Enter" && event.key !== "Escape")) return;
       // The focus moves to a button, which this same key would press.
       event.preventDefault();
       finish(event.key === "Enter");

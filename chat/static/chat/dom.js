@@ -37,9 +37,14 @@ export function announce(sentence) {
   byId("announcer").textContent = sentence;
 }
 
+// Whether the key belongs to an input method that composes a character. Safari says so by the code alone when the key ends it.
+export function composing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
 // Shows a sentence for a few seconds at the bottom of the page.
 export function toast(sentence) {
-  const note = el("div", { class: "toast", role: "status" }, sentence);
+  const note = el("div", { class: "toast" }, sentence);
   byId("toasts").append(note);
   setTimeout(() => note.remove(), 4000);
 }

@@ -1,7 +1,7 @@
 // A question that is worded anew, in its own place. The earlier wording is kept by the server.
 
 import { LONGEST_MESSAGE } from "./composer.js";
-import { el } from "./dom.js";
+import { composing, el } from "./dom.js";
 
 export class QuestionEditor {
   // onsend takes the new text; onclose is called when the editor goes, sent or not.
@@ -47,11 +47,12 @@ export class QuestionEditor {
   }
 
   #key(event) {
+    if (composing(event)) return;
     if (event.key === "Escape") {
       // Escape stops an answer elsewhere on the page.
       event.preventDefault();
       this.onclose();
-    } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.#send();
     }

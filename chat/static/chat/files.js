@@ -1,6 +1,6 @@
 // Attached files as they are shown in a question: pictures small, other files by their names. Either opens the file.
 
-import { announce, el, icon } from "./dom.js";
+import { el, icon, toast } from "./dom.js";
 
 // The server's addresses open for ten minutes.
 const GOOD_FOR_MS = 9 * 60_000;
@@ -77,7 +77,7 @@ function fileLink(file, addresses) {
     event.preventDefault();
     addresses.of(id).then(
       (address) => window.open(address, "_blank", "noopener"),
-      (error) => announce(error.message),
+      (error) => toast(error.message),
     );
   };
   const label = el("span", { class: "file-name", dir: "auto" }, name);

@@ -38,6 +38,13 @@ export class Menu {
     this.element.firstElementChild.focus();
   }
 
+  // Closes it if it is this button's: one that goes. False when it is not.
+  closeAt(button) {
+    if (this.#button !== button) return false;
+    this.close();
+    return true;
+  }
+
   close() {
     this.#button?.setAttribute("aria-expanded", "false");
     this.#button = null;

@@ -1,6 +1,6 @@
 // Search in the user's messages: a field above the list of conversations, and what it finds in the list's place.
 
-import { byId, el } from "./dom.js";
+import { byId, composing, el } from "./dom.js";
 
 const QUIET_MS = 220;
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
@@ -152,11 +152,12 @@ export class Search extends EventTarget {
   }
 
   #keyInBox(event) {
+    if (composing(event)) return;
     // What was found for other words is no answer to these.
     const first = this.#answered === this.#query ? this.results.querySelector("a") : null;
     if (event.key === "Escape" && this.box.value) this.clear();
     else if (event.key === "ArrowDown" && first) first.focus();
-    else if (event.key === "Enter" && this.#query && !event.isComposing) this.#follow();
+    else if (event.key === "Enter" && this.#query) this.#follow();
     else return;
     event.preventDefault();
   }

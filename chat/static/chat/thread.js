@@ -26,8 +26,8 @@ function hasArrived({ question, known }, messages) {
   return messages.some(({ id, role, parts }) => role === "user" && !known.has(id) && textOf(parts) === question);
 }
 
-// Events: "changed" (running or stopping may have changed), "missing" (no such conversation), "resend" (detail: an unsent
-// question of no conversation), "fault" (detail: a sentence).
+// Events: "changed" (running or stopping may have changed), "acted" (a button in a message did its work, and goes), "missing"
+// (no such conversation), "resend" (detail: an unsent question of no conversation), "fault" (detail: a sentence).
 export class Thread extends EventTarget {
   id = null;
   #messages = [];
@@ -147,6 +147,7 @@ export class Thread extends EventTarget {
     const known = new Set(this.#messages.map((message) => message.id));
     this.answers.ask(this.id, text, { files, edits, known, model: this.#model });
     this.conversations.touch(this.id);
+    this.#acted();
   }
 
   // A question on its way into a conversation that is still to be made. What it returns is for the next two.
@@ -412,7 +413,12 @@ export class Thread extends EventTarget {
 
   #unsentQuestion(unsent) {
     const { question, files, reason } = unsent;
-    return { text: question, files, addresses: this.addresses, unsent: reason, onretry: () => this.#again(unsent), ondiscard: () => this.withdraw(unsent) };
+    return { text: question, files, addresses: this.addresses, unsent: reason, onretry: () => this.#again(unsent), ondiscard: () => this.#discard(unsent) };
+  }
+
+  #discard(unsent) {
+    this.withdraw(unsent);
+    this.#acted();
   }
 
   // The history is looked at first: what arrived after all is not asked twice. Nor is what was pressed twice.
@@ -430,11 +436,17 @@ export class Thread extends EventTarget {
   #decide(message, decisions) {
     this.#sticks = true;
     this.answers.decide(this.id, message, decisions);
+    this.#acted();
   }
 
   #retry(messageId) {
     this.#sticks = true;
     this.answers.regenerate(this.id, messageId, this.#model);
+    this.#acted();
+  }
+
+  #acted() {
+    this.dispatchEvent(new Event("acted"));
   }
 
   // Shows another version of a message, and what was written below it. What stands above does not move.

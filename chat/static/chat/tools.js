@@ -1,6 +1,7 @@
 // The calls of tools that an answer makes, as DOM nodes.
 
 import { el, icon } from "./dom.js";
+import { plainOrder } from "./markdown-inline.js";
 
 // `update` takes the calls (parts), and `ondecide`: takes [{call, approved}] for every call that waits for the user's
 // agreement, or null when nothing can be decided now.
@@ -51,7 +52,7 @@ export class ToolsView {
       "div",
       { class: "tool question-of-tool", role: "group", "aria-label": `May ${call.toolName} be called?` },
       asked,
-      el("pre", { dir: "auto" }, shownValue(call.input)),
+      valueNode(call.input),
       el("div", { class: "fault-actions" }, choice("Allow", "check", true), choice("Don’t allow", "close", false)),
     );
   }
@@ -87,11 +88,13 @@ function callView(call) {
     "details",
     { class: state === "output-error" ? "tool failed" : "tool" },
     el("summary", {}, icon("tool"), el("span", {}, sentence)),
-    el("pre", { dir: "auto" }, shownValue(input)),
-    said !== undefined && el("pre", { dir: "auto" }, shownValue(said)),
+    valueNode(input),
+    said !== undefined && valueNode(said),
   );
 }
 
-function shownValue(value) {
-  return typeof value === "string" ? value : JSON.stringify(value ?? null, null, 2);
+// What is agreed to is what is read: letters that turn others around are written out.
+function valueNode(value) {
+  const isText = typeof value === "string";
+  return el("pre", { dir: isText ? "auto" : "ltr" }, plainOrder(isText ? value : JSON.stringify(value ?? null, null, 2)));
 }
