@@ -171,7 +171,7 @@ async def test_a_user_has_so_many_sockets_of_a_kind_and_no_more(
         await first.connection.ping()
         async with ann.socket(speaks=speaks) as second:
             assert await second.close_code() == 4429
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while sockets._open:  # noqa: ASYNC110 - the server's side of a close has no event
             await asyncio.sleep(0.01)
     async with ann.device():

@@ -19,7 +19,7 @@ def llamacpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCpp]:
 
 
 def test_it_offers_the_model_with_the_context_that_was_asked_for(llamacpp: LlamaCpp) -> None:
-    models = httpx.get(f"{llamacpp.address}/v1/models").json()["data"]
+    models = httpx.get(f"{llamacpp.address}/v1/models", timeout=30).json()["data"]
     assert [model["id"] for model in models] == ["smollm2-135m"]
     assert models[0]["meta"]["n_ctx"] == 4096
 
@@ -32,10 +32,10 @@ def test_it_answers(llamacpp: LlamaCpp) -> None:
 
 
 def test_other_web_sites_may_not_use_it_and_nobody_sees_the_prompts(llamacpp: LlamaCpp) -> None:
-    health = httpx.get(f"{llamacpp.address}/health", headers={"Origin": "http://evil.example"})
+    health = httpx.get(f"{llamacpp.address}/health", headers={"Origin": "http://evil.example"}, timeout=30)
     assert health.status_code == 200
     assert health.headers.get("access-control-allow-origin", "") == ""
-    assert httpx.get(f"{llamacpp.address}/slots").status_code != 200
+    assert httpx.get(f"{llamacpp.address}/slots", timeout=30).status_code != 200
 
 
 def test_its_log_is_quiet(llamacpp: LlamaCpp) -> None:
