@@ -1,8 +1,8 @@
 """Notices between a user's devices: a conversation appeared, changed or went, an answer or an import came to rest.
 
 They travel over the channel layer to every socket of the user in every process. The words of an answer never do. A
-notice is a courtesy: it is sent after the fact, nobody waits for it, and it is lost when Redis is away or too much is
-waiting. The API is the truth, and a client reads it again whenever it may have missed something.
+notice is a courtesy: it is sent after the fact, nobody waits for it, it may come twice, and it is lost when Redis is
+away or too much is waiting. The API is the truth, and a client reads it again whenever it may have missed something.
 
 Notices of one user that come within `HELD_BACK_S` travel as one message: a short answer's beginning and end cost one
 PUBLISH together.
@@ -178,10 +178,18 @@ class _Outbox:
             try:
                 for user_id, notices in waiting.items():
                     frames = [_encoder.encode(notice).decode() for notice in notices]
-                    async with asyncio.timeout(SEND_LIMIT_S):
-                        await layer.group_send(notices_group(user_id), {"type": TOLD, "frames": frames})
+                    try:
+                        await _sent(layer, user_id, frames)
+                    except TimeoutError:
+                        # The time is over, too, when it was this process that stood still. What came is no harm twice.
+                        await _sent(layer, user_id, frames)
             except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, and so are these
                 log.warning("notices were not sent", users=len(waiting), error=repr(error))
+
+
+async def _sent(layer: Any, user_id: UserId, frames: list[str]) -> None:
+    async with asyncio.timeout(SEND_LIMIT_S):
+        await layer.group_send(notices_group(user_id), {"type": TOLD, "frames": frames})
 
 
 _outbox: Final = _Outbox()

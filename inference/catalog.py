@@ -1,7 +1,7 @@
 """The language models offered now: what the configured servers list, remembered for some seconds.
 
 A server that is down or slow hides its own models and nobody else's. Whoever asks while the list is being made anew
-gets the last one, so that a slow server costs one reader two seconds, once.
+gets the last one, so that a slow server, which is asked twice, costs one reader four seconds, once.
 """
 
 import asyncio
@@ -134,8 +134,13 @@ class Catalog:
 
     async def _models_of(self, provider: Provider) -> list[ProviderModel]:
         try:
-            async with asyncio.timeout(LISTING_LIMIT_S):
-                models = await provider.models()
+            try:
+                models = await _listed(provider)
+            except (TimeoutError, ModelUnreachable) as error:
+                # Who was late may have stood still, or this process has: for that no model is hidden.
+                if not isinstance(error, TimeoutError) and not isinstance(error.__cause__, TimeoutError):
+                    raise
+                models = await _listed(provider)
         except Exception as error:  # noqa: BLE001  (whatever ails one provider, the others are listed)
             if provider.name not in self.unreachable:
                 log.warning("%s does not list its models: %r", provider.name, error.__cause__ or error)
@@ -281,6 +286,11 @@ def _catalog() -> Catalog:
         decided: Remembered[Decisions] = Remembered("the catalog of language models", decisions, {})
         _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model, decided=decided))
     return _current[1]
+
+
+async def _listed(provider: Provider) -> list[ProviderModel]:
+    async with asyncio.timeout(LISTING_LIMIT_S):
+        return await provider.models()
 
 
 def _offered(provider: str, model: ProviderModel) -> OfferedModel:

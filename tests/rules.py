@@ -185,6 +185,15 @@ def no_shared_task_in_a_requests_context(tree: ast.AST) -> Iterator[ast.AST]:
                         yield call
 
 
+def no_unnamed_patience(tree: ast.AST) -> Iterator[ast.AST]:
+    """httpx waits five seconds where nothing is said: a process may stand still for so long on a busy machine."""
+    asking = {"AsyncClient", "Client", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream"}
+    for name, call in _calls(tree):
+        package, _, last = name.partition(".")
+        if package in {"httpx", "httpx2"} and last in asking and _keyword(call, "timeout") is None:
+            yield call
+
+
 RULES: Final[tuple[Rule, ...]] = (
     no_code_from_text,
     no_objects_from_bytes,
@@ -197,6 +206,8 @@ RULES: Final[tuple[Rule, ...]] = (
     no_secrets_in_logs,
     no_shared_task_in_a_requests_context,
 )
+RULES_OF_TESTS: Final[tuple[Rule, ...]] = (no_unnamed_patience,)
+"""What our tests must not do."""
 
 LET_THROUGH: Final[dict[str, dict[str, str]]] = {
     "no_unverified_tls": {
@@ -216,6 +227,9 @@ LET_THROUGH: Final[dict[str, dict[str, str]]] = {
         "eloquent/embedded/llamacpp.py": "as above",
         "eloquent/embedded/ports.py": "looks whether a port of this machine is free",
         "eloquent/embedded/valkey.py": "asks the server that it started whether it is ready",
+    },
+    "no_unnamed_patience": {
+        "tests/accounts/limits/test_guessing.py": "is to name its patience, too",
     },
 }
 """Rule → module → why it may."""

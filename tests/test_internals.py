@@ -36,7 +36,7 @@ async def test_on_the_api(server: str, monkeypatch: pytest.MonkeyPatch, caplog: 
 
 async def test_for_programs(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accounts.api_key_access.store", None)
-    async with httpx.AsyncClient(base_url=server) as http:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as http:
         key = f"sk-eloquent-{'0' * 64}"
         answer = await http.get("/v1/models", headers={"Authorization": f"Bearer {key}"})
     assert answer.status_code == 500

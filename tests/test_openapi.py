@@ -40,7 +40,7 @@ class Site:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=f"{self.url}/api/v1")
+        self.http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=30)
         credentials = {"email": "fuzz@example.org", "password": PASSWORD}
         token = self.post("/auth/register", credentials)["access_token"]
         self.headers = self.http.headers["Authorization"] = f"Bearer {token}"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules import LET_THROUGH, RULES, Rule
-from tests.test_project import ROOT, modules
+from tests.rules import LET_THROUGH, RULES, RULES_OF_TESTS, Rule
+from tests.test_project import ROOT, modules, tracked
 
 BROKEN = {
     "no_code_from_text": [
@@ -82,6 +82,12 @@ BROKEN = {
         "if self._task is None or self._task.done(): self._task = asyncio.create_task(work())",
         "if task.done(): task = loop.create_task(work(), name='x')",
     ],
+    "no_unnamed_patience": [
+        "httpx.AsyncClient(base_url=server)",
+        "await httpx2.AsyncClient().get(url)",
+        "httpx.get(url)",
+        "httpx.AsyncClient(**options)",
+    ],
 }
 KEPT = {
     "no_code_from_text": ["re.compile(text)", "model.eval_count"],
@@ -96,6 +102,7 @@ KEPT = {
         "if task.done(): task = loop.create_task(work(), context=Context())",
         "if wanted: task = loop.create_task(work())",
     ],
+    "no_unnamed_patience": ["httpx.get(url, timeout=30)", "http.get(url)", "httpx.AsyncClient(timeout=None)"],
     "no_secrets_in_logs": ["log.info('signed in', session=session_id)", "log.info('used', tokens=3)", "sign(token)"],
 }
 
@@ -105,12 +112,11 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_project_keeps_the_rule(rule: Rule) -> None:
+def keeps(rule: Rule, paths: list[Path]) -> None:
     allowed = LET_THROUGH.get(rule.__name__, {})
     broken = {
         f"{name}:{getattr(node, 'lineno', 0)}"
-        for path in modules()
+        for path in paths
         if (name := str(path.relative_to(ROOT))) not in allowed
         for node in rule(tree_of(path))
     }
@@ -119,9 +125,19 @@ def test_the_project_keeps_the_rule(rule: Rule) -> None:
     assert [name for name in allowed if not list(rule(tree_of(ROOT / name)))] == []
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_project_keeps_the_rule(rule: Rule) -> None:
+    keeps(rule, modules())
+
+
+@pytest.mark.parametrize("rule", RULES_OF_TESTS, ids=lambda rule: rule.__name__)
+def test_the_tests_keep_the_rule(rule: Rule) -> None:
+    keeps(rule, tracked("tests/*.py"))
+
+
 @pytest.mark.parametrize(
     ("rule", "code"),
-    [(rule, code) for rule in RULES for code in BROKEN[rule.__name__]],
+    [(rule, code) for rule in (*RULES, *RULES_OF_TESTS) for code in BROKEN[rule.__name__]],
     ids=lambda x: getattr(x, "__name__", str(x)[:40]),
 )
 def test_a_rule_finds_what_it_is_for(rule: Rule, code: str) -> None:
@@ -131,7 +147,7 @@ def test_a_rule_finds_what_it_is_for(rule: Rule, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "code"),
-    [(rule, code) for rule in RULES for code in KEPT[rule.__name__]],
+    [(rule, code) for rule in (*RULES, *RULES_OF_TESTS) for code in KEPT[rule.__name__]],
     ids=lambda x: getattr(x, "__name__", str(x)[:40]),
 )
 def test_a_rule_lets_the_rest_be(rule: Rule, code: str) -> None:

@@ -59,7 +59,7 @@ def test_files_are_compressed(collected: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/admin/login/", "/api/v1/docs"])
 async def test_a_page_loads_nothing_from_elsewhere(server: str, path: str) -> None:
-    async with httpx.AsyncClient(base_url=server, follow_redirects=True) as client:
+    async with httpx.AsyncClient(base_url=server, follow_redirects=True, timeout=30) as client:
         page = await client.get(path)
         assert page.status_code == 200
         loaded = re.findall(r"""<(?:script|link|img)\b[^>]*?(?:src|href)=["']([^"']+)""", page.text)

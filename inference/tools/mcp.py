@@ -148,12 +148,11 @@ class _Source:
 
     async def _list(self) -> None:
         try:
-            async with asyncio.timeout(LISTING_LIMIT_S):
-                # In a thread: half a second of imports would hold up every answer of this process, once.
-                await asyncio.to_thread(import_module, "mcp")
-                from inference.tools.mcp_client import list_offers  # as above
-
-                listing = await list_offers(self._server, self._guard)
+            try:
+                listing = await self._listed()
+            except TimeoutError:
+                # Who was late may have stood still, or this process has: for that no tool is hidden.
+                listing = await self._listed()
             self._entries, self._mode = self._entries_of(listing), listing.mode
             self._failed = False
         except Exception as error:  # noqa: BLE001  (whatever ails one server, the others are listed)
@@ -161,6 +160,14 @@ class _Source:
                 log.warning("an MCP server does not list its tools", server=self._name, error=_causes_of(error))
             self._entries, self._failed = {}, True
         self._listed_at = asyncio.get_running_loop().time()
+
+    async def _listed(self) -> "Listing":
+        async with asyncio.timeout(LISTING_LIMIT_S):
+            # In a thread: half a second of imports would hold up every answer of this process, once.
+            await asyncio.to_thread(import_module, "mcp")
+            from inference.tools.mcp_client import list_offers  # as above
+
+            return await list_offers(self._server, self._guard)
 
     def _entries_of(self, listing: "Listing") -> dict[str, _Entry]:
         wanted = self._server.tools

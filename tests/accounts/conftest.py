@@ -55,7 +55,7 @@ def _fresh_windows() -> None:
 
 @pytest_asyncio.fixture
 async def http(server: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         yield client
 
 

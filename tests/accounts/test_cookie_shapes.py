@@ -25,7 +25,7 @@ PIECES = st.sampled_from([NAME, b"=", b";", b" ", b'"', b"\\", b",", b"TOKEN", b
 def client(db: None) -> Iterator[httpx.Client]:
     with (
         serving(application, lifespan="on") as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as http,
     ):
         yield http
     lifecycle.open_for_work()

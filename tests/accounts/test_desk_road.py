@@ -41,7 +41,7 @@ async def test_what_staff_takes_away_is_gone_at_once(a_person: Any, change: dict
     await layer.group_add(notices.user_group(person.id), socket)
     assert (await person.ask("GET", "me")).status_code == 200
     await desk(change_user)(person.email, **change)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await layer.receive(socket) == {"type": "session.revoked"}
     assert (await person.ask("GET", "me")).status_code == 401
     assert (await person.refresh()).status_code == 401
@@ -65,7 +65,7 @@ async def test_a_deleted_users_tokens_and_tickets_mean_nothing(a_person: Any) ->
     socket = await layer.new_channel()
     await layer.group_add(notices.user_group(person.id), socket)
     await desk(lambda: models.User.objects.get(email=person.email).delete())()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await layer.receive(socket) == {"type": "session.revoked"}
     assert (await person.ask("GET", "me")).status_code == 401
     assert (await person.refresh()).status_code == 401

@@ -225,7 +225,7 @@ async def test_a_refresh_token_used_again_is_told_by_letter_notice_and_record(a_
     await layer.group_add(notices.user_group(ObjectId(person.id)), socket)
     await layer.group_add(notices.user_group(ObjectId()), bystander)
     await used_again(person)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         told = await layer.receive(socket)
     assert told["type"] == "account.told"
     frame = orjson.loads(told["frame"])

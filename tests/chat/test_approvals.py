@@ -305,7 +305,7 @@ async def test_who_reads_all_of_it_just_after_its_end_need_not_wait(
     waiting = await waiting_for(ann)
     run = await waiting.decided(AGREED)
     monkeypatch.setattr(reading, "_POLL_FIRST_S", 60.0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         _, stream = await ann.read(run["id"])
     assert stream.text == "Let me see.All gone."
 

@@ -151,7 +151,7 @@ async def test_a_signed_address_opens_without_a_session_for_ten_minutes(
     ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, other = await ann.attach(png()), await ann.attach(b"tea")
-    async with httpx.AsyncClient(base_url=ann.server) as stranger:
+    async with httpx.AsyncClient(base_url=ann.server, timeout=30) as stranger:
         opened = await stranger.get(kept["url"])
         assert (opened.status_code, opened.content) == (200, png())
         assert opened.headers["Content-Security-Policy"] == POLICY

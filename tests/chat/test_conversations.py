@@ -202,7 +202,7 @@ async def test_a_cursor_that_names_no_message_ends_the_list(ann: Person, model: 
     conversation = await ann.conversation()
     await ann.at_rest((await ann.ask(conversation, "Hi"))["id"])
     params = {"limit": 1, "cursor": cursors.encode([nothing])}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         page = await ann.ok("GET", f"/conversations/{conversation}/messages", params=params)
     assert page == {"items": [], "next_cursor": None}
 

@@ -38,7 +38,7 @@ async def test_a_chunk_reaches_a_waiting_reader_at_once() -> None:
         waiting = asyncio.ensure_future(anext(entries))
         await asyncio.sleep(0)
         journal.append(run_id, [b"%d" % number])
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             assert await waiting == (number, [b"%d" % number], False)
 
 

@@ -52,6 +52,33 @@ async def test_notices_are_sent_in_nobodys_name(monkeypatch: pytest.MonkeyPatch)
         assert await whose.get() is None
 
 
+async def test_a_notice_that_took_too_long_is_sent_once_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = AsyncMock(side_effect=[TimeoutError, None])
+    monkeypatch.setattr(get_channel_layer(), "group_send", send, raising=False)
+    outbox = notices._Outbox()
+    outbox.add(ObjectId(), notices.Refetch())
+    assert outbox._sending is not None
+    await outbox._sending
+    assert send.await_count == 2
+    assert "notices were not sent" not in caplog.text
+
+
+async def test_notices_that_took_too_long_twice_are_lost_and_the_next_are_sent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = AsyncMock(side_effect=[TimeoutError, TimeoutError, None])
+    monkeypatch.setattr(get_channel_layer(), "group_send", send, raising=False)
+    outbox = notices._Outbox()
+    for _ in range(2):
+        outbox.add(ObjectId(), notices.Refetch())
+        assert outbox._sending is not None
+        await outbox._sending
+    assert send.await_count == 3
+    assert caplog.text.count("notices were not sent") == 1
+
+
 @pytest.mark.parametrize("status", ["complete", "stopped"])
 async def test_an_answer_is_told_without_its_words(ann: Person, model: LanguageModel, status: str) -> None:
     gate = asyncio.Event()
@@ -171,7 +198,7 @@ async def test_a_user_has_so_many_sockets_of_a_kind_and_no_more(
         await first.connection.ping()
         async with ann.socket(speaks=speaks) as second:
             assert await second.close_code() == 4429
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while sockets._open:  # noqa: ASYNC110 - the server's side of a close has no event
             await asyncio.sleep(0.01)
     async with ann.device():

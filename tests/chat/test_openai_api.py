@@ -59,7 +59,7 @@ async def test_a_request_without_a_key_is_refused(ann: Person, model: LanguageMo
         "long": "Bearer " + "a" * 20_000,
         "empty": "Bearer",
     }
-    async with httpx.AsyncClient(base_url=f"{ann.server}/v1") as client:
+    async with httpx.AsyncClient(base_url=f"{ann.server}/v1", timeout=30) as client:
         for name, value in headers.items():
             assert (await client.get("/models", headers={"Authorization": value})).status_code == 200, name
         for name, value in wrong.items():

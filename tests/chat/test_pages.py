@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.parametrize("path", ["/", "/account", "/account/exports"])
 async def test_a_page_runs_its_own_scripts_alone_and_is_asked_for_anew(server: str, path: str) -> None:
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         pages = [await client.get(path) for _ in range(2)]
     for page in pages:
         assert page.status_code == 200
@@ -26,11 +26,11 @@ async def test_a_page_runs_its_own_scripts_alone_and_is_asked_for_anew(server: s
 
 
 async def test_search_engines_are_kept_from_the_account_page(server: str) -> None:
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         assert (await client.get("/account")).headers["x-robots-tag"] == "noindex"
         assert "x-robots-tag" not in (await client.get("/")).headers
 
 
 async def test_the_account_page_says_how_long_an_erasure_can_be_taken_back(server: str) -> None:
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         assert "it cannot be taken back" in (await client.get("/account")).text

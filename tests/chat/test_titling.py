@@ -73,7 +73,7 @@ async def namer(title_model: TitleModel) -> AsyncIterator[Namer]:
 
 async def titles_at_rest() -> None:
     """Until no title is on its way: well before one would be given up by itself."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while titling._titles:
             await asyncio.wait([title.task for title in titling._titles.values()])
 
@@ -381,7 +381,7 @@ async def test_the_process_does_not_wait_for_a_title_when_it_goes(ann: Person, n
     await namer.provider.until(2)
     lifecycle.start_draining()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await work.drain(within_s=30)
         await namer.provider.until_idle()
     finally:

@@ -10,7 +10,7 @@ from tests.uvicorn_server import running_server
 
 
 async def test_the_server_answers_over_http_from_both_roads(server):
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         alive = await client.get("/healthz")
         desk = await client.get("/admin/login/")
 
@@ -20,7 +20,7 @@ async def test_the_server_answers_over_http_from_both_roads(server):
 
 async def test_what_the_server_writes_is_in_the_test_database(server):
     person = {"email": "through-http@example.com", "password": "a-long-enough-password"}
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         registered = await client.post("/api/v1/auth/register", json=person)
 
     assert registered.status_code == 201

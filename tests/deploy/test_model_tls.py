@@ -124,7 +124,7 @@ async def test_who_does_not_know_its_certificate_says_nothing_to_it(front: Front
 
 
 async def test_without_tls_nobody_is_answered(front: Front) -> None:
-    async with httpx.AsyncClient(base_url=front.url.replace("https", "http")) as plain:
+    async with httpx.AsyncClient(base_url=front.url.replace("https", "http"), timeout=30) as plain:
         with pytest.raises(httpx.TransportError):
             await plain.get("/api/tags")
 

@@ -69,7 +69,7 @@ async def serving(image: Container, settings: dict[str, str]) -> AsyncIterator[t
 
 
 def balancer_of(address: str, **options: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=address, verify=asking_no_certificate(), **options)
+    return httpx.AsyncClient(base_url=address, verify=asking_no_certificate(), timeout=30, **options)
 
 
 async def until_status(

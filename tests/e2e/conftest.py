@@ -14,6 +14,14 @@ from tests.e2e.chromium import ChromiumMissing, launched
 from tests.e2e.pages import ChatPage, Watch
 from tests.e2e.site import Site, running_site
 
+# A toast is there for four seconds, which this process may stand still: for a test it stays.
+TOASTS_STAY = """
+(() => {
+  const { setTimeout } = window;
+  window.setTimeout = (work, ms, ...rest) => setTimeout(work, ms === 4000 ? 60_000 : ms, ...rest);
+})();
+"""
+
 # What comes, comes: who waits in vain has failed, however busy the machine.
 expect.set_options(timeout=15_000)
 
@@ -72,6 +80,7 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
     def opened(*, beside: Page | None = None, path: str | None = "/", **options: object) -> ChatPage:
         if beside is None:
             contexts.append(chromium.new_context(**options))  # type: ignore[arg-type]
+            contexts[-1].add_init_script(TOASTS_STAY)
         context = contexts[-1] if beside is None else beside.context
         page = context.new_page()
         watches.append(Watch(page, site.url))
@@ -99,6 +108,7 @@ def chat(open_page: OpenPage) -> ChatPage:
 def keyed_page(site: Site, chromium: Browser) -> Iterator[Page]:
     """A page at `localhost`, a name that passkeys can be made for, with an authenticator that verifies its user."""
     context = chromium.new_context()
+    context.add_init_script(TOASTS_STAY)
     page = context.new_page()
     url = site.url.replace("127.0.0.1", "localhost")
     watch = Watch(page, url)
@@ -118,6 +128,7 @@ def visit(site: Site, chromium: Browser) -> Iterator[ChatPage]:
     """A new visitor, who may leave for the provider: no other test's page may leave at all."""
     site.provider.be_good()
     context = chromium.new_context()
+    context.add_init_script(TOASTS_STAY)
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(str(error)))
     faults: list[str] = []

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, WebSocket, expect
@@ -201,6 +202,14 @@ class ChatPage:
     def choose(self, action: str) -> None:
         """From the open menu."""
         self.page.get_by_role("menuitem", name=action).click()
+
+
+def until(page: Page, true: Callable[[], object], *, every_ms: int = 10) -> None:
+    """Wait for what this process hears of only while the page's events are let in."""
+    give_up = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < give_up
+        page.wait_for_timeout(every_ms)
 
 
 def text_of(message: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import redis
 
@@ -74,6 +75,10 @@ def _handy() -> FakeModel:
     return FakeModel(tokens=("It is", " done."), calls=calls, capabilities=("completion", "tools"))
 
 
+class _PatientServer(WebServer):
+    start_timeout_s: ClassVar[float] = 120.0
+
+
 class Gate:
     """Holds the scripted model back. It lives in the loop of the fake server's thread."""
 
@@ -115,7 +120,7 @@ def running_site(directory: Path, *, mongodb_uri: str, redis_url: str) -> Iterat
             "LOG_LEVEL": "INFO",
             "TITLE_MODEL": "off",  # the scripted model is to say what a test wants, when it wants it
         }
-        web = WebServer(directory / "web", port=None)
+        web = _PatientServer(directory / "web", port=None)
         web.settings = environment
         site = Site(web, ollama, mail, provider, environment)
         site.manage("migrate", "--verbosity", "0")

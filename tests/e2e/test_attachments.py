@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage
+from tests.e2e.pages import ChatPage, until
 from tests.e2e.site import REAL, Site
 from tests.pictures import png
 
@@ -131,10 +131,12 @@ def test_while_a_file_is_uploaded_nothing_is_sent(chat: ChatPage) -> None:
     attach(page, PICTURE, wait=False)
     expect(page.get_by_role("progressbar", name="Uploading meadow.png")).to_be_visible()
     expect(page.get_by_role("button", name="Send message")).to_be_disabled()
+    until(page, lambda: held)
     held[0].continue_()
     expect(page.get_by_role("button", name="Send message")).to_be_enabled()
     attach(page, TEXT, wait=False)
     expect(page.get_by_role("progressbar", name="Uploading notes.md")).to_be_visible()
+    until(page, lambda: len(held) > 1)
     held[1].abort()
     expect(tray(page).get_by_role("alert")).to_have_text(
         "The upload was interrupted. Check your connection and try again."

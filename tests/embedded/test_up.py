@@ -111,7 +111,7 @@ def password(first: Up) -> str:
 def test_each_service_has_a_line_and_the_chat_is_ready(first: Up, address: str) -> None:
     for service in ("MongoDB +.* mongodb://", "Valkey +.* redis://", "llama.cpp +.* http://", "database", "web server"):
         assert re.search(rf"^  ok  {service}", first.text, re.MULTILINE), first.text
-    ready = httpx.get(f"{address}/readyz")
+    ready = httpx.get(f"{address}/readyz", timeout=30)
     assert ready.status_code == 200
     assert {check["name"] for check in ready.json()["checks"]} >= {"mongodb", "redis"}
 
@@ -120,7 +120,7 @@ def test_the_addresses_it_prints_open(first: Up, address: str) -> None:
     printed = re.findall(r"^  (?:Chat|Staff|API) +(\S+)$", first.text, re.MULTILINE)
     assert printed == [f"{address}/", f"{address}/admin/", f"{address}/api/v1/docs"]
     for url in printed:
-        assert httpx.get(url, follow_redirects=True).status_code == 200
+        assert httpx.get(url, follow_redirects=True, timeout=30).status_code == 200
 
 
 def test_a_port_in_use_is_replaced_and_it_says_so(first: Up, address: str) -> None:
@@ -130,7 +130,9 @@ def test_a_port_in_use_is_replaced_and_it_says_so(first: Up, address: str) -> No
 
 
 def test_the_staff_password_works(address: str, password: str) -> None:
-    answer = httpx.post(f"{address}/api/v1/auth/login", json={"email": "staff@eloquent.local", "password": password})
+    answer = httpx.post(
+        f"{address}/api/v1/auth/login", json={"email": "staff@eloquent.local", "password": password}, timeout=30
+    )
     assert answer.status_code == 200
     assert answer.json()["user"]["is_staff"] is True
 
@@ -143,8 +145,8 @@ def test_the_staff_password_is_in_no_file(first: Up, home: Path, password: str) 
 
 def test_the_language_model_is_offered(address: str, password: str) -> None:
     login = {"email": "staff@eloquent.local", "password": password}
-    token = httpx.post(f"{address}/api/v1/auth/login", json=login).json()["access_token"]
-    models = httpx.get(f"{address}/api/v1/models", headers={"Authorization": f"Bearer {token}"}).json()
+    token = httpx.post(f"{address}/api/v1/auth/login", json=login, timeout=30).json()["access_token"]
+    models = httpx.get(f"{address}/api/v1/models", headers={"Authorization": f"Bearer {token}"}, timeout=30).json()
     assert "smollm2-135m" in str(models)
 
 
@@ -155,7 +157,7 @@ def test_a_second_up_says_what_runs_and_harms_nothing(first: Up, home: Path, add
     assert f"runs already (process {first.process.pid}): {address}/" in second.text
     assert len(re.findall(r"(MongoDB|Valkey|llama.cpp) +\S+ \(process \d+\)", second.text)) == 3
     assert {child.pid for child in first.children()} == before
-    assert httpx.get(f"{address}/readyz").status_code == 200
+    assert httpx.get(f"{address}/readyz", timeout=30).status_code == 200
 
 
 def test_a_server_that_dies_is_reported_and_brought_back_on_its_port(first: Up, address: str) -> None:
@@ -164,7 +166,10 @@ def test_a_server_that_dies_is_reported_and_brought_back_on_its_port(first: Up, 
     assert "code -9" in first.until("MongoDB ended unexpectedly").string
     first.until("  ok  MongoDB")
     assert re.findall(r"ok  MongoDB .* (mongodb://\S+)", first.text)[0] in first.lines[-1]
-    assert httpx.get(f"{address}/readyz").status_code == 200
+    deadline = time.monotonic() + 30
+    while httpx.get(f"{address}/readyz", timeout=30).status_code != 200:  # the chat finds it a moment later
+        assert time.monotonic() < deadline, first.text
+        time.sleep(0.1)
 
 
 def test_ctrl_c_stops_everything_in_order(first: Up) -> None:
@@ -190,7 +195,7 @@ def test_the_next_up_keeps_the_data_is_no_trouble_after_a_kill_and_ends_with_sig
             up.until("Ctrl-C stops everything")
             assert "Password" not in up.text
             login = {"email": "staff@eloquent.local", "password": password}
-            assert httpx.post(f"{address}/api/v1/auth/login", json=login).status_code == 200
+            assert httpx.post(f"{address}/api/v1/auth/login", json=login, timeout=30).status_code == 200
             children = up.children()
             assert len(children) == 3
             up.process.send_signal(death)
@@ -229,7 +234,7 @@ def test_two_workers_serve_and_one_that_is_killed_is_replaced(tmp_path: Path) ->
         while len(workers_of(up)) < 2:
             assert time.monotonic() < deadline, up.text
         assert workers_of(up)[0] == second
-        assert httpx.get(f"{found[1]}/readyz").status_code == 200
+        assert httpx.get(f"{found[1]}/readyz", timeout=30).status_code == 200
         children = up.children()
         up.process.send_signal(signal.SIGINT)
         assert up.end() == 0, up.text

@@ -12,7 +12,7 @@ PASSWORD = "violet marmalade harbour eleven"
 
 @pytest.mark.parametrize("says", ["nothing", "secrets"])
 async def test_that_signs_up(server: str, says: str) -> None:
-    async with httpx.AsyncClient(base_url=server) as http:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as http:
         body = {"email": f"{says}@example.org", "password": PASSWORD}
         answer = await http.post("/api/v1/auth/register", json=body)
     assert answer.status_code == 201

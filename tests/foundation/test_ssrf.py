@@ -387,7 +387,9 @@ async def test_a_redirect_is_a_request_like_any_other() -> None:
         rules, url = guard(f"http://127.0.0.1:{heard.port}"), f"http://127.0.0.1:{heard.port}/"
         assert (await got(rules, url)).status_code == 307
         transport = GuardedTransport(rules, most_bytes=1000)
-        async with httpx2.AsyncClient(transport=transport, follow_redirects=True, trust_env=False) as client:
+        async with httpx2.AsyncClient(
+            transport=transport, follow_redirects=True, trust_env=False, timeout=30
+        ) as client:
             with pytest.raises(httpx2.ConnectError, match="over https only"):
                 await client.get(url)
 

@@ -32,7 +32,7 @@ def test_the_first_segment_of_the_path_decides(path: str, root_path: str, expect
 
 
 async def test_the_api_answers_with_problems_and_the_desk_with_pages(server: str) -> None:
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         api = await client.get("/api/v1/nowhere")
         page = await client.get("/nowhere")
         admin = await client.get("/admin/")

@@ -158,7 +158,7 @@ async def test_a_body_that_stops_arriving_is_given_up(limited: Any, frames: list
         await client.send(message)
         client.leave()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await limited(scope_of("POST", "/api/length", [("Content-Length", "10")]), client.receive, send)
     assert client.status == 400
     assert json.loads(client.body)["detail"] == "Its body did not arrive in 0.05 s."

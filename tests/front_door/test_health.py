@@ -22,7 +22,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def asked(server: str, path: str) -> tuple[int, dict[str, Any]]:
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         response = await client.get(path)
     assert response.headers["content-type"] == "application/json"
     return response.status_code, response.json()

@@ -59,7 +59,9 @@ async def test_a_line_tells_the_key_of_a_program(ann: Person, lines: Lines) -> N
     user = await User.objects.aget(pk=ObjectId((await ann.ok("GET", "/me"))["id"]))
     secret = f"{KEY_BEGINS}{secrets.token_hex(32)}"
     key = await ApiKey.objects.acreate(user=user, name="Editor", prefix="e", hash=hash_of(secret), scopes=["models"])
-    async with httpx.AsyncClient(base_url=ann.server, headers={"Authorization": f"Bearer {secret}"}) as program:
+    async with httpx.AsyncClient(
+        base_url=ann.server, headers={"Authorization": f"Bearer {secret}"}, timeout=30
+    ) as program:
         assert (await program.get("/v1/models")).status_code == 200
         assert (told(lines), lines[-1]["key"]) == ((200, None, str(user.pk), "127.0.0.1"), str(key.pk))
         assert (await program.post("/v1/embeddings", json={"model": "m", "input": "a"})).status_code == 403

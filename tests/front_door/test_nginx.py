@@ -76,12 +76,12 @@ class Proxy:
         return httpx.AsyncClient(base_url=self.url, verify=self.trust, timeout=20, **options)
 
     async def raw(self, request: bytes) -> bytes:
-        """The answer to these bytes, until the connection is closed or 5 seconds have passed."""
+        """The answer to these bytes, until the connection is closed or 20 seconds have passed."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.trust, server_hostname=NAME)
         writer.write(request)
         answer = b""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while piece := await reader.read(65536):
                     answer += piece
         finally:
@@ -186,7 +186,7 @@ async def test_heads_and_bodies_that_are_too_large_end_at_the_proxy(seen_behind:
         assert answer.status_code == 421
         assert "nginx/" not in answer.headers["server"]
     assert seen.requests == []
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         answer = await http.get(f"http://127.0.0.1:{proxy.plain_port}/a?b", headers={"Host": "evil.example"})
         assert (answer.status_code, answer.headers["location"]) == (308, f"https://{NAME}/a?b")
 
@@ -211,7 +211,7 @@ async def test_without_tls_pages_lead_to_it_and_programs_are_refused(
     seen_behind: tuple[Proxy, Seen], path: str, status: int
 ) -> None:
     proxy, seen = seen_behind
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         answer = await http.get(f"http://127.0.0.1:{proxy.plain_port}{path}", headers={"Authorization": "Bearer mine"})
     assert answer.status_code == status
     assert answer.headers.get("location") == (f"https://{NAME}{path}" if status == 308 else None)

@@ -30,8 +30,8 @@ class Fuzzer:
         self._directory = directory.resolve()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._write("people.json", {"auth": [_sign_in_of(name) for name in PEOPLE]})
-        self._write("openapi.json", closed(httpx.get(f"{url}/api/v1/openapi.json").json()))
-        with httpx.Client(base_url=f"{url}/api/v1") as http:
+        self._write("openapi.json", closed(httpx.get(f"{url}/api/v1/openapi.json", timeout=30).json()))
+        with httpx.Client(base_url=f"{url}/api/v1", timeout=30) as http:
             ann, _ = (_posted(http, "/auth/register", _credentials(name))["access_token"] for name in PEOPLE)
             http.headers["Authorization"] = f"Bearer {ann}"
             self._known = _known(http)

@@ -18,7 +18,7 @@ async def test_all_that_wait_are_woken_at_one_strike_also_beside_one_that_left()
     waiting[0].cancel()
     await asyncio.wait(waiting, return_when=asyncio.ALL_COMPLETED)
     assert [waiter.cancelled() for waiter in waiting] == [True, False, False]
-    await asyncio.wait_for(beat.next(), 5)
+    await asyncio.wait_for(beat.next(), 20)
 
 
 @pytest.mark.parametrize("rig", WIRE_RIGS, ids=lambda rig: rig.kind)
@@ -30,14 +30,14 @@ async def test_the_first_words_are_not_held_and_those_that_follow_come_with_the_
     after_first = wire.index(b"\r\n", wire.index(rig.text.split()[1].encode()))
     gate = asyncio.Event()
     events = rig.play(replay, "answer", gates={after_first: gate}).answer(ASKED)
-    first = await asyncio.wait_for(anext(events), 5)
+    first = await asyncio.wait_for(anext(events), 20)
 
     rest = asyncio.create_task(_rest_of(events))
     gate.set()
     await replay.until(replied=1)
     assert not rest.done()
     reading_beat()._strike()
-    told = await asyncio.wait_for(rest, 5)
+    told = await asyncio.wait_for(rest, 20)
 
     assert "".join(event.text for event in [first, *told] if isinstance(event, TextDelta)) == rig.text
     assert [type(event) for event in told] == [TextDelta, type(rig.finished)]

@@ -365,7 +365,7 @@ async def test_words_are_told_while_the_model_is_still_slow_with_the_next(
     gate = asyncio.Event()
     replay.replies[PATH] = ANSWER.reply(gates={first: gate})
     async with aclosing(bedrock.answer(ASKED)) as events:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await anext(events) == TextDelta("Sunlight")
         gate.set()
         rest, error = await collected(events)

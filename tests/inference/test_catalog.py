@@ -105,6 +105,35 @@ async def test_a_provider_that_does_not_answer_in_time_hides_its_own_models_only
     slow.gate = asyncio.Event()
     use(monkeypatch, slow, listing("up", "b"))
     assert [model.id for model in await models_offered()] == ["up/b"]
+    assert slow.asked == 2
+
+
+@pytest.mark.parametrize("says", ["nothing", "that its server was late"])
+async def test_a_provider_that_was_late_once_is_asked_again_and_its_models_are_there(
+    monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    late = listing("late", "a")
+
+    async def models() -> list[ProviderModel]:
+        late.asked += 1
+        if late.asked > 1:
+            return late.offered
+        if says == "nothing":
+            raise TimeoutError
+        raise ModelUnreachable("late") from TimeoutError()
+
+    monkeypatch.setattr(late, "models", models)
+    made = use(monkeypatch, late)
+    assert [model.id for model in await models_offered()] == ["late/a"]
+    assert (late.asked, made.unreachable) == (2, {})
+
+
+async def test_a_provider_that_refuses_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    down = listing("down", "a")
+    down.error = ModelUnreachable("down")
+    use(monkeypatch, down)
+    assert await models_offered() == []
+    assert down.asked == 1
 
 
 async def test_many_who_ask_at_once_cost_one_listing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ async def test_a_connection_whose_answer_came_in_two_reads_serves_the_next(repla
     for cut in (middle, len(wire) - 1):
         provider = rig.play(replay, "answer", cuts=[cut])
         for _ in range(2):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 _, error = await collected(provider.answer(ASKED))
             assert error is None
     assert replay.connections == 1

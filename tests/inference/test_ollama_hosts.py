@@ -246,7 +246,7 @@ async def test_each_server_has_its_own_slots_and_who_waits_goes_where_one_is_fre
                 await fake.until(asked=1)
             names = [f"ollama@{fake.url.removeprefix('http://')}" for fake in fakes]
             at_doors = [queues.queue_of(name) for name in names]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while [door and (door.at_work, door.waiting) for door in at_doors] != [(1, 2), (1, 2)]:  # noqa: ASYNC110  (what Redis said is on its way here)
                     await asyncio.sleep(0.01)
             # Two wait, in both lines; the server that is done first answers both of them.

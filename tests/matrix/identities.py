@@ -177,7 +177,7 @@ async def a_socket_ticket(person: Person) -> str:
 
 async def _signed_in_again(person: Person) -> Person:
     other = Person(person.server, "")
-    async with httpx.AsyncClient(base_url=f"{person.server}/api/v1") as client:
+    async with httpx.AsyncClient(base_url=f"{person.server}/api/v1", timeout=30) as client:
         answer = await client.post("/auth/login", json={"email": person.email, "password": PASSWORD})
     other.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
     return other

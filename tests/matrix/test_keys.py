@@ -110,7 +110,7 @@ REFUSED: list[Secret] = [
 async def asked(server: str, secret: str | None, method: str, path: str, body: object) -> tuple[int, str | None]:
     """The answer's status and its code."""
     headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         answer = await client.request(method, path, json=body, headers=headers)
         error = answer.json().get("error") or {}
         return answer.status_code, error.get("code")

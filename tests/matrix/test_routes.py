@@ -38,7 +38,7 @@ async def test_no_operation_lets_in_who_should_not_be(server: str, refused: Refu
         await assert_is_let_in(ann)
         header = await refused(ann)
     headers = {} if header is None else {"Authorization": header}
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
 
         async def asked(method: str, path: str, operation: str) -> tuple[str, int, Any] | None:
             """What is wrong with the answer; None when nobody was let in."""

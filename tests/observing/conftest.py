@@ -1,6 +1,6 @@
 """A chat with one worker that is observed: a collector of traces, metrics in its output, Sentry."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.fakes.sentry import FakeSentry
 from tests.people import Person
 from tests.survival.stage import Stage
 from tests.survival.storyteller import NAME, Storyteller
+from tests.survival.workers import Worker
 
 METRICS_PERIOD_S = 0.2
 BREAK_OFF = "Break off in the middle."
@@ -52,6 +53,10 @@ class Observed(Stage):
             "ELOQUENT_RELEASE": "eloquent@1.2.3",
             "MODEL_SLOTS": "ollama=2",
         }
+
+    def new_worker(self, changes: Mapping[str, float] | None = None) -> Worker:
+        """One more, who waits for the collector: it is in this process, which may stand still."""
+        return super().new_worker({"ANSWER_TIMEOUT_S": 30, "REST_S": 0} | dict(changes or {}))
 
     def written(self) -> list[dict[str, Any]]:
         """What the worker has written: lines of the log, and metrics."""

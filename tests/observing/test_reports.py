@@ -89,7 +89,7 @@ async def test_a_fault_of_the_desk_road_is_reported_without_its_address(
 ) -> None:
     monkeypatch.setattr(type(site), "each_context", broken_at_once(KeyError(PLANTED)))
     headers = {"X-Request-ID": "the-desk-broke"}
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         answer = await client.get("/admin/login/", params={"q": PLANTED}, headers=headers)
     assert answer.status_code == 500
     [event] = await reports_of(sentry, "the-desk-broke")
@@ -100,7 +100,7 @@ async def test_a_fault_of_the_desk_road_is_reported_without_its_address(
 
 async def test_a_strangers_wrong_host_is_not_reported(server: str, sentry: FakeSentry) -> None:
     headers = {"X-Request-ID": "the-wrong-host", "Host": "elsewhere.example"}
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as client:
         assert (await client.get("/admin/login/", headers=headers)).status_code == 400
     logging.getLogger("eloquent.tests.reports").error("heard")
     await asyncio.to_thread(sentry.until, lambda: sentry.events)

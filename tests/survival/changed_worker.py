@@ -43,6 +43,7 @@ def main() -> int:
     django.setup()
     from chat import consumers, runs  # noqa: F401 - loaded, to be changed
     from eloquent import handlers, lifespan  # noqa: F401 - as above
+    from eloquent.foundation.telemetry import exporting  # noqa: F401 - as above
     from eloquent.serving import web_server
 
     for name, _, value in (argument.partition("=") for argument in changes):

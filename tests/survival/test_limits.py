@@ -24,7 +24,7 @@ async def test_two_workers_share_a_limit_which_outlives_one_of_them(stage: Stage
         return not let_in_now
 
     assert await let_in(here, KEYS_MADE.amount + 5) == KEYS_MADE.amount
-    await until(is_refused_there)
+    await until(is_refused_there, within_s=60, every_s=0.5)
     assert let_in_there < KEYS_MADE.amount, "it was refused for what the first had let in"
 
     first = stage.workers[0]
@@ -35,7 +35,7 @@ async def test_two_workers_share_a_limit_which_outlives_one_of_them(stage: Stage
         async def is_refused_again() -> bool:
             return not await let_in(again, 1)
 
-        await until(is_refused_again)
+        await until(is_refused_again, within_s=60, every_s=0.5)
         await asyncio.to_thread(stage.valkey.kill)
         assert await is_refused_there(), "what is known is known without Redis, too"
         assert await is_refused_again()

@@ -42,7 +42,7 @@ async def test_a_session_revoked_on_one_worker_closes_its_sockets_and_ends_its_a
             async with ann.at(stage.workers[0].address) as here:
                 await here.ok("DELETE", f"/auth/sessions/{session}", 204)
             revoked_at = time.monotonic()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert await socket.close_code() == NOT_SIGNED_IN
             record_property("socket closed after, s", round(time.monotonic() - revoked_at, 3))
             await until(lambda: is_refused(there), within_s=5)

@@ -132,6 +132,6 @@ async def has_asked(traffic: Traffic, going_on: "asyncio.Task[None]", many: int)
 
 
 async def status(address: str, token: str, expected: int) -> bool:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         answer = await client.get(f"{address}/api/v1/me", headers={"Authorization": f"Bearer {token}"})
     return answer.status_code == expected

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from eloquent.embedded.web import WebServer
 from eloquent.foundation.config import Config
@@ -16,6 +17,8 @@ NOTHING_SET = dict.fromkeys((name.upper() for name in Config.model_fields), "")
 
 class Worker(WebServer):
     """One server process. `changes` are constants with other values (`{"SEND_TIMEOUT_S": 2}`): see `changed_worker`."""
+
+    start_timeout_s: ClassVar[float] = 120.0
 
     def __init__(
         self, directory: Path, settings: Mapping[str, str], changes: Mapping[str, float] | None = None

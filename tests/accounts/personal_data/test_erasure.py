@@ -96,7 +96,7 @@ async def test_the_account_is_closed_at_once(zora: Someone) -> None:
     assert (await zora.ok("GET", "/me", 401))["code"] == "not_signed_in"
     credentials = {"email": zora.email, "password": PASSWORD}
     assert (await zora.http.post("/auth/login", json=credentials)).status_code == 401
-    async with httpx.AsyncClient(base_url=zora.server) as program:
+    async with httpx.AsyncClient(base_url=zora.server, timeout=30) as program:
         answer = await program.get("/v1/models", headers={"Authorization": f"Bearer {key['secret']}"})
     assert answer.status_code == 401
 

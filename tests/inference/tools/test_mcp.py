@@ -152,12 +152,11 @@ async def test_a_server_that_freezes_in_the_middle_of_a_call_keeps_nobody(
         calling = asyncio.ensure_future(called(tools, "fake__waits"))
         assert await fake.calls.get() == "waits"
         fake.open.clear()
-        began = time.perf_counter()
         assert "took longer than 0.5 s" in (await calling).output_text
-        assert time.perf_counter() - began < 2
         # Before a call as well.
         assert "took longer than 0.5 s" in (await called(tools, "fake__add", a=1, b=2)).output_text
         fake.open.set()
+        monkeypatch.setattr(mcp, "CALL_LIMIT_S", 30.0)
         assert await called(tools, "fake__add", a=1, b=2) == ToolResult("3")
 
 
@@ -274,7 +273,7 @@ async def test_a_server_cannot_have_us_ask_without_end(monkeypatch: pytest.Monke
 
 
 async def test_a_server_that_is_gone_or_frozen_hides_its_own_tools_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp, "LISTING_LIMIT_S", 0.5)
+    monkeypatch.setattr(mcp, "LISTING_LIMIT_S", 1.5)
     async with mcp_server() as frozen, mcp_server() as fake:
         frozen.open.clear()
         async with tools_of(gone=GONE, frozen=frozen.url, fake=fake.url) as tools:
@@ -324,6 +323,23 @@ async def test_a_server_that_comes_back_is_asked_again(monkeypatch: pytest.Monke
         listing_anew = tools._sources["fake"]._listing
         assert listing_anew is not None
         await listing_anew
+        assert names(await tools.tools(())) == ALL
+
+
+async def test_a_server_that_was_late_once_is_asked_again_and_its_tools_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask, asked = mcp_client.list_offers, 0
+
+    async def late_once(*about: Any) -> mcp_client.Listing:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise TimeoutError
+        return await ask(*about)
+
+    monkeypatch.setattr(mcp_client, "list_offers", late_once)
+    async with mcp_server() as fake, tools_of(fake=fake.url) as tools:
         assert names(await tools.tools(())) == ALL
 
 
