@@ -14,6 +14,8 @@ STALE_S: Final = 4.0
 """Nobody is shown what is older: a decision of staff holds everywhere within 5 s."""
 READING_LIMIT_S: Final = 0.8
 """A database that is away must not keep a question waiting: what was last read holds."""
+FAILED_FRESH_S: Final = 0.2
+"""Until a reading that failed is done again."""
 
 _Value = TypeVar("_Value")
 
@@ -30,17 +32,20 @@ class Remembered(Generic[_Value]):
         self._read = read
         self._value = unread
         self._read_at: float | None = None
+        self._tried_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._is_away = False
+        self._failures = 0
 
     async def current(self) -> _Value:
         """At most `STALE_S` old, unless the database is away."""
-        age = asyncio.get_running_loop().time() - self._read_at if self._read_at is not None else None
-        if age is None or age >= FRESH_S:
+        at = asyncio.get_running_loop().time()
+        if self._tried_at is None or at - self._tried_at >= (FAILED_FRESH_S if self._failures else FRESH_S):
             if self._reading is None or self._reading.done():
                 # A context of its own: it is read for everybody, not in the trace of who came first.
                 self._reading = asyncio.create_task(self._read_anew(), context=Context())
-            if age is None or age >= STALE_S:
+            # After one that failed, the next is waited for as ever. After two the database is away.
+            since = self._tried_at if self._failures > 1 else self._read_at
+            if since is None or at - since >= STALE_S:
                 # Shielded: it is read for everybody.
                 await asyncio.shield(self._reading)
         return self._value
@@ -56,11 +61,12 @@ class Remembered(Generic[_Value]):
             async with asyncio.timeout(READING_LIMIT_S):
                 value = await self._read()
         except Exception as error:  # noqa: BLE001  (whatever it is, what was read last can be gone by)
-            if not self._is_away:
+            if not self._failures:
                 log.warning("%s cannot be read", self._what, error=type(error).__name__)
-            self._is_away = True
+            self._failures += 1
+            self._tried_at = asyncio.get_running_loop().time()
         else:
-            self._is_away = False
+            self._failures = 0
             self.is_known = True
             self._value = value
-        self._read_at = asyncio.get_running_loop().time()
+            self._tried_at = self._read_at = asyncio.get_running_loop().time()

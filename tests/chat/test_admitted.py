@@ -25,6 +25,11 @@ from tests.commands import recorded_commands
 from tests.people import PASSWORD, Person
 
 CHAT = "/chat/completions"
+ASKING_S = 0.1
+
+
+def test_whoever_has_to_leave_has_left_within_a_second() -> None:
+    assert admitted.LOOK_EVERY_S + ASKING_S <= 1
 
 
 async def test_an_access_that_ends_without_a_notice_closes_the_socket(ann: Person, bob: Person) -> None:

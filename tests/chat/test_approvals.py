@@ -508,6 +508,7 @@ async def test_a_worker_that_is_lost_on_the_way_is_charged_for_what_was_asked_al
     await answering.interrupt()
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_crash_before_the_answer_was_the_runs_leaves_it_waiting(
     ann: Person, waits: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def held_at_its_tools(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, a
     return asked, goes
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_run_whose_record_was_not_saved_when_its_answer_went_on_is_brought_to_rest_alone(
     ann: Person, waits: LanguageModel
 ) -> None:
@@ -96,6 +97,7 @@ async def test_a_run_whose_record_was_not_saved_when_its_answer_went_on_is_broug
     assert (rested["active"], rested["status"], rested["usage"]["outputTokens"]) == (False, "complete", 5)
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_worker_that_was_frozen_before_it_took_up_the_answer_takes_up_none(
     ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +115,7 @@ async def test_a_worker_that_was_frozen_before_it_took_up_the_answer_takes_up_no
     assert erasing.erased == ["the disk"]
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_worker_that_was_faster_than_the_reaper_has_its_answer_brought_to_rest(
     ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +170,7 @@ async def test_a_decision_that_comes_when_another_has_been_carried_out_changes_n
     assert await waiting.message() == before
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_an_answer_whose_readers_were_asked_waits_also_when_its_worker_died_before_it_was_saved(
     ann: Person, waits: LanguageModel, erasing: Erasing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +197,7 @@ async def test_an_answer_whose_readers_were_asked_waits_also_when_its_worker_die
     assert erasing.erased == ["the disk"]
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_an_answer_that_was_taken_up_is_counted_once(
     ann: Person, waits: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +268,7 @@ async def test_ids_that_a_server_makes_too_long_are_made_anew(
     assert erasing.erased == ["x"]
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_record_that_cannot_be_read_keeps_no_other_run_from_coming_to_rest(
     ann: Person, waits: LanguageModel
 ) -> None:

@@ -25,6 +25,10 @@ def patience() -> Patience:
     return patience
 
 
+def test_the_readers_of_a_lost_run_are_told_within_fifteen_seconds() -> None:
+    assert LEASE_S + REAP_EVERY_S + AWAY_AFTER_S <= 15
+
+
 def test_who_has_just_started_waits_a_lease_from_its_first_answer() -> None:
     patience = Patience()
     assert not patience.is_over(SECONDS)

@@ -77,6 +77,7 @@ async def reaped(run: dict[str, Any]) -> None:
     await Reaper(work.journal(), ()).reap()
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_request_whose_worker_was_lost_before_it_was_written_is_taken_up_anew(
     ann: Person, model: LanguageModel, looked: asyncio.Event
 ) -> None:
@@ -133,6 +134,7 @@ async def test_a_request_that_stays_half_taken_up_is_to_be_sent_again_later(
     assert refused.headers["Retry-After"] == "2"
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_decision_whose_worker_was_lost_before_it_took_the_answer_up_is_taken_up_anew(
     ann: Person, waits: LanguageModel, looked: asyncio.Event
 ) -> None:

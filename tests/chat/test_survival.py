@@ -271,6 +271,7 @@ def test_all_runs_save_at_the_same_beats(at: float) -> None:
     assert wait_s <= answering.KEEP_EVERY_S
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_run_that_cannot_be_shown_is_brought_to_rest_by_the_reaper(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +315,7 @@ async def test_a_run_that_breaks_leaves_no_reader_waiting_and_no_model_at_work(
     assert "Half" in told.text
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_nobody_is_told_that_an_answer_is_whole_which_cannot_be_saved(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +355,7 @@ async def lost(run_id: str, **changes: object) -> Run:
     return found
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_lost_run_is_brought_to_rest_with_the_text_so_far(ann: Person, model: LanguageModel) -> None:
     conversation = await ann.conversation()
     run = await ann.ask(conversation, "Hi")
@@ -375,8 +378,8 @@ async def test_a_reader_of_a_lost_run_is_told_its_end(
 ) -> None:
     run = await ann.ask(await ann.conversation(), "Hi")
     await ann.at_rest(run["id"])
-    await lost(run["id"])
     await database()["messages"].update_one({"_id": ObjectId(run["message_id"])}, {"$set": {"status": "streaming"}})
+    await lost(run["id"])  # last: the server's own reaper may take it from here on
     monkeypatch.setitem(work._journals, asyncio.get_running_loop(), MemoryJournal())
     _, stream = await ann.read(run["id"])
     assert stream.text == "Hello there!"
@@ -425,6 +428,7 @@ async def test_a_reader_waits_a_moment_for_an_end_that_is_on_its_way(
     assert [chunk for batch in read for chunk in batch.chunks] == said
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_run_rests_only_when_its_answer_is_saved(ann: Person, model: LanguageModel) -> None:
     run = await ann.ask(await ann.conversation(), "Hi")
     await ann.at_rest(run["id"])
@@ -438,6 +442,7 @@ async def test_a_run_rests_only_when_its_answer_is_saved(ann: Person, model: Lan
     assert (await database()["runs"].find_one({"_id": found.id}))["active"]  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_lost_run_that_cannot_be_brought_to_rest_does_not_hold_up_the_others(
     ann: Person, model: LanguageModel
 ) -> None:
@@ -453,6 +458,7 @@ async def test_a_lost_run_that_cannot_be_brought_to_rest_does_not_hold_up_the_ot
     assert (await ann.ok("GET", f"/runs/{ids[1]}"))["status"] == "interrupted"
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_a_lost_run_is_counted_also_when_its_log_cannot_be_read(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -504,6 +510,7 @@ async def test_a_run_whose_worker_lives_is_left_alone(ann: Person, model: Langua
     assert (await ann.at_rest(run["id"]))["status"] == "complete"
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_an_answer_that_its_late_worker_saves_meanwhile_is_what_the_run_rests_with(
     ann: Person, model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -525,6 +532,7 @@ async def test_an_answer_that_its_late_worker_saves_meanwhile_is_what_the_run_re
     assert await text_saved(run) == "All of it."
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 async def test_two_reapers_bring_a_lost_run_to_rest_once(ann: Person, model: LanguageModel) -> None:
     run = await ann.ask(await ann.conversation(), "Hi")
     await ann.at_rest(run["id"])
@@ -536,6 +544,7 @@ async def test_two_reapers_bring_a_lost_run_to_rest_once(ann: Person, model: Lan
     assert [claim is not None for claim in claims].count(True) == 1
 
 
+@pytest.mark.usefixtures("only_its_own_reaper")
 @pytest.mark.parametrize("written", ["the run", "the run and the question", "all but the leaf", "everything"])
 async def test_a_crash_while_a_run_is_written_shows_all_of_it_or_none(
     ann: Person, model: LanguageModel, written: str

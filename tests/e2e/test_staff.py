@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -61,14 +62,27 @@ def _undecided(site: Site) -> Iterator[None]:
     site.manage("shell", "-c", "from inference.models import ModelEntry; ModelEntry.objects.all().delete()")
 
 
+def offered(chat: ChatPage, token: str) -> list[dict[str, Any]]:
+    """The language models that people may choose."""
+    return chat.api("/models", token=token)["items"]
+
+
+def until_offered(chat: ChatPage, title: str) -> None:
+    """Wait until the server knows of what was decided elsewhere, which tells nobody."""
+    token = chat.api_token()
+    for _ in range(120):
+        if title in (model["name"] for model in offered(chat, token)):
+            return
+        chat.page.wait_for_timeout(250)
+    pytest.fail(f"{title} is not offered")
+
+
 @pytest.mark.usefixtures("_undecided")
 def test_staff_rename_a_language_model_and_people_see_its_new_name(
     chat: ChatPage, open_page: OpenPage, site: Site
 ) -> None:
     site.script("Hello.")
-    token = chat.api_token()
-    listed = chat.page.request.get(f"{site.url}/api/v1/models", headers={"Authorization": f"Bearer {token}"}).json()
-    [model, *_] = listed["items"]
+    [model, *_] = offered(chat, chat.api_token())
     staff = staff_page(open_page, site)
     staff.get_by_role("link", name="Catalog").first.click()
     staff.get_by_role("link", name=re.compile("Add language model")).first.click()
@@ -96,7 +110,7 @@ def test_a_reader_sees_that_another_model_began_anew(chat: ChatPage, site: Site)
     decided = f"provider='ollama', name='{SCRIPTED}:latest', title='The Fabulist', fallbacks=['llamacpp/{REAL}']"
     site.manage("shell", "-c", f"from inference.models import ModelEntry; ModelEntry.objects.create({decided})")
     site.script("Half an ", "answer ", "that ", "breaks.", dies_after=2)
-    chat.page.wait_for_timeout(5000)  # as long as a decision may take to be everywhere
+    until_offered(chat, "The Fabulist")
     chat.ask("Hi")
     chat.expect_answer("complete")
     expect(chat.page.get_by_text("“The Fabulist” stopped in the middle; ")).to_be_visible()

@@ -6,7 +6,8 @@ import pytest
 
 from eloquent.foundation import remembered
 from eloquent.foundation.logs import request_id_var
-from eloquent.foundation.remembered import Remembered
+from eloquent.foundation.remembered import FAILED_FRESH_S, FRESH_S, READING_LIMIT_S, STALE_S, Remembered
+from tests.inference.test_catalog import Clock
 
 
 class Reading:
@@ -90,6 +91,7 @@ async def test_a_database_that_is_away_leaves_the_last_value_in_force(
 ) -> None:
     monkeypatch.setattr(remembered, "FRESH_S", 0.0)
     monkeypatch.setattr(remembered, "STALE_S", 0.0)
+    monkeypatch.setattr(remembered, "FAILED_FRESH_S", 0.0)
     monkeypatch.setattr(remembered, "READING_LIMIT_S", 0.02)
     reading = Reading()
     reading.value = ["a"]
@@ -103,3 +105,52 @@ async def test_a_database_that_is_away_leaves_the_last_value_in_force(
     reading.error, reading.value = None, []
     reading.goes_on.set()
     assert await value.current() == []
+
+
+def test_a_decision_is_everywhere_within_five_seconds_although_a_reading_fails() -> None:
+    assert STALE_S + READING_LIMIT_S + FAILED_FRESH_S <= 5
+
+
+async def test_a_reading_that_failed_is_done_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reading = Clock(monkeypatch), Reading()
+    value = await one_that_failed(reading, clock)
+    clock.ahead_s += FAILED_FRESH_S
+    await value.current()
+    await value._reading
+    assert (await value.current(), reading.times) == (["a"], 3)
+
+
+async def test_after_one_reading_that_failed_nothing_older_is_shown_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reading = Clock(monkeypatch), Reading()
+    value = await one_that_failed(reading, clock)
+    clock.ahead_s += STALE_S - FRESH_S
+    assert await value.current() == ["a"]
+
+
+async def test_while_the_database_is_away_nobody_waits_for_each_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, reading = Clock(monkeypatch), Reading()
+    value = await one_that_failed(reading, clock)
+    clock.ahead_s += STALE_S
+    reading.error = ConnectionError("gone")
+    await value.current()
+    clock.ahead_s += FAILED_FRESH_S
+    reading.goes_on.clear()
+    assert await value.current() == []
+    assert value._reading is not None
+    assert not value._reading.done()
+    await asyncio.sleep(0)
+    assert reading.times == 4
+    await value.aclose()
+
+
+async def one_that_failed(reading: Reading, clock: Clock) -> Remembered[list[str]]:
+    """An empty list that was read once and then could not be; by now it would be `["a"]`."""
+    value: Remembered[list[str]] = Remembered("the list", reading, [])
+    await value.current()
+    clock.ahead_s += FRESH_S
+    reading.error = ConnectionError("a hiccup")
+    await value.current()
+    assert value._reading is not None
+    await value._reading
+    reading.error, reading.value = None, ["a"]
+    return value

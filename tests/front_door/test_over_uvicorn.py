@@ -104,14 +104,16 @@ def test_a_slow_reader_that_reads_is_served(bare_urls: None, happened: "SimpleQu
     from eloquent.handlers import AsyncHandler
 
     with (
-        serving(AsyncHandler(send_timeout_s=0.5), tls=tls) as server,
+        serving(AsyncHandler(send_timeout_s=WAIT_S), tls=tls) as server,
         Connection(server, receive_buffer=4096) as connection,
     ):
         connection.send("/api/pouring")
         assert happened.get(timeout=WAIT_S) == "pouring"
         taken = 0
         while taken < 20_000_000:
-            taken += len(connection.socket.recv(65536))
+            piece = connection.socket.recv(65536)
+            assert piece, f"cut off after {taken} bytes"
+            taken += len(piece)
         assert happened.empty()
 
 

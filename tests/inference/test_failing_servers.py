@@ -38,6 +38,7 @@ LEISURELY = Manner(first_ms=150, between_ms=100, last_ms=150, tokens=4)
 SOON_S = 15.0
 PATIENT = Timeouts(first_token_s=30, idle_s=30, total_s=60)
 HASTY = Timeouts(first_token_s=0.5, idle_s=0.5, total_s=30)
+HASTY_BEHIND_THE_FIRST_WORDS = Timeouts(first_token_s=5, idle_s=1.0, total_s=30)
 PLAYED = [*dict.fromkeys([WELL, LEISURELY, *(row.manner for row in ROWS)])]
 
 
@@ -229,7 +230,8 @@ def billed(bill: Bill) -> Billed:
 async def test_a_model_server_that_fails_does_what_the_table_says(
     row: Row, provider: Provider, server: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = Asked(provider, row.manner, PATIENT if row.act is Act.KILLED else HASTY)
+    hasty = HASTY_BEHIND_THE_FIRST_WORDS if row.stage in (Stage.TOKENS, Stage.END) else HASTY
+    asked = Asked(provider, row.manner, PATIENT if row.act is Act.KILLED else hasty)
     caplog.clear()
     await fails(row, server, asked)
 

@@ -95,7 +95,9 @@ def test_gauges_go_up_and_down(told: dict[str, list[float]]) -> None:
 
 
 def test_times_are_those_of_the_answers(told: dict[str, list[float]]) -> None:
-    assert 20 < max(told["TokensPerSecond"]) < 300  # written at 200 a second
+    # Written at 200 a second; after a standstill of the machine many come at once.
+    assert min(told["TokensPerSecond"]) < 300
+    assert 20 < max(told["TokensPerSecond"]) < 20_000
     assert 1 < min(told["TimeToFirstToken"]) < 20_000
     # All of them were our own model's here, and a call begins after its question was let in.
     assert len(told["OwnModelFirstToken"]) >= len(told["TimeToFirstToken"])

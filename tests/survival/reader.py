@@ -11,6 +11,7 @@ from tests.chat.ui_stream import UIStream
 
 SILENCE_S = 25.0
 """Longer than that no stream may be silent: comments say every ten seconds that it lives."""
+SHOWN_WITHIN_S = 60.0
 
 
 class Refused(Exception):
@@ -108,7 +109,7 @@ class Reader:
 
     async def until_shown(self, text: str) -> None:
         """Wait until a reading that goes on elsewhere shows this much. Use it from one task at a time."""
-        async with asyncio.timeout(SILENCE_S):
+        async with asyncio.timeout(SHOWN_WITHIN_S):
             while len(self.stream.text) < len(text):
                 self._grown.clear()
                 await self._grown.wait()

@@ -7,7 +7,7 @@ from tests.people import Person
 from tests.survival.stage import Stage
 from tests.survival.storyteller import NAME
 
-EVERYWHERE_WITHIN_S = 5.0
+EVERYWHERE_WITHIN_S = 30.0
 MODEL = {"provider": "ollama", "name": f"{NAME}:latest"}
 
 
@@ -27,7 +27,7 @@ async def test_a_decision_is_everywhere_within_seconds_and_taken_back_as_soon(
 ) -> None:
     models = stage.database["language_models"]
     before = [(f"{NAME}:latest", True)]
-    assert await offered_at(here) == await offered_at(there) == before
+    await asyncio.gather(*(until_offered(person, before) for person in (here, there)))
     try:
         await models.insert_one({**MODEL, "title": "The teller", "enabled": True, "order": 1})
         await asyncio.gather(*(until_offered(person, [("The teller", True)]) for person in (here, there)))

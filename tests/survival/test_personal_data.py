@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import os
 import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +16,12 @@ from bson import ObjectId
 from tests.people import PASSWORD, Person
 from tests.survival.stage import Stage, until
 
-MANY = 12_000
+MANY = 2_000
 WORDS = "words of one who leaves"
 
 
 async def has_said_much(stage: Stage, person: Person) -> ObjectId:
-    """A conversation so long that a job takes a while with it."""
+    """A conversation of many messages."""
     owner = ObjectId(person.tokens["user"]["id"])
     conversation = ObjectId(await person.conversation(title=WORDS))
     at = datetime(2026, 5, 1, tzinfo=UTC)
@@ -63,7 +66,7 @@ async def kill_whoever_is_at(stage: Stage, collection: str, far_enough: dict[str
         found.update(await stage.database[collection].find_one(far_enough) or {})
         return bool(found)
 
-    await until(is_at_work, every_s=0.005)
+    await until(is_at_work)
     [victim] = [worker for worker in stage.workers if f"-{worker.pid}-" in found["worker"]]
     await victim.die()
     left = await stage.database[collection].find_one({"_id": found["_id"]})
@@ -75,13 +78,41 @@ async def kill_whoever_is_at(stage: Stage, collection: str, far_enough: dict[str
     stage.dispatcher.ports = [worker.port for worker in stage.workers if worker is not victim]
 
 
+@asynccontextmanager
+async def holding_a_message(stage: Stage, owner: ObjectId) -> AsyncIterator[None]:
+    """Whoever deletes the owner's messages waits at one of them: it is written in a transaction that stays open."""
+    held = await stage.database["messages"].find_one({"user_id": owner}, skip=MANY // 2)
+    assert held is not None
+    async with stage.database.client.start_session() as session:
+        await session.start_transaction()
+        await stage.database["messages"].update_one({"_id": held["_id"]}, {"$inc": {"position": 1}}, session=session)
+        yield
+        await session.abort_transaction()
+
+
+@asynccontextmanager
+async def holding_a_file(stage: Stage, person: Person) -> AsyncIterator[None]:
+    """Whoever reads what the person attached waits: instead of the file there is a pipe that nobody writes to."""
+    attached = await person.attach(b"What I brought along.", "notes.txt")
+    [path] = (stage.directory / "state").glob(f"**/{attached['id']}")
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    try:
+        yield
+    finally:
+        path.unlink()
+        path.write_bytes(content)
+
+
 @pytest.mark.usefixtures("ann")
 async def test_an_erasure_is_finished_by_another_worker(stage: Stage) -> None:
     async with stage.person() as person:
         owner = await has_said_much(stage, person)
-        asked = await person.ok("POST", "/me/erasure", 202, json={"current_password": PASSWORD})
-        await kill_whoever_is_at(stage, "erasures", {"step": "messages"})
-        assert await stage.database["messages"].count_documents({"user_id": owner}) > 0
+        async with holding_a_message(stage, owner):
+            asked = await person.ok("POST", "/me/erasure", 202, json={"current_password": PASSWORD})
+            await kill_whoever_is_at(stage, "erasures", {"step": "messages"})
+            assert await stage.database["messages"].count_documents({"user_id": owner}) > 0
 
         async def is_complete() -> bool:
             receipt = await person.ok("GET", f"/erasures/{asked['receipt']}")
@@ -104,8 +135,9 @@ async def test_an_erasure_is_finished_by_another_worker(stage: Stage) -> None:
 async def test_an_export_is_made_by_another_worker(stage: Stage) -> None:
     async with stage.person() as person:
         await has_said_much(stage, person)
-        made = await person.ok("POST", "/me/exports", 202, json={"current_password": PASSWORD})
-        await kill_whoever_is_at(stage, "data_exports", {"status": "running"})
+        async with holding_a_file(stage, person):
+            made = await person.ok("POST", "/me/exports", 202, json={"current_password": PASSWORD})
+            await kill_whoever_is_at(stage, "data_exports", {"status": "running"})
 
         async def is_complete() -> bool:
             return bool((await person.ok("GET", f"/me/exports/{made['id']}"))["status"] == "complete")

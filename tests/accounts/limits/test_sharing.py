@@ -31,7 +31,6 @@ class Process:
 def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is exchanged until a test says so."""
     monkeypatch.setattr(sharing, "EVERY_S", 3600)
-    monkeypatch.setattr(reaching._Redis, "ask_again_at", 0.0)
 
 
 async def test_what_one_process_let_in_another_does_not() -> None:
@@ -102,6 +101,7 @@ async def test_while_redis_is_away_each_counts_for_itself_and_tells_it_later(
     async with redis_that(behaves) as away:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reaching, "redis_client", lambda: away)
+            patch.setattr(reaching, "ANSWER_S", 0.3)
             assert one.take(2) == 2
             async with asyncio.timeout(5):
                 await one.sharing.exchange()

@@ -31,6 +31,8 @@ from tests.inference.admission.callers import Caller, Process, held, until_held
 Made: TypeAlias = Callable[..., Process]
 Start: TypeAlias = Callable[[str], "asyncio.Future[Child]"]
 SHORT = {"lease_s": 1.0, "renewed_every_s": 0.2}
+# Nobody is lost: a worker that stands still must not be taken for it.
+LONG = {"lease_s": 60.0, "renewed_every_s": 5.0}
 
 
 @pytest.fixture
@@ -76,7 +78,8 @@ async def start(url: str, name: str) -> AsyncIterator[Start]:
     children: list[Child] = []
 
     async def started(what: str, slots: int = 1) -> Child:
-        words = [url, name, str(slots), str(SHORT["lease_s"]), str(SHORT["renewed_every_s"]), what]
+        times = LONG if what == "storm" else SHORT
+        words = [url, name, str(slots), str(times["lease_s"]), str(times["renewed_every_s"]), what]
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.inference.admission.worker", *words, stdout=PIPE
         )
