@@ -228,8 +228,5 @@ LET_THROUGH: Final[dict[str, dict[str, str]]] = {
         "eloquent/embedded/ports.py": "looks whether a port of this machine is free",
         "eloquent/embedded/valkey.py": "asks the server that it started whether it is ready",
     },
-    "no_unnamed_patience": {
-        "tests/accounts/limits/test_guessing.py": "is to name its patience, too",
-    },
 }
 """Rule → module → why it may."""

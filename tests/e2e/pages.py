@@ -89,8 +89,7 @@ class Frames:
 
     def until(self, kind: str) -> None:
         """Wait until a frame of this type has come."""
-        while all(frame["type"] != kind for frame in self.received):
-            self._page.wait_for_timeout(10)  # Playwright hands its events over while it waits
+        until(self._page, lambda: any(frame["type"] == kind for frame in self.received))
 
     def chunks(self, kind: str) -> list[dict[str, Any]]:
         """The chunks of one type, as they came."""

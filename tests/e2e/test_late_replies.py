@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage, Frames
+from tests.e2e.pages import ChatPage, Frames, until
 
 # From now on the replies to such requests wait, as they do on a slow line, until `letGo` is called.
 HOLD = """
@@ -38,7 +38,7 @@ def hold(page: Page, method: str, path: str) -> None:
 
 def until_held(page: Page) -> None:
     """Wait until the server has answered what is kept back."""
-    page.wait_for_function("held > 0")
+    until(page, lambda: page.evaluate("held > 0"))
 
 
 def rename(chat: ChatPage, title: str) -> None:
@@ -118,8 +118,7 @@ def test_what_was_changed_holds_until_the_server_has_answered(chat: ChatPage, wo
     chat.choose("Pin")
     expect(page.get_by_role("heading", name="Pinned")).to_be_visible()
     expect(chat.rows).to_have_text(["New name"])
-    while len(held) < 2:
-        page.wait_for_timeout(10)
+    until(page, lambda: len(held) == 2)
     held[1].continue_()
     held[0].continue_() if works else held[0].abort()
     expect(chat.rows).to_have_text(["New name" if works else "Say it."])

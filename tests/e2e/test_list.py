@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage, Frames
+from tests.e2e.pages import ChatPage, Frames, until
 from tests.e2e.site import REAL
 from tests.e2e.test_late_replies import READ_AGAIN
 
@@ -57,7 +57,7 @@ def _conversation(number: int) -> dict[str, Any]:
 
 def to_the_end(chat: ChatPage, count: int) -> None:
     """Scroll until this many are there, and no more are promised."""
-    chat.page.wait_for_function(AT_THE_END, arg=count, timeout=15_000)
+    until(chat.page, lambda: chat.page.evaluate(AT_THE_END, count))
 
 
 def test_a_list_that_failed_at_first_is_read_to_its_end(chat: ChatPage) -> None:
@@ -137,8 +137,7 @@ def test_the_menu_of_a_conversation_that_was_deleted_elsewhere_goes_with_it(chat
     gone = chat.conversation_id()
     page.get_by_role("button", name="New conversation", exact=True).click()
     page.reload()
-    while {"type": "listening"} not in frames.received:
-        page.wait_for_timeout(10)  # Playwright hands its events over while it waits
+    frames.until("listening")
     chat.open_menu("Say it.")
     expect(page.get_by_role("menuitem", name="Rename")).to_be_focused()
     headers = {"Authorization": f"Bearer {chat.api_token()}"}

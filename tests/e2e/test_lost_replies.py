@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import Response, Route, expect
 
-from tests.e2e.pages import ChatPage
+from tests.e2e.pages import ChatPage, until
 from tests.e2e.site import Site
 
 REFRESH = "**/api/v1/auth/refresh"
@@ -56,12 +56,11 @@ def test_a_token_that_could_not_be_replaced_in_time_is_replaced_later(chat: Chat
 
     page.route(REFRESH, refuse)
     page.clock.fast_forward("14:01")
-    while len(refused) < 3:
-        page.wait_for_timeout(10)  # Playwright hands its events over while it waits
+    until(page, lambda: len(refused) >= 3)
     page.unroute(REFRESH)
     replaced: list[Response] = []
     page.on("response", lambda reply: replaced.extend([reply] if reply.url.endswith("/auth/refresh") else []))
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not replaced and time.monotonic() < deadline:
         page.clock.fast_forward("00:31")
         page.wait_for_timeout(100)

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.own_account import new_account
-from tests.e2e.pages import PASSWORD, ChatPage
+from tests.e2e.pages import PASSWORD, ChatPage, until
 from tests.e2e.test_attachments import TEXT, attach, tray
 from tests.e2e.test_late_replies import READ_AGAIN, SETTLED, hold, refuse, until_held
 
@@ -95,8 +95,7 @@ def test_a_question_that_waited_for_the_connection_is_there_as_not_sent(chat: Ch
     # The server closes the socket, and the page asks whether the session is over.
     headers = {"Authorization": f"Bearer {chat.api_token()}"}
     assert page.request.delete(f"{chat.site.url}/api/v1/auth/sessions", headers=headers).ok
-    while not held:
-        page.wait_for_timeout(10)  # Playwright hands its events over while it waits
+    until(page, lambda: held)
     chat.ask("And again.")
     expect(chat.questions).to_have_count(2)
     held[0].continue_()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage
+from tests.e2e.pages import ChatPage, until
 from tests.e2e.site import HANDY, Site
 
 NEW = "**/api/v1/conversations"
@@ -65,12 +65,6 @@ def open_row(chat: ChatPage, title: str) -> None:
     chat.rows.filter(has_text=title).get_by_role("link").click()
 
 
-def until_held(chat: ChatPage, held: list[Route]) -> None:
-    """Wait until there is something to let go."""
-    while not held:
-        chat.page.wait_for_timeout(10)
-
-
 def cut_off(chat: ChatPage) -> None:
     """From now on no socket is opened."""
     chat.page.route("**/auth/socket-ticket", lambda route: route.abort())
@@ -115,7 +109,7 @@ def test_a_first_question_is_seen_while_its_conversation_is_made_and_is_asked_on
     expect(chat.box).to_have_value("A draft.")
     chat.box.press("Enter")
     expect(chat.box).to_have_value("A draft.")
-    until_held(chat, held)
+    until(chat.page, lambda: held)
     assert len(held) == 1
     held[0].continue_()
     chat.expect_said("Hello.")
@@ -131,7 +125,7 @@ def test_a_first_question_stays_where_it_was_asked(chat: ChatPage, arrives: bool
     held: list[Route] = []
     chat.page.route(NEW, lambda route: held.append(route))  # noqa: PLW0108 - as above
     chat.ask("The slow one?")
-    until_held(chat, held)
+    until(chat.page, lambda: held)
     open_row(chat, "Another.")
     expect(chat.questions).to_have_text(["Another."])
     if arrives:
@@ -264,6 +258,6 @@ def test_the_model_that_the_page_shows_answers_also_while_the_server_has_not_hea
     hold = lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_()  # noqa: E731
     chat.page.route("**/api/v1/conversations/*", hold)
     chat.choose_model(f"{HANDY}:latest")
-    until_held(chat, held)
+    until(chat.page, lambda: held)
     chat.ask("Do it")
     expect(chat.page.get_by_role("group", name="May house__writes be called?")).to_be_visible()

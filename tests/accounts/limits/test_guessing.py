@@ -209,7 +209,7 @@ async def test_a_browser_keeps_its_tokens_in_a_cookie_that_no_script_reads(
         other = {"email": f"other{number}@example.org", "password": PASSWORD, "cookie": True}
         assert (await http.post("/api/v1/auth/register", json=other, headers=page)).status_code == 201
     assert len(http.cookies[DEVICE_COOKIE].split(".")) == MOST_ACCOUNTS
-    async with httpx.AsyncClient(base_url=server) as elsewhere:
+    async with httpx.AsyncClient(base_url=server, timeout=30) as elsewhere:
         await strangers_try(elsewhere, "other5@example.org", 10)
         assert (await try_in(elsewhere, "other5@example.org", PASSWORD)).status_code == 429
     assert (await try_in(http, "other5@example.org", PASSWORD)).status_code == 200, "the cookie says who knows it"
