@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, WebSocket, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Route, WebSocket, expect
 
 from tests.e2e.site import Site
 
@@ -209,6 +209,20 @@ def until(page: Page, true: Callable[[], object], *, every_ms: int = 10) -> None
     while not true():
         assert time.monotonic() < give_up
         page.wait_for_timeout(every_ms)
+
+
+def held_back(page: Page, url: str, *, method: str | None = None) -> list[Route]:
+    """Hold back the page's requests to such addresses from now on: those that came, for a test to let go."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if method in (None, route.request.method):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(url, hold)
+    return held
 
 
 def text_of(message: dict[str, Any]) -> str:

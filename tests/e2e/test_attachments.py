@@ -4,10 +4,10 @@ import base64
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage, until
+from tests.e2e.pages import ChatPage, held_back, until
 from tests.e2e.site import REAL, Site
 from tests.pictures import png
 
@@ -125,8 +125,7 @@ def test_a_file_is_taken_back_by_keyboard(chat: ChatPage, site: Site) -> None:
 
 def test_while_a_file_is_uploaded_nothing_is_sent(chat: ChatPage) -> None:
     page = chat.page
-    held: list[Route] = []
-    page.route("**/api/v1/attachments?*", lambda route: held.append(route))  # noqa: PLW0108  (the driver looks into it)
+    held = held_back(page, "**/api/v1/attachments?*")
     chat.box.fill("Look at this.")
     attach(page, PICTURE, wait=False)
     expect(page.get_by_role("progressbar", name="Uploading meadow.png")).to_be_visible()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage, Frames, until
+from tests.e2e.pages import ChatPage, Frames, held_back, until
 
 # From now on the replies to such requests wait, as they do on a slow line, until `letGo` is called.
 HOLD = """
@@ -108,9 +108,7 @@ def test_what_was_changed_holds_until_the_server_has_answered(chat: ChatPage, wo
     page = chat.page
     chat.ask("Say it.")
     chat.expect_said("Hello.")
-    held: list[Route] = []
-    hold = lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_()  # noqa: E731
-    page.route("**/api/v1/conversations/*", hold)
+    held = held_back(page, "**/api/v1/conversations/*", method="PATCH")
     rename(chat, "Say it.")
     with page.expect_response("**/api/v1/conversations?*"):
         page.evaluate(READ_AGAIN)

@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.chat.test_imports import chatgpt, node
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage, until
+from tests.e2e.pages import ChatPage, held_back, until
 
 LENGTH = 90
 
@@ -143,8 +143,7 @@ def test_what_is_not_there_is_said_and_html_is_text(open_page: OpenPage) -> None
 
 def test_an_answer_that_comes_late_is_not_shown_for_other_words(chat: ChatPage) -> None:
     page = chat.page
-    held: list[Route] = []
-    page.route("**/api/v1/search?q=plantations", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it calls
+    held = held_back(page, "**/api/v1/search?q=plantations")
     with page.expect_request("**/api/v1/search?q=plantations"):
         search(page, "plantations")
     search(page, "zanzibar")

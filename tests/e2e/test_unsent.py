@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import OpenPage
-from tests.e2e.pages import ChatPage, until
+from tests.e2e.pages import ChatPage, held_back, until
 from tests.e2e.site import HANDY, Site
 
 NEW = "**/api/v1/conversations"
@@ -60,6 +60,15 @@ def new_conversation(chat: ChatPage) -> None:
     chat.page.get_by_role("button", name="New conversation", exact=True).click()
 
 
+def two_conversations(chat: ChatPage, first: str, second: str) -> None:
+    """Each with one question and its answer; the second is open."""
+    chat.ask(first)
+    chat.expect_said("Hello.")
+    new_conversation(chat)
+    chat.ask(second)
+    chat.expect_said("Hello.")
+
+
 def open_row(chat: ChatPage, title: str) -> None:
     """The conversation of that title."""
     chat.rows.filter(has_text=title).get_by_role("link").click()
@@ -99,8 +108,7 @@ def test_a_question_that_was_not_sent_outlives_the_next_one(chat: ChatPage) -> N
 
 
 def test_a_first_question_is_seen_while_its_conversation_is_made_and_is_asked_once(chat: ChatPage) -> None:
-    held: list[Route] = []
-    chat.page.route(NEW, lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it calls
+    held = held_back(chat.page, NEW)
     chat.box.fill("A draft.")
     example = chat.page.locator("#welcome button").first
     question = example.get_attribute("data-question")
@@ -122,8 +130,7 @@ def test_a_first_question_stays_where_it_was_asked(chat: ChatPage, arrives: bool
     chat.ask("Another.")
     chat.expect_said("Hello.")
     new_conversation(chat)
-    held: list[Route] = []
-    chat.page.route(NEW, lambda route: held.append(route))  # noqa: PLW0108 - as above
+    held = held_back(chat.page, NEW)
     chat.ask("The slow one?")
     until(chat.page, lambda: held)
     open_row(chat, "Another.")
@@ -148,11 +155,7 @@ def test_a_first_question_stays_where_it_was_asked(chat: ChatPage, arrives: bool
 
 def test_a_question_that_is_refused_while_another_conversation_is_read_is_kept(line: tuple[ChatPage, Line]) -> None:
     chat, wire = line
-    chat.ask("One.")
-    chat.expect_said("Hello.")
-    new_conversation(chat)
-    chat.ask("Two.")
-    chat.expect_said("Hello.")
+    two_conversations(chat, "One.", "Two.")
     cut_off(chat)
     wire.sockets[-1].close()
     chat.ask("Three?")
@@ -165,11 +168,7 @@ def test_a_question_that_is_refused_while_another_conversation_is_read_is_kept(l
 
 def test_a_question_that_was_lost_with_the_line_is_kept_in_its_conversation(line: tuple[ChatPage, Line]) -> None:
     chat, wire = line
-    chat.ask("Same words.")
-    chat.expect_said("Hello.")
-    new_conversation(chat)
-    chat.ask("Two.")
-    chat.expect_said("Hello.")
+    two_conversations(chat, "Same words.", "Two.")
     open_row(chat, "Same words.")
     wire.swallows = lambda frame: frame["type"] == "send"
     chat.ask("Same words.")
@@ -254,9 +253,7 @@ def test_a_stop_that_nothing_came_of_can_be_asked_for_again(line: tuple[ChatPage
 def test_the_model_that_the_page_shows_answers_also_while_the_server_has_not_heard_of_it(chat: ChatPage) -> None:
     chat.ask("Hi.")
     chat.expect_said("Hello.")
-    held: list[Route] = []
-    hold = lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_()  # noqa: E731
-    chat.page.route("**/api/v1/conversations/*", hold)
+    held = held_back(chat.page, "**/api/v1/conversations/*", method="PATCH")
     chat.choose_model(f"{HANDY}:latest")
     until(chat.page, lambda: held)
     chat.ask("Do it")
