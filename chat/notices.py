@@ -11,6 +11,7 @@ PUBLISH together.
 import asyncio
 from contextvars import Context
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -19,6 +20,7 @@ from channels.layers import get_channel_layer
 
 from chat.types import Conversation, Import, ImportStatus, Run, RunStatus
 from eloquent.foundation.ids import ConversationId, UserId
+from eloquent.foundation.patience import asked_twice
 
 log = structlog.get_logger(__name__)
 
@@ -178,18 +180,10 @@ class _Outbox:
             try:
                 for user_id, notices in waiting.items():
                     frames = [_encoder.encode(notice).decode() for notice in notices]
-                    try:
-                        await _sent(layer, user_id, frames)
-                    except TimeoutError:
-                        # The time is over, too, when it was this process that stood still. What came is no harm twice.
-                        await _sent(layer, user_id, frames)
+                    send = partial(layer.group_send, notices_group(user_id), {"type": TOLD, "frames": frames})
+                    await asked_twice(send, limit_s=SEND_LIMIT_S)
             except Exception as error:  # noqa: BLE001 - whatever the layer is made of: it is away, and so are these
                 log.warning("notices were not sent", users=len(waiting), error=repr(error))
-
-
-async def _sent(layer: Any, user_id: UserId, frames: list[str]) -> None:
-    async with asyncio.timeout(SEND_LIMIT_S):
-        await layer.group_send(notices_group(user_id), {"type": TOLD, "frames": frames})
 
 
 _outbox: Final = _Outbox()

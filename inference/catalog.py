@@ -18,6 +18,7 @@ from eloquent.foundation.config import get_config
 from eloquent.foundation.errors import Unavailable
 from eloquent.foundation.ids import UserId
 from eloquent.foundation.membership import groups_of
+from eloquent.foundation.patience import asked_twice
 from eloquent.foundation.remembered import Remembered
 from inference.entries import Decisions, decisions
 from inference.errors import InferenceError, ModelNotOffered, ModelUnreachable, NoModelAvailable
@@ -134,13 +135,7 @@ class Catalog:
 
     async def _models_of(self, provider: Provider) -> list[ProviderModel]:
         try:
-            try:
-                models = await _listed(provider)
-            except (TimeoutError, ModelUnreachable) as error:
-                # Who was late may have stood still, or this process has: for that no model is hidden.
-                if not isinstance(error, TimeoutError) and not isinstance(error.__cause__, TimeoutError):
-                    raise
-                models = await _listed(provider)
+            models = await asked_twice(provider.models, limit_s=LISTING_LIMIT_S)
         except Exception as error:  # noqa: BLE001  (whatever ails one provider, the others are listed)
             if provider.name not in self.unreachable:
                 log.warning("%s does not list its models: %r", provider.name, error.__cause__ or error)
@@ -286,11 +281,6 @@ def _catalog() -> Catalog:
         decided: Remembered[Decisions] = Remembered("the catalog of language models", decisions, {})
         _current = (loop, Catalog(configured_providers(), preferred=get_config().ollama_model, decided=decided))
     return _current[1]
-
-
-async def _listed(provider: Provider) -> list[ProviderModel]:
-    async with asyncio.timeout(LISTING_LIMIT_S):
-        return await provider.models()
 
 
 def _offered(provider: str, model: ProviderModel) -> OfferedModel:

@@ -15,6 +15,7 @@ import msgspec
 import orjson
 import structlog
 
+from eloquent.foundation.patience import asked_twice
 from eloquent.foundation.ssrf import Guard
 from eloquent.foundation.tasks import end_task
 from inference.tools.base import LONGEST_ARGUMENTS, Caller, ToolFailed, ToolResult, failure, unknown
@@ -148,11 +149,7 @@ class _Source:
 
     async def _list(self) -> None:
         try:
-            try:
-                listing = await self._listed()
-            except TimeoutError:
-                # Who was late may have stood still, or this process has: for that no tool is hidden.
-                listing = await self._listed()
+            listing = await asked_twice(self._listed, limit_s=LISTING_LIMIT_S)
             self._entries, self._mode = self._entries_of(listing), listing.mode
             self._failed = False
         except Exception as error:  # noqa: BLE001  (whatever ails one server, the others are listed)
@@ -162,12 +159,11 @@ class _Source:
         self._listed_at = asyncio.get_running_loop().time()
 
     async def _listed(self) -> "Listing":
-        async with asyncio.timeout(LISTING_LIMIT_S):
-            # In a thread: half a second of imports would hold up every answer of this process, once.
-            await asyncio.to_thread(import_module, "mcp")
-            from inference.tools.mcp_client import list_offers  # as above
+        # In a thread: half a second of imports would hold up every answer of this process, once.
+        await asyncio.to_thread(import_module, "mcp")
+        from inference.tools.mcp_client import list_offers  # as above
 
-            return await list_offers(self._server, self._guard)
+        return await list_offers(self._server, self._guard)
 
     def _entries_of(self, listing: "Listing") -> dict[str, _Entry]:
         wanted = self._server.tools

@@ -17,7 +17,7 @@ OWN = (calculator, clock, knowledge)
 async def tools_for(user_permissions: Iterable[str]) -> tuple[Tool, ...]:
     """What a user with these permissions may use, our own first, always in the same order.
 
-    Takes no time but for the first question after a start, when each server has `LISTING_LIMIT_S` to answer.
+    Takes no time but for the first question after a start, when each server has `LISTING_LIMIT_S`, twice, to answer.
     """
     permissions = frozenset(user_permissions)
     return registry.tools_for(permissions) + await _mcp().tools(permissions)

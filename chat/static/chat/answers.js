@@ -177,7 +177,7 @@ export class Answers extends EventTarget {
 
   // The answer goes on at the server: another reading finds it, if not at once.
   #followLater(live) {
-    setTimeout(() => live.outcome || this.#follow(live), live.pause);
+    setTimeout(() => this.of(live.conversationId) === live && this.#follow(live), live.pause);
     live.pause = Math.min(2 * live.pause, LONGEST_PAUSE_MS);
   }
 

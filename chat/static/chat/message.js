@@ -15,8 +15,9 @@ const ENDINGS = {
 };
 
 // What the user wrote, as it was written: no Markdown is read into it.
-// `unsent`: why it did not reach the server, or null (also while it is on its way); `onretry` and `ondiscard` belong to that. `onedit` takes a new
-// wording, `onshow` the id of another version; both are null while that cannot be done. `siblings`: its place among them.
+// `unsent`: why it did not reach the server, or null (also while it is on its way); `onretry` and `ondiscard` belong to
+// that. `onedit` takes a new wording, `onshow` the id of another version; both are null while that cannot be done.
+// `siblings`: its place among them.
 export class QuestionView {
   #editor = null;
 

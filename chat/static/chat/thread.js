@@ -5,6 +5,7 @@ import { announce, byId, el } from "./dom.js";
 import { FileAddresses, filesOf } from "./files.js";
 import { AnswerView, QuestionView } from "./message.js";
 import { textOf, waitingIn } from "./stream.js";
+import { hasArrived, Unsent } from "./unsent.js";
 
 const NEAR_BOTTOM_PX = 80;
 // A run whose worker died is put to rest by the server within this time; until then the history says "streaming".
@@ -21,11 +22,6 @@ function trimmedSentence(context) {
 
 const NOT_ARRIVED = "The connection was lost before it arrived.";
 
-// Whether a question is among the messages, and none of those that were there before it.
-function hasArrived({ question, known }, messages) {
-  return messages.some(({ id, role, parts }) => role === "user" && !known.has(id) && textOf(parts) === question);
-}
-
 // Events: "changed" (running or stopping may have changed), "acted" (a button in a message did its work, and goes), "missing"
 // (no such conversation), "resend" (detail: an unsent question of no conversation), "fault" (detail: a sentence).
 export class Thread extends EventTarget {
@@ -34,9 +30,7 @@ export class Thread extends EventTarget {
   #olderCursor = null;
   #loadingOlder = null;
   #views = new Map();
-  // The questions that did not arrive, by conversation; null is the one that does not exist yet.
-  #unsent = new Map();
-  #unsentCount = 0;
+  #unsent = new Unsent();
   #live = null;
   #drawing = false;
   #sticks = true;
@@ -74,7 +68,7 @@ export class Thread extends EventTarget {
   }
 
   get #waiting() {
-    return this.#unsent.get(this.id) ?? [];
+    return this.#unsent.of(this.id);
   }
 
   // The one that the page shows, of which the server may not have heard yet; null leaves it to the server.
@@ -114,7 +108,7 @@ export class Thread extends EventTarget {
     if (id !== this.id) return;
     this.list.removeAttribute("aria-busy");
     this.#merge(page);
-    for (const unsent of this.#waiting) if (hasArrived(unsent, page.items)) this.withdraw(unsent);
+    this.#unsent.compare(id, page.items);
     const running = page.items.findLast((message) => message.status === "streaming");
     if (running && !this.answers.of(id)) {
       // Only a run that the socket does not know is asked about again later.
@@ -135,9 +129,7 @@ export class Thread extends EventTarget {
 
   // A conversation that was just made: there is no history to fetch. What did not arrive before it was made comes along.
   begin(id) {
-    const waiting = this.#unsent.get(null);
-    if (waiting) this.#unsent.set(id, waiting);
-    this.#unsent.delete(null);
+    this.#unsent.adopt(id);
     this.#reset(id);
   }
 
@@ -153,7 +145,8 @@ export class Thread extends EventTarget {
   // A question on its way into a conversation that is still to be made. What it returns is for the next two.
   pend(question, files) {
     this.#sticks = true;
-    return this.#keepUnsent(null, { question, files, reason: null });
+    this.#draw();
+    return this.#unsent.add(null, { question, files });
   }
 
   // It did not arrive, and why.
@@ -165,11 +158,7 @@ export class Thread extends EventTarget {
 
   // It is not, or no longer, one that did not arrive.
   withdraw(unsent) {
-    for (const [id, waiting] of this.#unsent) {
-      const left = waiting.filter((each) => each !== unsent);
-      if (left.length) this.#unsent.set(id, left);
-      else this.#unsent.delete(id);
-    }
+    this.#unsent.remove(unsent);
     this.#draw();
   }
 
@@ -265,16 +254,9 @@ export class Thread extends EventTarget {
 
   // Whether its question arrived nevertheless is seen when the history is read: now, or when the conversation is opened.
   #failed(live) {
-    if (live.question !== null) this.#keepUnsent(live.conversationId, { ...live, reason: live.refusal || NOT_ARRIVED });
+    if (live.question !== null) this.#unsent.add(live.conversationId, { ...live, reason: live.refusal || NOT_ARRIVED });
     if (live.refusal && (live.question === null || live.conversationId !== this.id)) this.#tell(live.refusal);
-  }
-
-  #keepUnsent(id, { question, files = [], replacing = null, known = new Set(), reason }) {
-    this.#unsentCount += 1;
-    const unsent = { key: `unsent-${this.#unsentCount}`, question, files, replacing, known, reason };
-    this.#unsent.set(id, [...(this.#unsent.get(id) ?? []), unsent]);
     this.#draw();
-    return unsent;
   }
 
   // The answer came to its end: it is history now, in the views that showed it, so that nothing flickers and the next
@@ -336,7 +318,7 @@ export class Thread extends EventTarget {
   // not even the question.
   #settle() {
     const live = this.#live;
-    if (live.question !== null && !hasArrived(live, this.#messages)) this.#keepUnsent(live.conversationId, { ...live, reason: NOT_ARRIVED });
+    if (live.question !== null && !hasArrived(live, this.#messages)) this.#unsent.add(live.conversationId, { ...live, reason: NOT_ARRIVED });
     if (live.answer.id) this.#rename("live", live.answer.id);
     this.#live = null;
   }
